@@ -5,5 +5,6 @@ go 1.26
 require (
 	github.com/karalabe/hid v1.0.1-0.20240919124526-821c38d2678e // indirect
 	go.bug.st/serial v1.8.0 // indirect
-	golang.org/x/sys v0.43.0 // indirect
+	go.etcd.io/bbolt v1.5.0 // indirect
+	golang.org/x/sys v0.45.0 // indirect
 )
