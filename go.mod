@@ -4,6 +4,7 @@ go 1.26
 
 require (
 	github.com/karalabe/hid v1.0.1-0.20240919124526-821c38d2678e // indirect
+	github.com/stretchr/testify v1.12.1 // indirect
 	go.bug.st/serial v1.8.0 // indirect
 	go.etcd.io/bbolt v1.5.0 // indirect
 	golang.org/x/sys v0.45.0 // indirect
