@@ -3,6 +3,7 @@ module posagent
 go 1.26
 
 require (
+	github.com/coreos/go-systemd/v22 v22.7.0 // indirect
 	github.com/danielgtaylor/huma/v2 v2.39.0 // indirect
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
 	github.com/karalabe/hid v1.0.1-0.20240919124526-821c38d2678e // indirect
