@@ -1,0 +1,188 @@
+package payflow
+
+// seen is what a verified answer, or the want of one, shows of an order: one row of the answer table.
+type seen string
+
+const (
+	seenOurs      seen = "SUCCESS, ours"
+	seenMismatch  seen = "SUCCESS, mismatch"
+	seenAnother   seen = "another's attach"
+	seenUnclaimed seen = "not provably ours"
+	seenOpen      seen = "NOTPAY, USERPAYING"
+	seenPayError  seen = "PAYERROR"
+	seenClosed    seen = "CLOSED, REVOKED"
+	seenRefund    seen = "REFUND"
+	seenAbsent    seen = "no such order"
+	seenLost      seen = "lost, unverified, unknown value"
+)
+
+// column is where a payment stands when an answer comes: one column of the answer table.
+type column string
+
+const (
+	whileConfirming column = "confirming" // nothing definite is known
+	whileRefused    column = "refused"    // the pay call was definitely refused: one query before Declined (rule 4)
+	whileCollided   column = "collided"   // the pay call met a number in use: judged by attach (rule 4)
+	whileReversing  column = "reversing"  // the one-way door is behind us (rule 6)
+)
+
+// verdict is what one cell of the answer table says to do.
+type verdict string
+
+const (
+	goOn          verdict = "go on"                        // ask again; at the deadline Reversing
+	becomePaid    verdict = "Paid"                         // final
+	becomeDecl    verdict = "Declined"                     // final
+	becomeRev     verdict = "Reversed"                     // final
+	reverseSoon   verdict = "Reversing at 15 s"            // no hope: as soon as the guard allows
+	reverseAgain  verdict = "reverse again after back-off" //
+	lookReverse   verdict = "attention; reverse when due"  // the order is ours, but not what we asked for
+	lookOnly      verdict = "attention; no reverse"        // the order is not, or not provably, ours
+	lookRefund    verdict = "attention; ask on"            // REFUND proves nothing before the refunds are added up
+	proveAbsence  verdict = "rule 7"                       // at T_dead reverse once more, and ask again
+	declineAtDead verdict = "go on; Declined at T_dead"    // refused by a collision, and nothing there
+)
+
+// answerTable says what to do about each row in each column.
+type answerTable map[column]map[seen]verdict
+
+// answers is the answer table. Each line stands in the flow's description; taking one out must turn a test red.
+var answers = answerTable{
+	whileConfirming: {
+		seenOurs:      becomePaid,
+		seenMismatch:  lookReverse,
+		seenAnother:   lookOnly,
+		seenUnclaimed: lookOnly,
+		seenOpen:      goOn,
+		seenPayError:  reverseSoon,
+		seenClosed:    becomeRev,
+		seenRefund:    reverseSoon,
+		seenAbsent:    goOn,
+		seenLost:      goOn,
+	},
+	whileRefused: {
+		seenOurs:      becomePaid,
+		seenMismatch:  lookReverse,
+		seenAnother:   lookOnly,
+		seenUnclaimed: lookOnly,
+		seenOpen:      reverseSoon,
+		seenPayError:  reverseSoon,
+		seenClosed:    becomeDecl,
+		seenRefund:    reverseSoon,
+		seenAbsent:    becomeDecl,
+		seenLost:      goOn,
+	},
+	whileCollided: {
+		seenOurs:      becomePaid,
+		seenMismatch:  lookReverse,
+		seenAnother:   lookOnly,
+		seenUnclaimed: lookOnly,
+		seenOpen:      reverseSoon,
+		seenPayError:  reverseSoon,
+		seenClosed:    becomeDecl,
+		seenRefund:    reverseSoon,
+		seenAbsent:    declineAtDead,
+		seenLost:      goOn,
+	},
+	whileReversing: {
+		seenOurs:      reverseAgain,
+		seenMismatch:  lookReverse,
+		seenAnother:   lookOnly,
+		seenUnclaimed: lookOnly,
+		seenOpen:      reverseAgain,
+		seenPayError:  reverseAgain,
+		seenClosed:    becomeRev,
+		seenRefund:    lookRefund,
+		seenAbsent:    proveAbsence,
+		seenLost:      goOn,
+	},
+}
+
+// columnOf says which column of the answer table a payment stands in.
+func columnOf(p Payment) column {
+	switch {
+	case p.Status == Reversing:
+		return whileReversing
+	case p.Refusal.Kind == Refused:
+		return whileRefused
+	case p.Refusal.Kind == Collision:
+		return whileCollided
+	}
+	return whileConfirming
+}
+
+// look says which row of the answer table a trade is for this payment.
+func look(p Payment, t Trade) seen {
+	switch t.State {
+	case TradeSuccess:
+		return lookSuccess(p, t)
+	case TradeUserPaying, TradeNotPay:
+		return lookUnlessStrange(p, t, seenOpen)
+	case TradePayError:
+		return lookUnlessStrange(p, t, seenPayError)
+	case TradeRefund:
+		return lookUnlessStrange(p, t, seenRefund)
+	case TradeClosed, TradeRevoked:
+		if t.OutTradeNo != p.OutTradeNo {
+			return seenLost
+		}
+		return seenClosed
+	}
+	return seenLost
+}
+
+// lookSuccess is rule 3: a SUCCESS is ours when number, amount, currency, merchant ids and attach tag are the journal's.
+func lookSuccess(p Payment, t Trade) seen {
+	asAsked := t.OutTradeNo == p.OutTradeNo && t.Amount == p.Amount && sameMerchant(p.Merchant, t)
+	switch whose(p, t) {
+	case theirs:
+		return seenAnother
+	case unsaid:
+		if !asAsked || p.Refusal.Kind == Collision {
+			return seenUnclaimed
+		}
+	}
+	if !asAsked {
+		return seenMismatch
+	}
+	return seenOurs
+}
+
+// lookUnlessStrange judges an order that holds no money of ours yet: another's is not reversed either.
+func lookUnlessStrange(p Payment, t Trade, row seen) seen {
+	if t.OutTradeNo != "" && t.OutTradeNo != p.OutTradeNo {
+		return seenLost
+	}
+	switch whose(p, t) {
+	case theirs:
+		return seenAnother
+	case unsaid:
+		if p.Refusal.Kind == Collision {
+			return seenUnclaimed
+		}
+	}
+	return row
+}
+
+// owner says whose tag an answer's attach carries.
+type owner int
+
+const (
+	unsaid owner = iota // the answer has no attach
+	ours
+	theirs
+)
+
+func whose(p Payment, t Trade) owner {
+	switch {
+	case t.Attach == "":
+		return unsaid
+	case p.Tag.Carries(t.Attach):
+		return ours
+	}
+	return theirs
+}
+
+func sameMerchant(m Merchant, t Trade) bool {
+	return t.MerchantID == m.MerchantID && t.SubMerchantID == m.SubMerchantID
+}

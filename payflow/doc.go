@@ -1,0 +1,44 @@
+// Package payflow decides: it holds the payment's state machine as a pure function, and the words of the trade.
+//
+// [Step] takes a payment and an event and returns the payment after it, and commands. It reads no clock, does no
+// I/O and draws no random number, so every way that a payment can go is walked exhaustively in the tests.
+//
+// # What the driver must do
+//
+//  1. Commit the payment that Step returned before carrying out any command, whenever [Durable] says so.
+//  2. Carry out the commands in their order. A send makes one call; its end, answer or loss, comes back as one event
+//     that carries the call's number.
+//  3. Send Woken at (or after) a Wake command's time; Expired while the payment waits for a scan. A later Wake replaces an earlier one.
+//  4. Give every event the present time, with this process's monotonic reading.
+//  5. After a start, send Restarted to every open payment before anything else.
+//  6. Send a payment code once, in the SendPay that carries it, and keep it nowhere.
+//
+// # The states
+//
+//	          CodeScanned           answer or loss of the pay call
+//	Waiting ───────────────▶ Paying ───────────────────────────▶ Confirming ◀─┐ asks each 3 s
+//	   │                       │ │                                │ │ │ │ └───┘
+//	   │ cancel, no scan,      │ │ SUCCESS, ours                  │ │ │ │ due: 40 s from the start of the pay call,
+//	   │ restart               │ └──────────────▶ Paid ◀──────────┘ │ │ │ or 15 s from its end where there is no hope
+//	   ▼                       │ nothing left                       │ │ ▼
+//	Cancelled                  └──▶ Declined ◀──────────────────────┘ │ Reversing ◀─┐ reverses, asks, with back-off
+//	                                 refused, and a query agrees      │   │ └───────┘
+//	                                                                  ▼   ▼
+//	                                                                 Reversed    CLOSED or REVOKED seen, or never arrived
+//
+// Attention ("a person must look") and set aside are flags on an open payment, not states.
+//
+// # Invariants
+//
+// As far as they are decisions, these hold in every reachable state; the walk in walk_test.go checks them.
+//
+//	I2  a payment code goes out in at most one pay call
+//	I3  no reverse sooner than 15 s after the end of the last pay attempt that may have left
+//	I4  Paid only on a verified SUCCESS that is ours; Declined and Reversed never while WeChat Pay holds the money for the order, now or later
+//	I5  a final status never changes
+//	I6  a payment that is not final has a call in flight or a wake time
+//	I13 once Reversing, never Paid
+//	I14 only a verified answer to this very order decides (rule 9 names the one exception)
+//
+// The answer table stands in answers.go, the numbers in timing.go.
+package payflow

@@ -1,0 +1,70 @@
+package payflow
+
+// Reason is a stable code that says why a payment stands where it does. The words for it are in till/words.
+type Reason string
+
+// Why a payment is where it is.
+const (
+	ReasonWaiting      Reason = "waiting_for_code"
+	ReasonSending      Reason = "sending"
+	ReasonPassword     Reason = "customer_enters_password"
+	ReasonUnknown      Reason = "result_unknown"
+	ReasonChecking     Reason = "refused_checking" // an unsigned refusal: asking before it is believed
+	ReasonPaid         Reason = "paid"
+	ReasonNoNetwork    Reason = "no_network" // nothing was sent, nothing was charged
+	ReasonCashier      Reason = "cancelled_by_cashier"
+	ReasonScanTimeout  Reason = "no_scan"
+	ReasonRestart      Reason = "restart"
+	ReasonTakingBack   Reason = "taking_back"
+	ReasonNeverArrived Reason = "never_arrived"     // WeChat Pay never had the order
+	ReasonClosed       Reason = "closed_unpaid"     // revoked or closed; no sign that money was taken
+	ReasonRefunded     Reason = "reversed_refunded" // money had been taken, and goes back
+)
+
+// Why WeChat Pay refused a payment.
+const (
+	ReasonCodeExpired   Reason = "code_expired"
+	ReasonCodeUsed      Reason = "code_used"
+	ReasonCodeInvalid   Reason = "code_invalid"
+	ReasonNotEnough     Reason = "not_enough_money"
+	ReasonCard          Reason = "card_not_supported"
+	ReasonLimit         Reason = "limit_reached"
+	ReasonAccount       Reason = "account_problem"
+	ReasonBusy          Reason = "busy_scan_again"
+	ReasonRefused       Reason = "refused"       // refused for a reason that only WeChat Pay's own words tell
+	ReasonConfiguration Reason = "configuration" // refused because of this till's set-up
+	ReasonNumberInUse   Reason = "number_in_use"
+)
+
+// Why a call's outcome is not known.
+const (
+	ReasonTimeout    Reason = "timeout"
+	ReasonLink       Reason = "link_broken"
+	ReasonServer     Reason = "server_error"
+	ReasonUnverified Reason = "answer_unverified"
+	ReasonClock      Reason = "clock_wrong"
+)
+
+// Why a person must look.
+const (
+	AttentionMismatch       Reason = "amount_mismatch"
+	AttentionAnotherTill    Reason = "another_tills_order"
+	AttentionUnclaimed      Reason = "order_not_provably_ours"
+	AttentionReverseRefused Reason = "reverse_refused"
+	AttentionReverseTooLate Reason = "reverse_too_late"
+	AttentionRefundSeen     Reason = "refund_seen"
+	AttentionLateSuccess    Reason = "paid_after_the_end" // found in reconciliation after a final status
+)
+
+// Reasons returns every reason, each of which has words in every language.
+func Reasons() []Reason {
+	return []Reason{
+		ReasonWaiting, ReasonSending, ReasonPassword, ReasonUnknown, ReasonChecking, ReasonPaid, ReasonNoNetwork, ReasonCashier,
+		ReasonScanTimeout, ReasonRestart, ReasonTakingBack, ReasonNeverArrived, ReasonClosed, ReasonRefunded,
+		ReasonCodeExpired, ReasonCodeUsed, ReasonCodeInvalid, ReasonNotEnough, ReasonCard, ReasonLimit, ReasonAccount, ReasonBusy,
+		ReasonRefused, ReasonConfiguration, ReasonNumberInUse,
+		ReasonTimeout, ReasonLink, ReasonServer, ReasonUnverified, ReasonClock,
+		AttentionMismatch, AttentionAnotherTill, AttentionUnclaimed, AttentionReverseRefused, AttentionReverseTooLate,
+		AttentionRefundSeen, AttentionLateSuccess,
+	}
+}
