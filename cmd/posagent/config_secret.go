@@ -1,0 +1,138 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2/unstable"
+)
+
+// SecretRef says where a secret lies: "credential:NAME" for a systemd credential, else the absolute path of a file. "" is none.
+// The secret itself never stands in the configuration.
+type SecretRef string
+
+const credentialPrefix = "credential:"
+
+var (
+	credentialName  = regexp.MustCompile(`^[0-9A-Za-z_][0-9A-Za-z._-]{0,99}$`)
+	keyShaped       = regexp.MustCompile(`^[0-9A-Za-z]{32}$`)    // an API key as the merchant platform has it
+	longRun         = regexp.MustCompile(`[0-9A-Za-z+=_-]{24,}`) // anything that could be part of a key
+	errSecretInFile = errors.New("this looks like the secret itself, which never stands in this file (it is not repeated here); " +
+		"put it into a file of its own, readable by the service only, and write its path or \"credential:NAME\"")
+)
+
+// looksLikeKey tells a key, a PEM block or pasted lines from the name of a file.
+func looksLikeKey(s string) bool {
+	return keyShaped.MatchString(s) || strings.Contains(s, "-----BEGIN") || strings.ContainsAny(s, "\r\n")
+}
+
+// secretRef takes "credential:NAME" or a path.
+func secretRef(folder, example string) rule[SecretRef] {
+	file := path(folder, example)
+	return func(n *node) (SecretRef, error) {
+		name, credential := strings.CutPrefix(n.text, credentialPrefix)
+		if n.kind != unstable.String || !credential {
+			p, err := file(n)
+			return SecretRef(p), err
+		}
+		if looksLikeKey(name) {
+			return "", errSecretInFile
+		}
+		if !credentialName.MatchString(name) {
+			return "", must("credential: and a name of letters, digits, dot, dash, underscore", example)
+		}
+		return SecretRef(n.text), nil
+	}
+}
+
+// pemNotP12 takes a reference to a PEM file. A .p12 bundle is told how it becomes one.
+func pemNotP12(r rule[SecretRef]) rule[SecretRef] {
+	return func(n *node) (SecretRef, error) {
+		ref, err := r(n)
+		name := strings.ToLower(string(ref))
+		if err == nil && (strings.HasSuffix(name, ".p12") || strings.HasSuffix(name, ".pfx")) {
+			return "", fmt.Errorf("names a .p12 bundle, which this build does not read; write the PEM files that came with it " +
+				"(apiclient_cert.pem, apiclient_key.pem), or make them with openssl pkcs12")
+		}
+		return ref, err
+	}
+}
+
+// noRef lets "" through, for a secret that only another API needs.
+func noRef(r rule[SecretRef]) rule[SecretRef] {
+	return func(n *node) (SecretRef, error) {
+		if n.kind == unstable.String && n.text == "" {
+			return "", nil
+		}
+		return r(n)
+	}
+}
+
+// onlyNoRef takes "" for a secret whose part this build does not have.
+func onlyNoRef(n *node) (SecretRef, error) {
+	_, err := only("", "")(n)
+	return "", err
+}
+
+// Path is the file that holds the secret. A credential without systemd's folder has none, and the error says what to do.
+func (c Config) Path(ref SecretRef) (string, error) {
+	name, credential := strings.CutPrefix(string(ref), credentialPrefix)
+	switch {
+	case ref == "":
+		return "", &Failure{Code: ExitUsage, What: "a secret is needed that the configuration does not name",
+			Next: "write its path or \"credential:NAME\" into the [wechat] section"}
+	case !credential:
+		return string(ref), nil
+	case c.CredentialsDir == "":
+		return "", &Failure{Code: ExitUsage, What: fmt.Sprintf("%s is a systemd credential, and this process was not given any", ref),
+			Next: "start it as the service (systemctl start posagent); by hand, set CREDENTIALS_DIRECTORY to the folder with the files"}
+	}
+	return filepath.Join(c.CredentialsDir, name), nil
+}
+
+// ReadSecret reads the file of a secret, at most bytesMax bytes, and says when others on this PC could read it too. Files given by
+// path must not be open to others (mode 0640 at most); systemd sees to its credentials itself. An error never holds what was read.
+func (c Config) ReadSecret(ref SecretRef, bytesMax int) (content []byte, tooOpen bool, err error) {
+	file, err := c.Path(ref)
+	if err != nil {
+		return nil, false, err
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, false, secretFailure(ref, file, err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, false, secretFailure(ref, file, err)
+	}
+	content, err = io.ReadAll(io.LimitReader(f, int64(bytesMax)+1))
+	if err != nil {
+		return nil, false, secretFailure(ref, file, err)
+	}
+	if len(content) > bytesMax {
+		return nil, false, &Failure{Code: ExitUsage, What: fmt.Sprintf("%s (%s) is larger than %d bytes", ref, file, bytesMax),
+			Next: "see that it is the right file"}
+	}
+	byPath := !strings.HasPrefix(string(ref), credentialPrefix)
+	return content, byPath && info.Mode().Perm()&0o027 != 0, nil
+}
+
+func secretFailure(ref SecretRef, file string, err error) error {
+	next := "see that it is a readable file"
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && strings.HasPrefix(string(ref), credentialPrefix):
+		next = "add LoadCredential=" + strings.TrimPrefix(string(ref), credentialPrefix) + ":FILE to the unit (systemctl edit posagent), then restart it"
+	case errors.Is(err, fs.ErrNotExist):
+		next = "put the file there, or correct the path in the configuration"
+	case errors.Is(err, fs.ErrPermission):
+		next = "give it to the service's user: chown posagent FILE; chmod 600 FILE"
+	}
+	return &Failure{Code: ExitUsage, What: fmt.Sprintf("%s cannot be read from %s: %s", ref, file, plainCause(err)), Next: next}
+}
