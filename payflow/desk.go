@@ -30,7 +30,23 @@ type Entry struct {
 	WeChatDay    string          `json:"wechat_day"` // 2006-01-02 in GMT+8, as statements count
 	Acknowledged Acknowledgement `json:"acknowledged,omitzero"`
 	Links        []Link          `json:"links,omitempty"` // what was learnt later (I5)
+	// Notice is the last scan that was refused while this payment held the till. It is shown, and never journaled.
+	Notice Notice `json:"-"`
 }
+
+// Notice says that a scan was refused, and why. It holds no digit of what was scanned.
+type Notice struct {
+	At     time.Time
+	Kind   string // a CodeKind, or one of the refusals below
+	Device string
+}
+
+// The refusals of a scan that are no kind of code.
+const (
+	NoticeNothingArmed = "nothing_armed"
+	NoticeBusy         = "busy"
+	NoticeSameCode     = "same_code"
+)
 
 // Acknowledgement is the till's word that the cashier was told, and what the cashier did.
 type Acknowledgement struct {
@@ -90,6 +106,11 @@ var (
 	ErrNotAside      = errors.New("this payment can't be set aside yet; it is still being asked about")
 	ErrJournalClosed = errors.New("the journal cannot be written: no payment is taken; see the warnings for what to do")
 )
+
+// BadRequestError says which field of a request is wrong and what it must be. It never holds the field's value.
+type BadRequestError struct{ Field, Text string }
+
+func (e *BadRequestError) Error() string { return e.Field + " " + e.Text }
 
 // TillBusyError says which payment holds the till.
 type TillBusyError struct{ ID OutTradeNo }
