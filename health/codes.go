@@ -1,0 +1,77 @@
+package health
+
+// The codes, by the part that the cause lies in. warnings.go says of each what happened and what to do.
+const (
+	GatewayUnreachable Code = "gateway_unreachable"
+	NotVerifiedYet     Code = "not_verified_yet"
+	AnswersUnverified  Code = "answers_unverified"
+	CredentialsRefused Code = "credentials_refused"
+
+	ClockOff     Code = "clock_off"      // by 60 s or more
+	ClockOffMuch Code = "clock_off_much" // by 240 s or more
+	ClockUnset   Code = "clock_unset"    // before this program was built
+	ClockUnsure  Code = "clock_unsure"   // WeChat Pay's own answers disagree by more than 5 s
+
+	ScannerAway         Code = "scanner_away"
+	ScannerNoPermission Code = "scanner_no_permission"
+	ScannerUnsupported  Code = "scanner_unsupported"
+
+	JournalUnwritable    Code = "journal_unwritable"
+	JournalDamaged       Code = "journal_damaged"
+	JournalFinding       Code = "journal_finding"
+	JournalFastCommit    Code = "journal_fast_commit"
+	JournalKeyNotCopied  Code = "journal_key_not_copied"
+	DiskNearlyFull       Code = "disk_nearly_full"
+	DiskFull             Code = "disk_full"
+	OrderNumbersRunShort Code = "order_numbers_run_short"
+
+	Certificate60Days        Code = "certificate_60_days"
+	Certificate30Days        Code = "certificate_30_days"
+	Certificate14Days        Code = "certificate_14_days"
+	Certificate7Days         Code = "certificate_7_days"
+	Certificate1Day          Code = "certificate_1_day"
+	CertificateExpired       Code = "certificate_expired"
+	CertificateNotYetValid   Code = "certificate_not_yet_valid"
+	CertificateUnknownKind   Code = "certificate_unknown_kind"
+	CertificateRestart       Code = "certificate_restart"
+	CertificateWrongKind     Code = "certificate_wrong_kind"
+	CertificateWrongMerchant Code = "certificate_wrong_merchant"
+	CertificateUnreadable    Code = "certificate_unreadable"
+	KeyMismatch              Code = "key_mismatch"
+	KeyUnreadable            Code = "key_unreadable"
+	APIKeyWrong              Code = "api_key_wrong"
+	SecretReadable           Code = "secret_readable"
+	PlatformCertificate      Code = "platform_certificate"
+
+	PaymentAttention Code = "payment_attention"
+	PaymentSetAside  Code = "payment_set_aside"
+	PaidNotAnnounced Code = "paid_not_announced"
+
+	APIOpenToNetwork Code = "api_open_to_network"
+)
+
+// Notices of an expiring certificate come at these numbers of days (the project's choice: a new certificate is to be had only by the
+// merchant's super administrator, and the old one may live as little as 48 hours beside it).
+var expiryNotices = [...]struct {
+	days int
+	code Code
+}{{1, Certificate1Day}, {7, Certificate7Days}, {14, Certificate14Days}, {30, Certificate30Days}, {60, Certificate60Days}}
+
+// ExpiryCode is the warning for a certificate with so many whole days left: the one of the smallest notice that covers them, or false
+// with more than 60 days left. Below zero days it has expired.
+func ExpiryCode(daysLeft int) (Code, bool) {
+	if daysLeft < 0 {
+		return CertificateExpired, true
+	}
+	for _, n := range expiryNotices {
+		if daysLeft <= n.days {
+			return n.code, true
+		}
+	}
+	return "", false
+}
+
+// CertificateCodes are the warnings of which at most one holds for a certificate's dates; a caller clears them before it sets one.
+func CertificateCodes() []Code {
+	return []Code{Certificate60Days, Certificate30Days, Certificate14Days, Certificate7Days, Certificate1Day, CertificateExpired, CertificateNotYetValid}
+}
