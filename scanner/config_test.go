@@ -1,0 +1,65 @@
+package scanner
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestBadSettingsNameTheKeyAndTheRemedy(t *testing.T) {
+	good := Config{Kind: "serial", Device: "/dev/posagent-scanner"}
+	for name, row := range map[string]struct {
+		change func(*Config)
+		key    string
+	}{
+		"kind":      {func(c *Config) { c.Kind = "bluetooth" }, "kind"},
+		"no kind":   {func(c *Config) { c.Kind = "" }, "kind"},
+		"evdev":     {func(c *Config) { c.Kind = "evdev" }, "kind"},
+		"stdin":     {func(c *Config) { c.Kind = "stdin" }, "kind"},
+		"no device": {func(c *Config) { c.Device = "" }, "device"},
+		"relative":  {func(c *Config) { c.Device = "ttyUSB0" }, "device"},
+		"baud":      {func(c *Config) { c.Baud = 12 }, "baud"},
+		"data bits": {func(c *Config) { c.DataBits = 9 }, "data_bits"},
+		"stop bits": {func(c *Config) { c.StopBits = 3 }, "stop_bits"},
+		"parity":    {func(c *Config) { c.Parity = "some" }, "parity"},
+		"gap":       {func(c *Config) { c.Gap = time.Hour }, "gap"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := good
+			row.change(&cfg)
+			_, err := New(cfg)
+			var mistake *ConfigError
+			require.ErrorAs(t, err, &mistake)
+			assert.Equal(t, row.key, mistake.Key)
+			assert.Contains(t, mistake.Next, "write", "the remedy says what to write")
+		})
+	}
+	_, err := New(good)
+	require.NoError(t, err)
+}
+
+func TestEveryLineSettingOfTheDocumentedRangeIsTaken(t *testing.T) {
+	for _, parity := range []string{"none", "odd", "even", "mark", "space"} {
+		for _, stop := range []int{1, 2} {
+			_, err := New(Config{Kind: "serial", Device: "/dev/x", Baud: 115200, DataBits: 7, Parity: parity, StopBits: stop, Gap: time.Second})
+			assert.NoError(t, err)
+		}
+	}
+}
+
+func TestTheGapGrowsWhereTheLineIsSlow(t *testing.T) {
+	for baud, want := range map[int]time.Duration{115200: serialGap, 9600: serialGap, 1200: time.Second / 12, 300: time.Second / 3} {
+		d, err := newSerial(Config{Kind: "serial", Device: "/dev/x", Baud: baud})
+		require.NoError(t, err)
+		assert.InDelta(t, want, d.decoder.(*Assembler).gap, float64(time.Millisecond))
+	}
+}
+
+func TestStdinIsASource(t *testing.T) {
+	source, err := New(Config{Kind: "stdin", Stdin: strings.NewReader(code + "\n")})
+	require.NoError(t, err)
+	assert.IsType(t, &Typed{}, source)
+}

@@ -1,0 +1,27 @@
+// Package scanner reads codes: from serial ports, from USB HID devices, from typed lines and from recordings. It frames
+// what a device sends into scans, follows devices that come and go, and says in plain words why one is not there.
+//
+// Most readers need three things: [New] makes a [Source] out of a [Config]; [Source.Run] delivers an [Event] for each
+// scan and for each change of the device's [State]; [Text.Reveal] gives a scan's characters, which print masked because
+// a payment code is one minute of spending power.
+//
+// What a code is (a WeChat Pay payment code, another wallet's, a goods label) and whether it counts now are not decided
+// here: every complete scan is handed over with its time and the scanner's AIM identifier, a repeated one too.
+//
+// # A device's states
+//
+//	Absent --- plugged in ---> Settling --- refused for 2 s ---> Blocked
+//	   |                          |                                |
+//	   |                          | opened                         | opened
+//	   | opened                   v                                |
+//	   +----------------------> Ready <----------------------------+
+//	                            |   ^
+//	             any read error v   | opened
+//	                            Lost --- refused ---> Settling
+//
+// Absent, Lost and Blocked try to open twice a second, Settling ten times.
+//
+// One goroutine opens, reads and closes a device, and nobody else closes it: both libraries below misbehave when a port
+// is closed under a reader. It reads in short slices, so it sees a cancelled context soon, and it never waits for its
+// consumer. Time comes from the clock and never from a read that returned nothing.
+package scanner
