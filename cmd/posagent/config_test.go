@@ -226,6 +226,12 @@ func TestOtherMachinesAreLetInOnlyByName(t *testing.T) {
 	assert.Equal(t, []string{"till-1.lan"}, cfg.API.AllowedHosts)
 }
 
+func TestSocketPathsFitTheKernel(t *testing.T) {
+	got := mistakes(t, with("api", `socket = "/run/`+strings.Repeat("a/", 60)+`s"`))
+	require.Len(t, got, 1)
+	assert.Contains(t, got[0], "[api] socket: must be at most 107 bytes")
+}
+
 func TestNearMissSuggestsTheRightKey(t *testing.T) {
 	cases := []struct{ section, line, want string }{
 		{"flow", `reverse_afer = "40s"`, "[flow] reverse_afer: is not a setting; write reverse_after"},

@@ -37,10 +37,11 @@ func (f *Failure) Unwrap() error { return f.Err }
 func exitStatus(err error) int {
 	var failure *Failure
 	var config *ConfigError
+	var credentials *CredentialsError
 	switch {
 	case err == nil:
 		return ExitDone
-	case errors.As(err, &config):
+	case errors.As(err, &config), errors.As(err, &credentials):
 		return ExitUsage
 	case errors.As(err, &failure) && failure.Code != 0:
 		return failure.Code
