@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -121,6 +122,9 @@ func (c Config) ReadSecret(ref SecretRef, bytesMax int) (content []byte, tooOpen
 			Next: "see that it is the right file"}
 	}
 	byPath := !strings.HasPrefix(string(ref), credentialPrefix)
+	if !byPath && len(bytes.TrimSpace(content)) == 0 { // the unit's default for a file that is not there
+		return nil, false, secretFailure(ref, file, fs.ErrNotExist)
+	}
 	return content, byPath && info.Mode().Perm()&0o027 != 0, nil
 }
 
@@ -128,7 +132,8 @@ func secretFailure(ref SecretRef, file string, err error) error {
 	next := "see that it is a readable file"
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && strings.HasPrefix(string(ref), credentialPrefix):
-		next = "add LoadCredential=" + strings.TrimPrefix(string(ref), credentialPrefix) + ":FILE to the unit (systemctl edit posagent), then restart it"
+		name := strings.TrimPrefix(string(ref), credentialPrefix)
+		next = fmt.Sprintf("put the file where the unit's line LoadCredential=%s:FILE says (/etc/posagent/credentials/%s), then: systemctl restart posagent", name, name)
 	case errors.Is(err, fs.ErrNotExist):
 		next = "put the file there, or correct the path in the configuration"
 	case errors.Is(err, fs.ErrPermission):

@@ -236,6 +236,11 @@ func TestSystemdCredentials(t *testing.T) {
 	_, _, err = cfg.ReadSecret(cfg.WeChat.APIv3Key, 100)
 	assertFailure(t, err, ExitUsage, "credential:forgotten cannot be read", "LoadCredential=forgotten:FILE")
 
+	// The unit's default for a file that was never installed is a blank one.
+	require.NoError(t, os.WriteFile(filepath.Join(cfg.CredentialsDir, "forgotten"), []byte("\n"), 0o600))
+	_, _, err = cfg.ReadSecret(cfg.WeChat.APIv3Key, 100)
+	assertFailure(t, err, ExitUsage, "credential:forgotten cannot be read", "/etc/posagent/credentials/forgotten")
+
 	cfg.CredentialsDir = ""
 	_, _, err = cfg.ReadSecret(cfg.WeChat.APIv3Key, 100)
 	assertFailure(t, err, ExitUsage, "systemd credential", "systemctl start posagent")
