@@ -87,18 +87,19 @@ type Flow struct {
 	PayTimeout   time.Duration // default 15s, 5s to 30s
 }
 
-// Scanner is one source of codes.
+// Scanner is one source of codes. Its fields are those of scanner.Config.
 type Scanner struct {
-	Kind      string // serial, hid, stdin
-	Device    string // serial: the port, absolute
-	Baud      int    // serial: default 9600, 300 to 921600
-	DataBits  int    // serial: default 8; 7 or 8
-	Parity    string // serial: none (default), even, odd
-	StopBits  int    // serial: default 1; 1 or 2
-	VendorID  uint16 // hid: as lsusb prints it
-	ProductID uint16 // hid
-	Serial    string // hid: the device's serial number, to tell two alike apart; "": any
-	Mode      string // hid: auto (default), keyboard, pos
+	Kind      string        // serial, hid, stdin
+	Device    string        // serial: the port, absolute. hid: the USB port such as 1-1.2, to tell two alike apart; "": any
+	Baud      int           // serial: default 9600, 300 to 921600
+	DataBits  int           // serial: default 8, 5 to 8
+	Parity    string        // serial: none (default), even, odd, mark, space
+	StopBits  int           // serial: default 1; 1 or 2
+	Gap       time.Duration // silence that ends a code without a suffix, 10ms to 2s; 0: by kind and baud rate
+	VendorID  uint16        // hid: as lsusb prints it
+	ProductID uint16        // hid
+	Serial    string        // hid: the device's serial number, to tell two alike apart; "": any
+	Mode      string        // hid: auto (default; opens no keyboard), keyboard, pos
 }
 
 // Journal is where payments are kept.

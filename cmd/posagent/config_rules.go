@@ -97,17 +97,6 @@ func whole(least, most int, example string) rule[int] {
 	}
 }
 
-// numberOf takes one of a few numbers.
-func numberOf(numbers ...int) rule[int] {
-	return func(n *node) (int, error) {
-		v, err := strconv.Atoi(n.text)
-		if n.kind != unstable.Integer || err != nil || !slices.Contains(numbers, v) {
-			return 0, must("one of "+strings.Trim(fmt.Sprint(numbers), "[]"), strconv.Itoa(numbers[0]))
-		}
-		return v, nil
-	}
-}
-
 func yesNo(n *node) (bool, error) {
 	if n.kind != unstable.Bool {
 		return false, must("true or false, without quotes", "false")
@@ -231,4 +220,16 @@ func scannerKind(n *node) (string, error) {
 		return "", fmt.Errorf("is not served by this build of posagent; write \"hid\" for a scanner that types like a keyboard")
 	}
 	return oneOf("serial", "hid", "stdin")(n)
+}
+
+// scannerDevice takes the path of a serial port, or for kind hid the USB port as sysfs names it.
+func scannerDevice(s *Scanner, folder string) rule[string] {
+	usbPort := matching(`[0-9]+-[0-9]+(\.[0-9]+)*`, "the USB port that the scanner is plugged into", `"1-1.2"`)
+	port := path(folder, `"/dev/posagent-scanner"`)
+	return func(n *node) (string, error) {
+		if s.Kind == "hid" {
+			return usbPort(n)
+		}
+		return port(n)
+	}
 }

@@ -307,23 +307,28 @@ kind = "hid"
 vendor_id = 0x05e0
 product_id = "1200"
 mode = "keyboard"
+device = "1-1.2"
+gap = "80ms"
 [[scanner]]
 kind = "stdin"
 `)
 	require.Len(t, cfg.Scanners, 3)
 	assert.Equal(t, Scanner{Kind: "serial", Device: "/dev/ttyUSB0", Baud: 115200, DataBits: 8, Parity: "none", StopBits: 1, Mode: "auto"}, cfg.Scanners[0])
 	assert.Equal(t, uint16(0x5e0), cfg.Scanners[1].VendorID)
+	assert.Equal(t, "1-1.2", cfg.Scanners[1].Device)
 
 	for scanner, want := range map[string]string{
-		"[[scanner]]\nkind = \"serial\"":                                "[[scanner]] device: is missing, and kind = \"serial\" requires it",
-		"[[scanner]]\nkind = \"hid\"\nvendor_id = \"05e0\"":             "[[scanner]] product_id: is missing",
-		"[[scanner]]\nkind = \"stdin\"\nbaud = 9600":                    "[[scanner]] baud: is for kind = \"serial\" and would be ignored",
-		"[[scanner]]\nkind = \"evdev\"":                                 "is not served by this build",
-		"[[scanner]]\nkind = \"ps2\"":                                   "must be one of serial, hid, stdin",
-		"[[scanner]]\ndevice = \"/dev/ttyS0\"":                          "[[scanner]] kind: is missing",
-		"[scanner]\nkind = \"stdin\"":                                   "write [[scanner]] with double brackets",
-		strings.Repeat("[[scanner]]\nkind = \"stdin\"\n", 5):            "[[scanner]]: stands more than 4 times",
-		"[[scanner]]\nkind=\"hid\"\nvendor_id=\"zz\"\nproduct_id=\"1\"": "must be the number that lsusb prints",
+		"[[scanner]]\nkind = \"serial\"":                                              "[[scanner]] device: is missing, and kind = \"serial\" requires it",
+		"[[scanner]]\nkind = \"hid\"\nvendor_id = \"05e0\"":                           "[[scanner]] product_id: is missing",
+		"[[scanner]]\nkind = \"stdin\"\nbaud = 9600":                                  "[[scanner]] baud: is for kind = \"serial\" and would be ignored",
+		"[[scanner]]\nkind = \"stdin\"\ndevice = \"x\"":                               "[[scanner]] device: is for kind = \"serial\" or \"hid\" and would be ignored",
+		"[[scanner]]\nkind = \"hid\"\nvendor_id=1\nproduct_id=2\ndevice = \"/dev/x\"": "must be the USB port that the scanner is plugged into",
+		"[[scanner]]\nkind = \"evdev\"":                                               "is not served by this build",
+		"[[scanner]]\nkind = \"ps2\"":                                                 "must be one of serial, hid, stdin",
+		"[[scanner]]\ndevice = \"/dev/ttyS0\"":                                        "[[scanner]] kind: is missing",
+		"[scanner]\nkind = \"stdin\"":                                                 "write [[scanner]] with double brackets",
+		strings.Repeat("[[scanner]]\nkind = \"stdin\"\n", 5):                          "[[scanner]]: stands more than 4 times",
+		"[[scanner]]\nkind=\"hid\"\nvendor_id=\"zz\"\nproduct_id=\"1\"":               "must be the number that lsusb prints",
 	} {
 		got := mistakes(t, leastConfig+scanner+"\n")
 		assert.Len(t, got, 1, scanner)

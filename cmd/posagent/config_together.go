@@ -1,6 +1,10 @@
 package main
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
 
 // together checks what no setting can show alone. A rule is only asked where its settings are each in order, so that one slip is told once.
 func (l *configLoader) together(c *Config) {
@@ -48,13 +52,19 @@ func (l *configLoader) scannerTogether(table *node, s Scanner) {
 			l.note(table.pos, "[[scanner]] "+key, "", fmt.Sprintf("is missing, and kind = %q requires it; write for example %s", s.Kind, scannerExample[key]))
 		}
 	}
-	serves := map[string]string{"device": "serial", "baud": "serial", "data_bits": "serial", "parity": "serial", "stop_bits": "serial",
-		"vendor_id": "hid", "product_id": "hid", "serial": "hid", "mode": "hid"}
 	for _, key := range table.order {
-		if kind := serves[key]; kind != "" && s.Kind != "" && kind != s.Kind {
-			l.note(table.keys[key].key, "[[scanner]] "+key, "", fmt.Sprintf("is for kind = %q and would be ignored; take it out", kind))
+		serves := scannerServes[key]
+		if s.Kind != "" && len(serves) > 0 && !slices.Contains(serves, s.Kind) {
+			l.note(table.keys[key].key, "[[scanner]] "+key, "", fmt.Sprintf("is for kind = \"%s\" and would be ignored; take it out", strings.Join(serves, `" or "`)))
 		}
 	}
+}
+
+// scannerServes says which kinds of scanner a setting means something for.
+var scannerServes = map[string][]string{
+	"device": {"serial", "hid"}, "gap": {"serial", "hid"},
+	"baud": {"serial"}, "data_bits": {"serial"}, "parity": {"serial"}, "stop_bits": {"serial"},
+	"vendor_id": {"hid"}, "product_id": {"hid"}, "serial": {"hid"}, "mode": {"hid"},
 }
 
 var scannerExample = map[string]string{"device": `device = "/dev/posagent-scanner"`, "vendor_id": `vendor_id = "05e0"`, "product_id": `product_id = "1200"`}
