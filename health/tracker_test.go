@@ -81,6 +81,18 @@ func TestASecondCauseWaitsItsOwnTime(t *testing.T) {
 	})
 }
 
+// A timer that had fired when its warning was cleared finds another in its place.
+func TestALateTimerShowsNothing(t *testing.T) {
+	tracker := NewTracker(Config{})
+	tracker.Set(ScannerAway, "")
+	late := tracker.active[ScannerAway]
+	tracker.Clear(ScannerAway)
+	tracker.Set(ScannerAway, "")
+	tracker.show(late)
+	assert.Empty(t, tracker.List())
+	tracker.Clear(ScannerAway)
+}
+
 func TestChangesAreTold(t *testing.T) {
 	changes := 0
 	tracker := NewTracker(Config{Changed: func() { changes++ }})

@@ -349,6 +349,10 @@ func TestASecretInTheFileIsNeverRepeated(t *testing.T) {
 		assert.NotContains(t, got, "MIIE", line)
 		assert.NotContains(t, got, key[:16], line)
 	}
+	// A password has no shape to be known by: what may hold one is never repeated, whatever it looks like.
+	for _, line := range []string{`p12_password = "hunter2"`, `proxy = "http://till:hunter2@10.0.0.1:3128"`, `next_private_key = "hunter2"`, `private_key = ["hunter2"]`} {
+		assert.NotContains(t, strings.Join(mistakes(t, with("wechat", line)), "\n"), "hunter2", line)
+	}
 	got := mistakes(t, with("wechat", `api_v3_key = "`+key+`"`))
 	assert.Contains(t, got[0], `posagent.toml:7:14: [wechat] api_v3_key: this looks like the secret itself`)
 }
