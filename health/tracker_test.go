@@ -83,13 +83,15 @@ func TestASecondCauseWaitsItsOwnTime(t *testing.T) {
 
 // A timer that had fired when its warning was cleared finds another in its place.
 func TestALateTimerShowsNothing(t *testing.T) {
-	tracker := NewTracker(Config{})
+	changes := 0
+	tracker := NewTracker(Config{Changed: func() { changes++ }})
 	tracker.Set(ScannerAway, "")
 	late := tracker.active[ScannerAway]
 	tracker.Clear(ScannerAway)
 	tracker.Set(ScannerAway, "")
 	tracker.show(late)
 	assert.Empty(t, tracker.List())
+	assert.Zero(t, changes)
 	tracker.Clear(ScannerAway)
 }
 
