@@ -43,7 +43,9 @@ func (e *ConfigError) Error() string { return e.Key + " " + e.What + "; " + e.Ne
 func New(cfg Config) (Source, error) {
 	switch cfg.Kind {
 	case "serial":
-		return newSerial(cfg)
+		return sourceOf(newSerial(cfg))
+	case "hid":
+		return sourceOf(newHID(cfg, systemBus()))
 	case "stdin":
 		if cfg.Stdin == nil {
 			return nil, &ConfigError{"kind", `"stdin" has no input here`, `write kind = "serial" or kind = "hid"`}
@@ -54,6 +56,13 @@ func New(cfg Config) (Source, error) {
 			`write kind = "hid" with mode = "keyboard", or set the scanner to USB serial and write kind = "serial"`}
 	}
 	return nil, &ConfigError{"kind", fmt.Sprintf("%q is no kind of scanner", cfg.Kind), `write "serial", "hid" or "stdin"`}
+}
+
+func sourceOf(d *device, err error) (Source, error) {
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
 }
 
 // The bounds of the gap that a person may set.

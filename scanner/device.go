@@ -33,13 +33,15 @@ type device struct {
 	opener  func() (port, error) // its errors are *Trouble
 	decoder Decoder
 	lost    func(error) *Trouble // explains a read error; the port is still open
-	tap     func(chunk)          // sees what passes, where the device is recorded
+	format  format               // how a recording of this device is decoded again
+	tap     tap                  // sees what passes, where the device is recorded
 }
 
-// chunk is what one read returned.
-type chunk struct {
-	at    time.Time
-	bytes []byte
+// tap sees what passes through a device, from the goroutine that reads it.
+type tap interface {
+	// chunk sees what one read returned and what came of it. It sees an empty read only where that might end a scan.
+	chunk(b []byte, at time.Time, events []Event)
+	state(e Event)
 }
 
 // Run reads the device until ctx is done.
@@ -75,7 +77,7 @@ func (d *device) read(ctx context.Context, p port, put func(Event)) *Trouble {
 		asked := time.Now()
 		n, err := p.Read(buf)
 		now := time.Now()
-		d.pass(chunk{at: now, bytes: buf[:n]}, put)
+		d.pass(buf[:n], now, put)
 		if err != nil {
 			return d.lost(err)
 		}
@@ -84,11 +86,14 @@ func (d *device) read(ctx context.Context, p port, put func(Event)) *Trouble {
 	return nil
 }
 
-func (d *device) pass(c chunk, put func(Event)) {
-	if d.tap != nil && (len(c.bytes) > 0 || d.decoder.Pending()) {
-		d.tap(c)
+// pass decodes what one read returned and hands over what came of it.
+func (d *device) pass(b []byte, at time.Time, put func(Event)) {
+	matters := len(b) > 0 || d.decoder.Pending()
+	events := d.decoder.Feed(b, at)
+	if d.tap != nil && matters {
+		d.tap.chunk(b, at, events)
 	}
-	for _, e := range d.decoder.Feed(c.bytes, c.at) {
+	for _, e := range events {
 		e.Device = d.name
 		put(e)
 	}
@@ -132,7 +137,11 @@ func (w *watcher) enter(s State, t Trouble) {
 		return
 	}
 	w.state, w.code = s, t.Code
-	w.put(Event{Kind: KindState, Device: w.name, At: time.Now(), State: s, Trouble: t})
+	e := Event{Kind: KindState, Device: w.name, At: time.Now(), State: s, Trouble: t}
+	if w.tap != nil {
+		w.tap.state(e)
+	}
+	w.put(e)
 }
 
 // idleGuard keeps a reader from spinning on a port whose empty reads return at once.
