@@ -1,0 +1,216 @@
+package wxclient
+
+import (
+	"context"
+	"crypto/rsa"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"posagent/payflow"
+)
+
+// Bounds and defaults of a client.
+const (
+	defaultPayTimeout   = 15 * time.Second // slow pay answers of several seconds are normal: WeChat tries the customer's cards in turn
+	defaultQueryTimeout = 5 * time.Second
+	apiv3KeyBytes       = 32 // the documents' APIv3 key; with 16 bytes Go would silently run AES-128
+	keyBitsMin          = 2048
+	hostsMax            = 8
+)
+
+// Config says who signs, with what, and which hosts are called. Fields marked required have no default.
+type Config struct {
+	// Hosts are the gateways, best first, each "https://name" or "https://name:port"; 1 to 8. Required.
+	Hosts []string
+	// RootCAs are the roots that a gateway's TLS certificate is checked against. Nil: the system's.
+	RootCAs *x509.CertPool
+	// Proxy is the address of an HTTP proxy ("http://host:port") that every connection goes through by CONNECT.
+	// Empty: none. None is ever taken from the environment.
+	Proxy string
+	// Merchant is the set of ids; its MerchantID signs (sp_mchid in institution mode). Required.
+	Merchant payflow.Merchant
+	// SerialNo is the serial of the merchant's API certificate, in hex. Required.
+	SerialNo string
+	// PrivateKey is that certificate's key, RSA with 2048 bits or more. Required.
+	PrivateKey *rsa.PrivateKey
+	// APIv3Key is the 32-byte key that opens platform certificates. Required.
+	APIv3Key []byte
+	// CertificatesFile keeps the platform certificates (still sealed with the APIv3 key) for a start without network.
+	// Empty: they are kept in memory alone.
+	CertificatesFile string
+	// PayTimeout is how long a pay call may wait for its answer after its first byte. Default 15 s.
+	PayTimeout time.Duration
+	// QueryTimeout is how long any other call may wait for its answer on one host. Default 5 s.
+	QueryTimeout time.Duration
+	// Version stands in the User-Agent, behind "posagent/". Default "dev".
+	Version string
+	// Dial opens a TCP connection. Nil: net.Dialer. Tests put net.Pipe here.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	// Now is the PC's clock. Nil: time.Now.
+	Now func() time.Time
+	// Log takes debug lines for each call, and warnings. The zero value is silent.
+	Log zerolog.Logger
+	// OnCondition is told when something that a person should know begins or ends. It must return at once. Nil: nobody.
+	OnCondition func(Condition)
+}
+
+// Client is one merchant's way to WeChat Pay. It is safe for use by several goroutines. Close ends it.
+type Client struct {
+	merchant     payflow.Merchant
+	signer       signer
+	apiv3Key     []byte
+	agent        string
+	payTimeout   time.Duration
+	queryTimeout time.Duration
+	log          zerolog.Logger
+
+	dialer       dialer
+	hosts        *hosts
+	idle         idleLinks
+	warm         warmth
+	clock        clock
+	nonces       nonces
+	certificates certificates
+	conditions   conditions
+
+	life         context.Context // ends with Close
+	end          context.CancelFunc
+	refreshing   singleFlight
+	kick         chan struct{} // wakes Run for a certificates call
+	lastVerified atomic.Int64  // unix nanoseconds of the PC's clock; 0: never
+}
+
+// New checks the configuration and returns a client that has called nobody yet. It reads the stored platform
+// certificates. An error says which field is wrong and what to write instead.
+func New(config Config) (*Client, error) {
+	if err := config.check(); err != nil {
+		return nil, err
+	}
+	all, err := parseHosts(config.Hosts)
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{
+		merchant:     config.Merchant,
+		signer:       signer{merchantID: config.Merchant.MerchantID, serial: strings.ToUpper(config.SerialNo), key: config.PrivateKey},
+		apiv3Key:     append([]byte(nil), config.APIv3Key...),
+		agent:        "posagent/" + orElse(config.Version, "dev"),
+		payTimeout:   orElse(config.PayTimeout, defaultPayTimeout),
+		queryTimeout: orElse(config.QueryTimeout, defaultQueryTimeout),
+		log:          config.Log,
+		hosts:        &hosts{all: all},
+		kick:         make(chan struct{}, 1),
+	}
+	now := config.Now
+	if now == nil {
+		now = time.Now
+	}
+	c.life, c.end = context.WithCancel(context.Background())
+	c.conditions.tell = config.OnCondition
+	c.clock = clock{pc: now, conditions: &c.conditions}
+	c.warm.wake = make(chan struct{}, 1)
+	c.certificates = certificates{file: config.CertificatesFile, merchantSerial: normalSerial(config.SerialNo)}
+	if c.dialer, err = newDialer(config, &c.clock); err != nil {
+		return nil, err
+	}
+	c.loadCertificates()
+	return c, nil
+}
+
+func (config Config) check() error {
+	m := config.Merchant
+	switch {
+	case len(config.Hosts) == 0 || len(config.Hosts) > hostsMax:
+		return fmt.Errorf("hosts: %d are given; write 1 to %d, such as \"https://apihk.mch.weixin.qq.com\"", len(config.Hosts), hostsMax)
+	case config.PrivateKey == nil:
+		return errors.New("private key is missing; give the key of the merchant API certificate (apiclient_key.pem)")
+	case config.PrivateKey.N.BitLen() < keyBitsMin:
+		return fmt.Errorf("private key has %d bits; WeChat Pay issues RSA keys of %d", config.PrivateKey.N.BitLen(), keyBitsMin)
+	case len(config.APIv3Key) != apiv3KeyBytes:
+		return fmt.Errorf("API v3 key has %d bytes; it must have exactly %d (it is not the older API key)", len(config.APIv3Key), apiv3KeyBytes)
+	case config.SerialNo == "" || len(config.SerialNo) > 40 || strings.Trim(config.SerialNo, "0123456789abcdefABCDEF") != "":
+		return fmt.Errorf("serial number %.50q is not 1 to 40 hex digits; take the merchant API certificate's", config.SerialNo)
+	case m.Mode != payflow.Direct && m.Mode != payflow.Institution:
+		return fmt.Errorf("mode %.20q is neither \"direct\" nor \"institution\"", m.Mode)
+	case m.AppID == "" || m.MerchantID == "":
+		return errors.New("app id and merchant id are both needed")
+	case m.Mode == payflow.Institution && m.SubMerchantID == "":
+		return errors.New("institution mode needs the shop's sub merchant id")
+	case m.Mode == payflow.Direct && (m.SubMerchantID != "" || m.SubAppID != ""):
+		return errors.New("direct mode takes no sub ids; leave them out, or set the mode to institution")
+	}
+	return nil
+}
+
+// Close ends every connection and every call in flight. The client is of no use afterwards.
+func (c *Client) Close() {
+	c.end()
+	c.warm.drop()
+	c.idle.closeAll()
+	c.refreshing.wait()
+}
+
+// State is what a status page shows of the connection to WeChat Pay.
+type State struct {
+	Host           string                // the host in use
+	HostsAside     []string              // hosts that failed lately
+	LinkUp         bool                  // see Client.LinkUp
+	Verified       bool                  // see Client.Verified
+	LastVerified   time.Time             // by the PC's clock; zero: never
+	ClockKnown     bool                  // the PC's clock has been compared with WeChat Pay's signed time
+	ClockOffset    time.Duration         // WeChat Pay's time minus the PC's
+	ClockCorrected bool                  // signing and verifying go by the corrected clock
+	Certificates   []PlatformCertificate // the platform certificates held
+}
+
+// State returns what is known now.
+func (c *Client) State() State {
+	s := State{LinkUp: c.LinkUp(), Verified: c.Verified(), Certificates: c.certificates.list()}
+	s.Host, s.HostsAside = c.hosts.state(time.Now())
+	s.ClockOffset, s.ClockKnown, s.ClockCorrected = c.clock.state()
+	if at := c.lastVerified.Load(); at != 0 {
+		s.LastVerified = time.Unix(0, at)
+	}
+	return s
+}
+
+// Now returns the time by the corrected clock: the PC's, or WeChat Pay's where the PC's is off by 240 s or more.
+func (c *Client) Now() time.Time { return c.clock.Now() }
+
+// Verified reports that one answer has been verified since the client was made. No payment is armed before (rule 9).
+func (c *Client) Verified() bool { return c.lastVerified.Load() != 0 }
+
+func (c *Client) noteVerified() {
+	first := c.lastVerified.Swap(c.clock.pc().UnixNano()) == 0
+	if first {
+		c.conditions.begin(Condition{Kind: RoundTripVerified, Text: "WeChat Pay has answered, and its signature is good"})
+	}
+}
+
+func orElse[T comparable](value, otherwise T) T {
+	var zero T
+	if value == zero {
+		return otherwise
+	}
+	return value
+}
+
+// singleFlight lets one refresh run at a time; others wait for it.
+type singleFlight struct {
+	mu      sync.Mutex // guards all below
+	running chan struct{}
+	err     error
+	began   time.Time
+	all     sync.WaitGroup
+}
+
+// wait returns when none is running.
+func (s *singleFlight) wait() { s.all.Wait() }

@@ -1,0 +1,50 @@
+package wxclient
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+
+	"posagent/payflow"
+)
+
+const queryTarget = "/v3/global/transactions/"
+
+// Query asks what became of an order, by its out_trade_no (query order). Outcomes: Found, NoSuchOrder. Every error is
+// a *payflow.LostError: ask again.
+func (c *Client) Query(ctx context.Context, o payflow.Order) (payflow.Outcome, error) {
+	return c.query(ctx, o, "", "out-trade-no/"+url.PathEscape(string(o.OutTradeNo)))
+}
+
+// QueryByID asks by WeChat Pay's own number of the payment. The answer must name that number, and o's out_trade_no
+// where o has one. Outcomes and errors as Query's.
+func (c *Client) QueryByID(ctx context.Context, o payflow.Order, id payflow.TransactionID) (payflow.Outcome, error) {
+	return c.query(ctx, o, id, "id/"+url.PathEscape(string(id)))
+}
+
+func (c *Client) query(ctx context.Context, o payflow.Order, id payflow.TransactionID, way string) (payflow.Outcome, error) {
+	r := request{call: "query", about: string(o.OutTradeNo), method: http.MethodGet, target: queryTarget + way + "?" + c.idsQuery(o)}
+	a, err := c.call(ctx, r)
+	if err != nil {
+		return payflow.Outcome{}, lostCall("query", o, err)
+	}
+	outcome, err := queryOutcome(o, id, a)
+	return c.believe(ctx, "query", o, a, outcome, err)
+}
+
+// idsQuery returns the mode's ids as a query string: exactly one set (modes, 2.1).
+func (c *Client) idsQuery(o payflow.Order) string {
+	m := c.merchantOf(o)
+	if m.Mode == payflow.Institution {
+		return "sp_mchid=" + url.QueryEscape(m.MerchantID) + "&sub_mchid=" + url.QueryEscape(m.SubMerchantID)
+	}
+	return "mchid=" + url.QueryEscape(m.MerchantID)
+}
+
+// merchantOf returns the ids that the order was made under, which may be older than the configuration.
+func (c *Client) merchantOf(o payflow.Order) payflow.Merchant {
+	if o.Merchant.MerchantID == "" {
+		return c.merchant
+	}
+	return o.Merchant
+}

@@ -1,0 +1,223 @@
+package wxclient
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"time"
+)
+
+const (
+	certificatesTarget = "/v3/global/certificates"
+	refreshPause       = 10 * time.Second   // between two certificates calls that an unknown serial asks for
+	refreshLimit       = 20 * time.Second   // one certificates call over every host, twice
+	refreshEvery       = 10 * time.Hour     // WeChat Pay asks for less than 12 h
+	refreshJitter      = time.Hour          // so that a chain's tills do not call together
+	expiringWithin     = 4 * 24 * time.Hour // a new certificate is mixed in 5 days before the old one ends
+	firstRetry         = 2 * time.Second    // after a failed certificates call, doubling
+	firstRetryMax      = 30 * time.Second   //
+	clockHintMin       = clockCorrect / 2   // a Date header nearer than this explains nothing
+)
+
+var errRefreshedLately = errors.New("the platform certificates were asked for just now")
+
+// FirstRoundTrip makes one certificates call, and returns nil when its answer was verified: then the keys, the
+// merchant's ids and the clock fit. An error says for a person what is wrong and what to do.
+func (c *Client) FirstRoundTrip(ctx context.Context) error { return c.refresh(ctx, true) }
+
+// refresh makes one certificates call, or waits for the one that is under way. Unless asked for by name it makes none
+// within 10 s of the last.
+func (c *Client) refresh(ctx context.Context, byName bool) error {
+	s := &c.refreshing
+	s.mu.Lock()
+	if err := c.life.Err(); err != nil {
+		s.mu.Unlock()
+		return err
+	}
+	if s.running == nil {
+		if !byName && !s.began.IsZero() && time.Since(s.began) < refreshPause {
+			s.mu.Unlock()
+			return errRefreshedLately
+		}
+		s.running, s.began = make(chan struct{}), time.Now()
+		s.all.Go(c.refreshOnce)
+	}
+	running := s.running
+	s.mu.Unlock()
+	select {
+	case <-running:
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (c *Client) refreshOnce() {
+	ctx, cancel := context.WithTimeout(c.life, refreshLimit)
+	defer cancel()
+	err := c.fetchCertificates(ctx)
+	s := &c.refreshing
+	s.mu.Lock()
+	s.err = err
+	close(s.running)
+	s.running = nil
+	s.mu.Unlock()
+}
+
+// fetchCertificates calls with our clock. Where that fails and the answer's Date header says that our clock is
+// wrong, it calls once more with the clock that the header gives: the signed time of that answer then corrects ours.
+func (c *Client) fetchCertificates(ctx context.Context) error {
+	a, err := c.fetchCertificatesAt(ctx, c.clock.Now)
+	if err == nil || a.header == nil {
+		return c.reportFetch(err)
+	}
+	offset, ok := c.clock.hint(a)
+	if ours := c.clock.Now().Sub(a.gotAt); ok && (offset-ours).Abs() >= clockHintMin {
+		c.conditions.begin(Condition{Kind: ClockOff, Offset: offset, Red: offset.Abs() >= clockCorrect, Text: clockOffText(offset)})
+		_, err = c.fetchCertificatesAt(ctx, func() time.Time { return c.clock.pc().Add(offset) })
+	}
+	return c.reportFetch(err)
+}
+
+func (c *Client) reportFetch(err error) error {
+	switch {
+	case err == nil:
+		c.conditions.over(CertificatesRefused)
+		c.reportExpiry()
+	case c.life.Err() == nil && !errors.As(err, new(*noLinkError)):
+		c.conditions.begin(Condition{Kind: CertificatesRefused, Red: !c.Verified(), Text: err.Error()})
+	}
+	return err
+}
+
+func (c *Client) reportExpiry() {
+	held := c.certificates.list()
+	if len(held) > 0 && held[0].NotAfter.Sub(c.clock.Now()) < expiringWithin {
+		c.conditions.begin(Condition{Kind: CertificateExpiring, Until: held[0].NotAfter,
+			Text: "WeChat Pay's platform certificate ends on " + held[0].NotAfter.UTC().Format(time.DateOnly) + ", and no newer one has come"})
+		return
+	}
+	c.conditions.over(CertificateExpiring)
+}
+
+func (c *Client) fetchCertificatesAt(ctx context.Context, now func() time.Time) (answer, error) {
+	a, err := c.callAt(ctx, request{call: "certificates", method: http.MethodGet, target: certificatesTarget}, now)
+	if err != nil {
+		return a, err
+	}
+	if a.status != http.StatusOK {
+		return a, c.explainCertificates(a)
+	}
+	return a, c.takeCertificates(a, now())
+}
+
+// takeCertificates verifies a certificates answer: by a certificate that is held, or by one that the answer itself
+// brings, whose seal has proved it.
+func (c *Client) takeCertificates(a answer, now time.Time) error {
+	s, err := readSignature(a.header)
+	if err != nil {
+		return c.explainUnverified(a, err)
+	}
+	opened, err := openCertificates(a.body, c.apiv3Key, c.certificates.merchantSerial)
+	if err != nil {
+		return c.explainUnverified(a, err)
+	}
+	key, err := c.certificates.key(s.serial, now)
+	for _, p := range opened {
+		if p.Serial == s.serial {
+			key, err = p.keyAt(now)
+		}
+	}
+	if err == nil {
+		err = s.verify(key, a.body, now)
+	}
+	if err == nil {
+		err = c.accept(a, s)
+	}
+	if err != nil {
+		return fmt.Errorf("verify the platform certificates: %w", err)
+	}
+	if !c.certificates.add(opened, now) {
+		return nil
+	}
+	if err := c.storeCertificates(); err != nil {
+		c.log.Warn().Err(err).Msg("platform certificates are held in memory only")
+	}
+	return nil
+}
+
+// Run keeps the client ready until ctx ends: it makes the first round trip, again after a pause while it fails, fetches
+// the platform certificates every ten to eleven hours, looks after hosts that failed, and keeps a connection warm
+// while KeepWarm asks for it. It returns when all that has ended.
+func (c *Client) Run(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(c.life, cancel)()
+	warm := make(chan struct{})
+	go func() {
+		defer close(warm)
+		c.keepWarm(ctx)
+	}()
+	c.keepFresh(ctx)
+	<-warm
+}
+
+func (c *Client) keepFresh(ctx context.Context) {
+	retry := firstRetry
+	for ctx.Err() == nil {
+		err := c.refresh(ctx, true)
+		pause := refreshEvery + rand.N(refreshJitter)
+		if err != nil {
+			pause, retry = retry, min(2*retry, firstRetryMax)
+			c.log.Warn().Err(err).Msg("platform certificates not fetched")
+		} else {
+			retry = firstRetry
+		}
+		c.idleUntil(ctx, pause)
+	}
+}
+
+// idleUntil waits for the pause to end, a kick, or ctx; meanwhile hosts that were set aside are probed when due.
+func (c *Client) idleUntil(ctx context.Context, pause time.Duration) {
+	end := time.NewTimer(pause)
+	defer end.Stop()
+	probe := time.NewTicker(hostPause)
+	defer probe.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-end.C:
+			return
+		case <-c.kick:
+			return
+		case <-probe.C:
+			c.probeHosts(ctx)
+		}
+	}
+}
+
+// refreshSoon asks Run for a certificates call, because something that one may mend was seen.
+func (c *Client) refreshSoon() {
+	select {
+	case c.kick <- struct{}{}:
+	default:
+	}
+}
+
+// probeHosts makes one certificates call to each host whose pause is over; a verified answer brings it back in line.
+func (c *Client) probeHosts(ctx context.Context) {
+	for _, h := range c.hosts.due(time.Now()) {
+		a, err := c.callHost(ctx, h, request{call: "probe", method: http.MethodGet, target: certificatesTarget}, c.clock.Now)
+		if err == nil {
+			err = c.takeCertificates(a, c.clock.Now())
+		}
+		if err != nil {
+			c.hosts.bad(h, time.Now())
+		}
+	}
+}

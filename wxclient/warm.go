@@ -1,0 +1,209 @@
+package wxclient
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"time"
+)
+
+const (
+	warmKept  = 20 * time.Second // then another connection takes its place, before the gateway closes this one
+	warmRetry = time.Second      // after a dial that failed
+)
+
+// warmth is the connection that waits for the next pay call while a payment is armed. Only pay takes it.
+type warmth struct {
+	mu   sync.Mutex // guards all below but wake
+	on   bool
+	link *link
+	down bool
+	wake chan struct{} // holds one; tells Run that on or link has changed
+}
+
+// KeepWarm says whether a payment is armed. While it is, Run keeps one TLS connection ready, with keep-alive probes
+// each second, so that a pulled cable shows within seconds and before the scan: see LinkUp and the condition LinkDown.
+func (c *Client) KeepWarm(on bool) {
+	c.warm.mu.Lock()
+	changed, spare := c.warm.on != on, c.warm.link
+	c.warm.on = on
+	if !on {
+		c.warm.link = nil
+	}
+	c.warm.mu.Unlock()
+	if !on && spare != nil {
+		c.idle.put(spare)
+	}
+	if changed {
+		c.warm.nudge()
+	}
+}
+
+// Warm makes sure now that a connection is ready for the next pay call. An error means that none could be made; it
+// says for a person what to look at.
+func (c *Client) Warm(ctx context.Context) error {
+	if l := c.warm.current(); l != nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, connectLimitAll)
+	defer cancel()
+	l, err := c.connect(ctx, c.hosts.order())
+	if err != nil {
+		return err
+	}
+	if old := c.warm.replace(l); old != nil {
+		old.close(errRested)
+	}
+	c.warm.nudge()
+	return nil
+}
+
+// LinkUp reports that WeChat Pay could be connected to when last tried, and that the warm connection has not broken since.
+func (c *Client) LinkUp() bool {
+	c.warm.mu.Lock()
+	defer c.warm.mu.Unlock()
+	return !c.warm.down
+}
+
+// current returns the warm connection if it lives and is not too old.
+func (w *warmth) current() *link {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.link == nil || !w.link.alive() || time.Since(w.link.opened) > warmKept {
+		return nil
+	}
+	return w.link
+}
+
+// take gives the warm connection away to a pay call.
+func (w *warmth) take() *link {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	l := w.link
+	w.link = nil
+	if l == nil || !l.alive() {
+		return nil
+	}
+	return l
+}
+
+func (w *warmth) replace(l *link) (old *link) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	old, w.link = w.link, l
+	return old
+}
+
+func (w *warmth) drop() {
+	if l := w.replace(nil); l != nil {
+		l.close(errRested)
+	}
+}
+
+func (w *warmth) wanted() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.on
+}
+
+func (w *warmth) setDown(down bool) (changed bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	changed = w.down != down
+	w.down = down
+	return changed
+}
+
+func (w *warmth) nudge() {
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+// keepWarm is Run's part: while KeepWarm is on, a connection that died or grew old is replaced at once.
+func (c *Client) keepWarm(ctx context.Context) {
+	defer c.warm.drop()
+	for ctx.Err() == nil {
+		if !c.warm.wanted() {
+			c.sleepWarm(ctx, nil, 0)
+			continue
+		}
+		l := c.warm.current()
+		if l == nil {
+			if c.Warm(ctx) != nil {
+				c.sleepWarm(ctx, nil, warmRetry)
+			}
+			continue
+		}
+		c.sleepWarm(ctx, l, warmKept-time.Since(l.opened)+time.Millisecond)
+	}
+}
+
+// sleepWarm waits for a nudge, the end of l, or the pause (0: for ever).
+func (c *Client) sleepWarm(ctx context.Context, l *link, pause time.Duration) {
+	var dead <-chan struct{}
+	if l != nil {
+		dead = l.dead
+	}
+	var end <-chan time.Time
+	if pause > 0 {
+		timer := time.NewTimer(pause)
+		defer timer.Stop()
+		end = timer.C
+	}
+	select {
+	case <-ctx.Done():
+	case <-c.warm.wake:
+	case <-end:
+	case <-dead:
+		c.noteBroken(l.reason())
+	}
+}
+
+// noteBroken: a gateway that hangs up politely is no news before the next dial fails; a link that broke is.
+func (c *Client) noteBroken(why error) {
+	polite := errors.Is(why, io.EOF) || errors.Is(why, errRested) || errors.Is(why, context.Canceled)
+	if !polite && c.warm.setDown(true) {
+		c.conditions.begin(Condition{Kind: LinkDown, Text: "the connection to WeChat Pay broke; look at the network cable and the router. Take cash meanwhile"})
+	}
+}
+
+// reachable notes that a connection could be made.
+func (c *Client) reachable() {
+	if c.warm.setDown(false) {
+		c.conditions.over(LinkDown)
+	}
+	c.conditions.over(GatewayUnreachable)
+	c.conditions.over(ClockUnusable)
+}
+
+// connect opens a connection to the first of these hosts that lets us; each that does not is set aside.
+func (c *Client) connect(ctx context.Context, line []*host) (*link, error) {
+	var failures []error
+	for _, h := range line {
+		l, err := c.open(ctx, h)
+		if err == nil {
+			c.reachable()
+			return l, nil
+		}
+		failures = append(failures, err)
+		if context.Cause(ctx) == context.Canceled {
+			return nil, errors.Join(failures...)
+		}
+		c.hosts.bad(h, time.Now())
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return nil, c.unreachable(errors.Join(failures...))
+}
+
+// unreachable notes that no host could be connected to, and says why for a person.
+func (c *Client) unreachable(err error) error {
+	c.warm.setDown(true)
+	err = c.explainUnreachable(err)
+	c.conditions.begin(Condition{Kind: GatewayUnreachable, Text: err.Error()})
+	return err
+}
