@@ -1,0 +1,160 @@
+package till
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"posagent/health"
+	"posagent/payflow"
+)
+
+// Problem is every error of the API (RFC 9457, application/problem+json). It never holds a value that the caller sent.
+type Problem struct {
+	Type      string       `json:"type" doc:"urn:posagent:problem: and the code."`
+	Title     string       `json:"title" doc:"What kind of problem it is."`
+	Status    int          `json:"status"`
+	Code      ProblemCode  `json:"code" doc:"Stable: programs decide by it."`
+	Detail    string       `json:"detail" doc:"What happened, in English."`
+	NextStep  health.Words `json:"next_step" doc:"What to do now."`
+	Reason    string       `json:"reason,omitempty" doc:"With not_ready: why. With wrong_code: what was scanned."`
+	Fields    []FieldFault `json:"fields,omitempty" doc:"With bad_request: which fields, and what each must be."`
+	PaymentID string       `json:"payment_id,omitempty" doc:"The payment that is in the way."`
+	Payment   *Payment     `json:"payment,omitempty" doc:"With wrong_state: the payment as it is now."`
+}
+
+// FieldFault says what a field must be.
+type FieldFault struct {
+	Field string `json:"field"`
+	Text  string `json:"text"`
+}
+
+// Error returns what happened; with GetStatus it makes a Problem an answer of the API's library.
+func (p *Problem) Error() string { return p.Detail }
+
+// GetStatus returns the HTTP status.
+func (p *Problem) GetStatus() int { return p.Status }
+
+// ContentType names the media type of RFC 9457.
+func (p *Problem) ContentType(string) string { return "application/problem+json" }
+
+// newProblem makes the problem of a code; detail "" repeats its title.
+func newProblem(code ProblemCode, detail string) *Problem {
+	kind, ok := problemKinds[code]
+	if !ok {
+		panic("till: the problem code " + string(code) + " is not on the list")
+	}
+	if detail == "" {
+		detail = kind.title
+	}
+	return &Problem{Type: "urn:posagent:problem:" + string(code), Title: kind.title, Status: kind.status, Code: code, Detail: detail, NextStep: kind.next}
+}
+
+// fieldProblem refuses a request for one field.
+func fieldProblem(field, text string) *Problem {
+	p := newProblem(BadRequest, field+" "+text)
+	p.Fields = []FieldFault{{Field: field, Text: text}}
+	return p
+}
+
+// plainRefusals are the desk's refusals that need no more than their code.
+var plainRefusals = []struct {
+	err  error
+	code ProblemCode
+}{
+	{payflow.ErrNoPayment, NoPayment},
+	{payflow.ErrNothingArmed, NothingArmed},
+	{payflow.ErrScanBusy, ScanBusy},
+	{payflow.ErrSameCode, SameCode},
+	{payflow.ErrKeyReused, KeyReused},
+	{payflow.ErrKeyMissing, KeyMissing},
+	{payflow.ErrNotAside, NotAside},
+	{payflow.ErrJournalClosed, NotTaken},
+}
+
+// problemOf turns an error of the desk into the answer. An error that it does not know is a fault of this machine: the caller is told
+// no more than that, and the log has it.
+func (s *Server) problemOf(ctx context.Context, err error) error {
+	var made *Problem
+	if errors.As(err, &made) {
+		return made
+	}
+	for _, r := range plainRefusals {
+		if errors.Is(err, r.err) {
+			return newProblem(r.code, r.err.Error())
+		}
+	}
+	if errors.Is(err, payflow.ErrSaleRef) {
+		return fieldProblem("sale_ref", "must be 1 to 64 printable characters: the till software's number of the sale")
+	}
+	if p := s.typedProblem(err); p != nil {
+		return p
+	}
+	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
+		return newProblem(Stopping, "")
+	}
+	s.cfg.Log.Error().Str("error", maskDigits(err.Error())).Msg("a call of the local API failed")
+	return newProblem(Internal, "")
+}
+
+// typedProblem is for refusals that carry more than themselves.
+func (s *Server) typedProblem(err error) *Problem {
+	var (
+		bad       *payflow.BadRequestError
+		busy      *payflow.TillBusyError
+		saleOpen  *payflow.SaleOpenError
+		paid      *payflow.AlreadyPaidError
+		wrong     *payflow.WrongStateError
+		notReady  *payflow.NotReadyError
+		wrongCode *payflow.WrongCodeError
+	)
+	switch {
+	case errors.As(err, &bad):
+		return fieldProblem(bad.Field, bad.Text)
+	case errors.As(err, &busy):
+		return about(newProblem(TillBusy, busy.Error()), busy.ID)
+	case errors.As(err, &saleOpen):
+		return about(newProblem(SaleOpen, saleOpen.Error()), saleOpen.ID)
+	case errors.As(err, &paid):
+		return about(newProblem(AlreadyPaid, paid.Error()), paid.ID)
+	case errors.As(err, &wrong):
+		return s.wrongState(wrong)
+	case errors.As(err, &notReady):
+		return notReadyProblem(notReady)
+	case errors.As(err, &wrongCode):
+		p := newProblem(WrongCode, wrongCode.Error())
+		p.Reason = string(wrongCode.Kind)
+		return p
+	}
+	return nil
+}
+
+func about(p *Problem, id payflow.OutTradeNo) *Problem {
+	p.PaymentID = string(id)
+	return p
+}
+
+func (s *Server) wrongState(wrong *payflow.WrongStateError) *Problem {
+	p := about(newProblem(WrongState, wrong.Error()), wrong.Entry.OutTradeNo)
+	now := s.view(wrong.Entry, s.now())
+	p.Payment, p.NextStep = &now, now.NextStep
+	return p
+}
+
+func notReadyProblem(e *payflow.NotReadyError) *Problem {
+	p := newProblem(NotTaken, e.Text)
+	p.Reason, p.NextStep = e.Code, notReadyStep(e.Code)
+	return p
+}
+
+// write answers a request outside the API's library.
+func (p *Problem) write(w http.ResponseWriter) {
+	body, err := json.Marshal(p)
+	if err != nil {
+		panic("till: a problem does not marshal: " + err.Error())
+	}
+	w.Header().Set("Content-Type", p.ContentType(""))
+	w.WriteHeader(p.Status)
+	_, _ = w.Write(append(body, '\n'))
+}

@@ -1,0 +1,137 @@
+package till
+
+import (
+	"net/http"
+
+	"posagent/health"
+)
+
+// ProblemCode names a problem for programs. Codes are never renamed.
+type ProblemCode string
+
+// The problems.
+const (
+	BadRequest       ProblemCode = "bad_request"
+	HoldsCode        ProblemCode = "holds_payment_code"
+	KeyMissing       ProblemCode = "key_missing"
+	KeyReused        ProblemCode = "key_reused"
+	Unauthorized     ProblemCode = "unauthorized"
+	Forbidden        ProblemCode = "forbidden"
+	BadHost          ProblemCode = "bad_host"
+	CrossOrigin      ProblemCode = "cross_origin"
+	CodeNotAllowed   ProblemCode = "code_not_allowed"
+	NotFound         ProblemCode = "not_found"
+	NoPayment        ProblemCode = "no_payment"
+	MethodNotAllowed ProblemCode = "method_not_allowed"
+	TooSlow          ProblemCode = "request_too_slow"
+	TooLarge         ProblemCode = "too_large"
+	MediaType        ProblemCode = "unsupported_media_type"
+	AlreadyPaid      ProblemCode = "already_paid"
+	SaleOpen         ProblemCode = "sale_open"
+	TillBusy         ProblemCode = "till_busy"
+	WrongState       ProblemCode = "wrong_state"
+	NotAside         ProblemCode = "not_aside"
+	NothingArmed     ProblemCode = "nothing_armed"
+	ScanBusy         ProblemCode = "busy"
+	SameCode         ProblemCode = "same_code"
+	WrongCode        ProblemCode = "wrong_code"
+	TooMany          ProblemCode = "too_many"
+	NotTaken         ProblemCode = "not_ready"
+	Stopping         ProblemCode = "stopping"
+	Internal         ProblemCode = "internal"
+)
+
+type problemKind struct {
+	status int
+	title  string
+	next   health.Words
+}
+
+// problemKinds says of each problem what happened, for the program's author, and what to do now, for whoever stands at the till.
+var problemKinds = map[ProblemCode]problemKind{
+	BadRequest: {http.StatusBadRequest, "The request has a field that is wrong",
+		health.Words{EN: "Correct the field and send the request again.", ZhHans: "请更正该字段后重新发送。", ZhHant: "請更正該欄位後重新傳送。"}},
+	HoldsCode: {http.StatusBadRequest, "A field holds what looks like a payment code",
+		health.Words{EN: "A code was scanned into the wrong field. Clear it and enter what belongs there.",
+			ZhHans: "付款码被扫入了错误的栏位。请清除后输入正确内容。", ZhHant: "付款碼被掃入了錯誤的欄位。請清除後輸入正確內容。"}},
+	KeyMissing: {http.StatusBadRequest, "The Idempotency-Key header is missing or not 1 to 64 printable characters",
+		health.Words{EN: "Send one Idempotency-Key for each payment.", ZhHans: "每笔付款请发送一个 Idempotency-Key。", ZhHant: "每筆付款請傳送一個 Idempotency-Key。"}},
+	KeyReused: {http.StatusUnprocessableEntity, "The Idempotency-Key was used for another request",
+		health.Words{EN: "Use a new key for a new payment.", ZhHans: "新的付款请使用新的 Idempotency-Key。", ZhHant: "新的付款請使用新的 Idempotency-Key。"}},
+	Unauthorized: {http.StatusUnauthorized, "No valid token or page session",
+		health.Words{EN: "On the till's page: load it again. In a program: send Authorization: Bearer with a token of this till.",
+			ZhHans: "收银页面：请重新加载。程序：请在 Authorization: Bearer 中发送本收银台的令牌。", ZhHant: "收銀頁面：請重新載入。程式：請在 Authorization: Bearer 中傳送本收銀台的權杖。"}},
+	Forbidden: {http.StatusForbidden, "The token's scopes do not allow this",
+		health.Words{EN: "Ask the manager for a token with the scope that this call needs.", ZhHans: "请向店长索取具备所需权限的令牌。", ZhHant: "請向店長索取具備所需權限的權杖。"}},
+	BadHost: {http.StatusForbidden, "The Host header names no host of this till",
+		health.Words{EN: "Use http://127.0.0.1, or add the name to allowed_hosts in the configuration.",
+			ZhHans: "请使用 http://127.0.0.1，或在配置的 allowed_hosts 中加入该主机名。", ZhHant: "請使用 http://127.0.0.1，或在設定的 allowed_hosts 中加入該主機名。"}},
+	CrossOrigin: {http.StatusForbidden, "Another site's page may not do this",
+		health.Words{EN: "Use the till's own page, or add the page's exact origin to cors_origins in the configuration.",
+			ZhHans: "请使用收银台自己的页面，或在配置的 cors_origins 中加入该页面的来源。", ZhHant: "請使用收銀台自己的頁面，或在設定的 cors_origins 中加入該頁面的來源。"}},
+	CodeNotAllowed: {http.StatusForbidden, "Codes are not taken through the API on this till",
+		health.Words{EN: "Scan with the till's scanner, or set allow_code_in_api in the configuration.",
+			ZhHans: "请使用收银台的扫码枪，或在配置中开启 allow_code_in_api。", ZhHant: "請使用收銀台的掃描器，或在設定中開啟 allow_code_in_api。"}},
+	NotFound: {http.StatusNotFound, "There is no such address",
+		health.Words{EN: "Look at /v1/openapi.json for the calls.", ZhHans: "可用的调用见 /v1/openapi.json。", ZhHant: "可用的呼叫見 /v1/openapi.json。"}},
+	NoPayment: {http.StatusNotFound, "There is no such payment in this till's journal",
+		health.Words{EN: "Look for the payment in the list.", ZhHans: "请在付款列表中查找。", ZhHant: "請在付款清單中查找。"}},
+	MethodNotAllowed: {http.StatusMethodNotAllowed, "The address does not take this method",
+		health.Words{EN: "Look at /v1/openapi.json for the calls.", ZhHans: "可用的调用见 /v1/openapi.json。", ZhHant: "可用的呼叫見 /v1/openapi.json。"}},
+	TooSlow: {http.StatusRequestTimeout, "The request's body did not arrive in time",
+		health.Words{EN: "Send the request again, with the same Idempotency-Key.", ZhHans: "请用相同的 Idempotency-Key 重新发送。", ZhHant: "請用相同的 Idempotency-Key 重新傳送。"}},
+	TooLarge: {http.StatusRequestEntityTooLarge, "The request is larger than 64 KiB",
+		health.Words{EN: "Send less, for example without the goods detail.", ZhHans: "请减少内容，例如去掉商品明细。", ZhHant: "請減少內容，例如去掉商品明細。"}},
+	MediaType: {http.StatusUnsupportedMediaType, "The request's body must be application/json",
+		health.Words{EN: "Send JSON with Content-Type: application/json.", ZhHans: "请以 Content-Type: application/json 发送 JSON。", ZhHant: "請以 Content-Type: application/json 傳送 JSON。"}},
+	AlreadyPaid: {http.StatusConflict, "This sale is paid",
+		health.Words{EN: "Do not charge again. Hand over the goods, or ask the manager where the customer is to pay more.",
+			ZhHans: "请勿重复收款。请交付商品；如需另行收款，请联系店长。", ZhHant: "請勿重複收款。請交付商品；如需另行收款，請聯絡店長。"}},
+	SaleOpen: {http.StatusConflict, "A payment of this sale is still undecided",
+		health.Words{EN: "Do not charge this sale again before that payment has a result.", ZhHans: "该笔付款有结果之前，请勿对本单重复收款。", ZhHant: "該筆付款有結果之前，請勿對本單重複收款。"}},
+	TillBusy: {http.StatusConflict, "Another payment holds this till",
+		health.Words{EN: "Wait for its result, or cancel it.", ZhHans: "请等待其结果，或取消该笔付款。", ZhHant: "請等待其結果，或取消該筆付款。"}},
+	WrongState: {http.StatusConflict, "The payment no longer takes this",
+		health.Words{EN: "Look at the payment as it is now.", ZhHans: "请查看该笔付款的当前状态。", ZhHant: "請查看該筆付款的目前狀態。"}},
+	NotAside: {http.StatusConflict, "The payment can't be set aside yet",
+		health.Words{EN: "Wait: it is still being asked about.", ZhHans: "请稍候：仍在查询结果。", ZhHant: "請稍候：仍在查詢結果。"}},
+	NothingArmed: {http.StatusConflict, "No payment is waiting for a code",
+		health.Words{EN: "Enter the amount first, then scan.", ZhHans: "请先输入金额，再扫码。", ZhHant: "請先輸入金額，再掃碼。"}},
+	ScanBusy: {http.StatusConflict, "A payment is already being made",
+		health.Words{EN: "Wait for its result.", ZhHans: "请等待其结果。", ZhHant: "請等待其結果。"}},
+	SameCode: {http.StatusConflict, "This code was read already",
+		health.Words{EN: "Ask the customer for a new code.", ZhHans: "请顾客刷新付款码。", ZhHant: "請顧客更新付款碼。"}},
+	WrongCode: {http.StatusUnprocessableEntity, "This is no WeChat Pay payment code",
+		health.Words{EN: "Ask the customer to open WeChat, Me, Services, Money Code, and scan that code.",
+			ZhHans: "请顾客打开微信“我-服务-收付款”，扫描该付款码。", ZhHant: "請顧客打開微信「我-服務-收付款」，掃描該付款碼。"}},
+	TooMany: {http.StatusTooManyRequests, "Too many requests wait at the same time",
+		health.Words{EN: "Close other pages and programs of this till, then try again.", ZhHans: "请关闭本收银台的其他页面和程序后重试。", ZhHant: "請關閉本收銀台的其他頁面和程式後重試。"}},
+	NotTaken: {http.StatusServiceUnavailable, "No payment can be taken now", takeCash},
+	Stopping: {http.StatusServiceUnavailable, "posagent is stopping",
+		health.Words{EN: "Wait until it is back, then ask for the payment again; do not charge again meanwhile.",
+			ZhHans: "请等待其恢复后再查询该笔付款；期间请勿重复收款。", ZhHant: "請等待其恢復後再查詢該筆付款；期間請勿重複收款。"}},
+	Internal: {http.StatusInternalServerError, "Something failed on this machine",
+		health.Words{EN: "Look at the payment before anything is charged again; the log says what failed.",
+			ZhHans: "再次收款前请先查看该笔付款；失败原因见日志。", ZhHant: "再次收款前請先查看該筆付款；失敗原因見日誌。"}},
+}
+
+var takeCash = health.Words{EN: "Take cash or another means. The warnings say what is wrong.",
+	ZhHans: "请收现金或使用其他支付方式。原因见警告。", ZhHant: "請收現金或使用其他付款方式。原因見警告。"}
+
+// notReadyStep is the next step for a reason why no payment is taken.
+func notReadyStep(reason string) health.Words {
+	switch reason {
+	case "no_network":
+		return health.Words{EN: "No network: take cash.", ZhHans: "网络中断，请收现金。", ZhHant: "網絡中斷，請收現金。"}
+	case "recovering":
+		return health.Words{EN: "A payment from before the restart is being asked about. Wait for its result.",
+			ZhHans: "正在查询重启前的一笔付款，请等待其结果。", ZhHant: "正在查詢重啟前的一筆付款，請等待其結果。"}
+	case "starting", "stopping", "not_verified":
+		return health.Words{EN: "Wait a few seconds and try again. If it stays, take cash.",
+			ZhHans: "请稍候几秒再试。如仍不行，请收现金。", ZhHant: "請稍候幾秒再試。如仍不行，請收現金。"}
+	case "too_many_open":
+		return health.Words{EN: "Call the manager: too many payments are set aside and undecided.",
+			ZhHans: "请联系店长：搁置且未定的付款过多。", ZhHant: "請聯絡店長：擱置且未定的付款過多。"}
+	}
+	return takeCash
+}

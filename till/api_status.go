@@ -1,0 +1,113 @@
+package till
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"posagent/health"
+	"posagent/payflow"
+)
+
+// Health is the answer to /healthz: the process runs and answers.
+type Health struct {
+	OK bool `json:"ok"`
+}
+
+type (
+	statusOutput struct{ Body StatusReport }
+	healthOutput struct{ Body Health }
+)
+
+func (s *Server) registerStatus(api huma.API) {
+	huma.Register(api, call{
+		id: "get-status", method: http.MethodGet, path: "/v1/status", summary: "Devices, clock, gateway, certificates, journal, warnings",
+		scopes: Scopes(), status: http.StatusOK,
+	}.operation(api), s.status)
+	huma.Register(api, call{
+		id: "get-health", method: http.MethodGet, path: "/healthz", summary: "The process answers", status: http.StatusOK,
+	}.operation(api), func(context.Context, *struct{}) (*healthOutput, error) {
+		return &healthOutput{Body: Health{OK: true}}, nil
+	})
+	huma.Register(api, call{
+		id: "get-ready", method: http.MethodGet, path: "/readyz", summary: "A payment can be armed now", status: http.StatusOK,
+		problems: []ProblemCode{NotTaken},
+	}.operation(api), s.ready)
+}
+
+func (s *Server) ready(ctx context.Context, _ *struct{}) (*healthOutput, error) {
+	if err := s.cfg.Desk.Ready(); err != nil {
+		return nil, s.problemOf(ctx, err)
+	}
+	return &healthOutput{Body: Health{OK: true}}, nil
+}
+
+func (s *Server) status(ctx context.Context, _ *struct{}) (*statusOutput, error) {
+	unannounced, err := s.cfg.Desk.Unannounced()
+	if err != nil {
+		return nil, s.problemOf(ctx, err)
+	}
+	report := StatusReport{
+		Status: filled(s.cfg.Status()), Now: s.now(), Ready: true, Store: s.cfg.Store, Till: s.cfg.Till, Currency: string(s.cfg.Currency),
+		Language: s.language(), CodeInAPI: s.cfg.AllowCodeInAPI, Unannounced: len(unannounced), Warnings: []health.Active{},
+	}
+	if err := s.cfg.Desk.Ready(); err != nil {
+		report.Ready, report.NotReady = false, notReady(err)
+	}
+	if held, ok := s.cfg.Desk.Holding(); ok {
+		report.HoldingID = string(held.OutTradeNo)
+	}
+	if s.cfg.Health != nil {
+		report.Warnings = s.cfg.Health.List()
+	}
+	return &statusOutput{Body: report}, nil
+}
+
+func notReady(err error) *NotReady {
+	var why *payflow.NotReadyError
+	if !errors.As(err, &why) {
+		why = &payflow.NotReadyError{Code: "internal", Text: problemKinds[Internal].title}
+	}
+	return &NotReady{Reason: why.Code, Message: why.Text, NextStep: notReadyStep(why.Code)}
+}
+
+// filled makes lists of nothing where a part has reported none, so that they are lists in every answer.
+func filled(st Status) Status {
+	if st.Devices == nil {
+		st.Devices = []Device{}
+	}
+	if st.Certificates == nil {
+		st.Certificates = []Certificate{}
+	}
+	return st
+}
+
+func (s *Server) language() string {
+	if s.cfg.Language == "" {
+		return "en"
+	}
+	return s.cfg.Language
+}
+
+// serveDocument answers with the OpenAPI document, made once.
+func (s *Server) serveDocument(api huma.API) {
+	text := document(api.OpenAPI())
+	s.mux.HandleFunc("GET /v1/openapi.json", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/openapi+json")
+		_, _ = w.Write(text)
+	})
+}
+
+// document is the OpenAPI document's text, without what the library put in for errors that never leave.
+func document(doc *huma.OpenAPI) []byte {
+	delete(doc.Components.Schemas.Map(), "ErrorModel")
+	delete(doc.Components.Schemas.Map(), "ErrorDetail")
+	text, err := json.MarshalIndent(doc, "", "  ")
+	if err != nil {
+		panic("till: the API's document does not marshal: " + err.Error())
+	}
+	return append(text, '\n')
+}

@@ -1,0 +1,82 @@
+package till
+
+import (
+	"time"
+
+	"posagent/health"
+)
+
+// Status is what the parts behind the desk report, collected by the one who wired them.
+type Status struct {
+	Version      string        `json:"version" doc:"Of this program."`
+	StartedAt    time.Time     `json:"started_at"`
+	Devices      []Device      `json:"devices" doc:"Scanners, and later printers and displays."`
+	Clock        Clock         `json:"clock"`
+	Gateway      Gateway       `json:"gateway"`
+	Certificates []Certificate `json:"certificates"`
+	Journal      Journal       `json:"journal"`
+}
+
+// Device is one scanner.
+type Device struct {
+	Name  string    `json:"name" doc:"The port, or the device's own name."`
+	Kind  string    `json:"kind" doc:"serial, hid, stdin."`
+	Ready bool      `json:"ready"`
+	Text  string    `json:"text,omitempty" doc:"Why it is not ready, and what to do."`
+	Since time.Time `json:"since,omitempty,omitzero"`
+}
+
+// Clock is this machine's clock against WeChat Pay's.
+type Clock struct {
+	Known         bool      `json:"known" doc:"A verified answer has shown WeChat Pay's time."`
+	OffsetSeconds int64     `json:"offset_seconds" doc:"How far this machine's clock is ahead of WeChat Pay's; negative: behind."`
+	CheckedAt     time.Time `json:"checked_at,omitempty,omitzero"`
+}
+
+// Gateway is the way to WeChat Pay.
+type Gateway struct {
+	Host       string    `json:"host" doc:"The host that is used now."`
+	Reachable  bool      `json:"reachable"`
+	Verified   bool      `json:"verified" doc:"One verified round trip has succeeded since the start or the last change of credentials."`
+	LastAnswer time.Time `json:"last_answer,omitempty,omitzero" doc:"The last verified answer."`
+	Trouble    string    `json:"trouble,omitempty" doc:"What went wrong last."`
+}
+
+// Certificate is the merchant's or one of WeChat Pay's.
+type Certificate struct {
+	Name     string    `json:"name" doc:"merchant, platform."`
+	Serial   string    `json:"serial,omitempty"`
+	NotAfter time.Time `json:"not_after"`
+	DaysLeft int       `json:"days_left"`
+}
+
+// Journal is the file that payments are kept in.
+type Journal struct {
+	Sequence uint64 `json:"sequence" doc:"Of its last entry."`
+	Open     int    `json:"open" doc:"Payments that are not final."`
+	ReadOnly bool   `json:"read_only" doc:"It cannot be written: payments are shown, none is taken."`
+	Finding  string `json:"finding,omitempty" doc:"What the last check of the file found wrong."`
+}
+
+// StatusReport is the answer to GET /v1/status.
+type StatusReport struct {
+	Status
+	Now         time.Time       `json:"now"`
+	Ready       bool            `json:"ready" doc:"A payment can be armed now."`
+	NotReady    *NotReady       `json:"not_ready,omitempty"`
+	Store       string          `json:"store"`
+	Till        string          `json:"till"`
+	Currency    string          `json:"currency"`
+	Language    string          `json:"language" enum:"en,zh-Hans,zh-Hant"`
+	CodeInAPI   bool            `json:"code_in_api" doc:"Till software may hand in codes that it scanned itself."`
+	HoldingID   string          `json:"holding,omitempty" doc:"The payment that holds the till."`
+	Unannounced int             `json:"unannounced" doc:"Final payments that nobody has acknowledged."`
+	Warnings    []health.Active `json:"warnings" doc:"The worst first."`
+}
+
+// NotReady says why no payment can be taken now.
+type NotReady struct {
+	Reason   string       `json:"reason" doc:"A stable code: starting, no_network, not_verified, clock, journal, recovering, key_mismatch, …"`
+	Message  string       `json:"message"`
+	NextStep health.Words `json:"next_step"`
+}

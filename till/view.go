@@ -1,0 +1,160 @@
+package till
+
+import (
+	"time"
+
+	"posagent/health"
+	"posagent/payflow"
+)
+
+// Payment is one payment as API and page show it. The names are fixed; more may come.
+type Payment struct {
+	ID         payflow.OutTradeNo `json:"id" doc:"The order number (out_trade_no)."`
+	SaleRef    payflow.SaleRef    `json:"sale_ref" doc:"The till software's number of the sale."`
+	Attempt    int                `json:"attempt" doc:"1 for the sale's first payment, then counting."`
+	Amount     int64              `json:"amount" doc:"In minor units: 1250 is HK$ 12.50, and JP¥ 1250."`
+	Currency   payflow.Currency   `json:"currency" doc:"ISO 4217."`
+	AmountText string             `json:"amount_text" doc:"The amount as a person reads it."`
+
+	Status               payflow.Status `json:"status" enum:"waiting,paying,confirming,reversing,paid,declined,reversed,cancelled"`
+	Final                bool           `json:"final" doc:"The status never changes again."`
+	Attention            payflow.Reason `json:"attention" doc:"Why a person must look; empty while nobody needs to. A flag, not an end."`
+	SaleMayUseOtherMeans bool           `json:"sale_may_use_other_means" doc:"This payment can't take the customer's money for good, now or later: other means are allowed."`
+	SetAside             bool           `json:"set_aside" doc:"An operator has freed the till from this payment; it is still asked about."`
+	CancelAsked          bool           `json:"cancel_asked" doc:"The cashier wants it cancelled; carried out from the 15 s on."`
+
+	Reason   payflow.Reason `json:"reason" doc:"A stable code."`
+	Message  health.Words   `json:"message" doc:"What happened."`
+	NextStep health.Words   `json:"next_step" doc:"What to do now."`
+
+	TransactionID payflow.TransactionID `json:"transaction_id" doc:"WeChat Pay's number, once it is known; it stands on the customer's bill."`
+	PayerAmount   int64                 `json:"payer_amount" doc:"What left the customer's wallet, in minor units of payer_currency; 0 while unknown."`
+	PayerCurrency payflow.Currency      `json:"payer_currency"`
+	CodeTail      string                `json:"code_tail" doc:"The payment code's last four digits. The code itself is never shown."`
+	WeChatCode    string                `json:"wechat_code,omitempty" doc:"WeChat Pay's error code, for the manager."`
+	WeChatText    string                `json:"wechat_text,omitempty" doc:"WeChat Pay's own words, for the manager."`
+
+	Times   Times  `json:"times"`
+	Version uint64 `json:"version" doc:"Counts every change; pass it as since to wait for the next."`
+
+	Acknowledged bool             `json:"acknowledged" doc:"The cashier was told the final result."`
+	How          payflow.Handover `json:"how,omitempty" doc:"What became of goods or money: goods_given, money_given_back, seen."`
+
+	Operator         string       `json:"operator,omitempty"`
+	Description      string       `json:"description,omitempty"`
+	AdditionalTender bool         `json:"additional_tender,omitempty"`
+	StoreDay         string       `json:"store_day,omitempty" doc:"2006-01-02 in the store's time zone."`
+	Sequence         uint64       `json:"sequence" doc:"The journal's last entry about this payment."`
+	Links            []LinkView   `json:"links,omitempty" doc:"What was learnt after the end."`
+	Notice           *NoticeView  `json:"notice,omitempty" doc:"The last scan that was refused while this payment held the till."`
+	Money            *MoneyReturn `json:"money_return,omitempty" doc:"With reversed: whether money had been taken and goes back."`
+}
+
+// Times are a payment's times, RFC 3339 by this machine's clock; one that has not come is left out. Those that lie ahead are for
+// countdowns, and move.
+type Times struct {
+	Now           time.Time `json:"now" doc:"When this answer was made."`
+	ArmedAt       time.Time `json:"armed_at,omitempty,omitzero"`
+	ScanUntil     time.Time `json:"scan_until,omitempty,omitzero" doc:"While waiting: without a scan it is cancelled then."`
+	ScannedAt     time.Time `json:"scanned_at,omitempty,omitzero"`
+	PayStartedAt  time.Time `json:"pay_started_at,omitempty,omitzero" doc:"The seconds on the screen count from here."`
+	NextStepAt    time.Time `json:"next_step_at,omitempty,omitzero" doc:"When WeChat Pay is asked next, or what is waited for is done."`
+	CancelFrom    time.Time `json:"cancel_from,omitempty,omitzero" doc:"While confirming: a cancel is carried out from then on."`
+	ReverseAt     time.Time `json:"reverse_at,omitempty,omitzero" doc:"While confirming: with no result by then it is taken back."`
+	ReversingAt   time.Time `json:"reversing_at,omitempty,omitzero"`
+	SetAsideFrom  time.Time `json:"set_aside_from,omitempty,omitzero" doc:"An operator may set it aside from then on; at once with attention."`
+	SetAsideAt    time.Time `json:"set_aside_at,omitempty,omitzero"`
+	FinalAt       time.Time `json:"final_at,omitempty,omitzero"`
+	AcknowledgeAt time.Time `json:"acknowledged_at,omitempty,omitzero"`
+}
+
+// LinkView is something learnt after a payment's end.
+type LinkView struct {
+	Kind string    `json:"kind" doc:"late_success, refund."`
+	Ref  string    `json:"ref,omitempty"`
+	At   time.Time `json:"at"`
+}
+
+// NoticeView names a refused scan, and no digit of it.
+type NoticeView struct {
+	At     time.Time `json:"at"`
+	Kind   string    `json:"kind" doc:"What was scanned (alipay, unionpay, goods, …) or why it was refused (busy, same_code, nothing_armed)."`
+	Device string    `json:"device,omitempty"`
+}
+
+// MoneyReturn says of a reversed payment what the customer is told about money.
+type MoneyReturn struct {
+	WasTaken bool `json:"was_taken" doc:"An answer showed the money taken: it goes back (wallet within 20 minutes, bank within 5 working days)."`
+}
+
+// view shows an entry at a time.
+func (s *Server) view(e payflow.Entry, now time.Time) Payment {
+	p := Payment{
+		ID: e.OutTradeNo, SaleRef: e.SaleRef, Attempt: e.Attempt, Amount: e.Amount.Minor, Currency: e.Amount.Currency, AmountText: e.Amount.String(),
+		Status: e.Status, Final: e.Status.Final(), Attention: e.Attention, SaleMayUseOtherMeans: e.SaleMayUseOtherMeans(),
+		SetAside: !e.SetAside.At.IsZero(), CancelAsked: e.CancelAsked,
+		Reason: e.Reason, Message: inAll(s.cfg.Words.Message(e)), NextStep: inAll(s.cfg.Words.NextStep(e)),
+		TransactionID: e.Trade.TransactionID, PayerAmount: e.Trade.PayerAmount.Minor, PayerCurrency: e.Trade.PayerAmount.Currency,
+		CodeTail: e.CodeTail, WeChatCode: e.Refusal.Code, WeChatText: maskDigits(e.Refusal.Text),
+		Times: timesOf(e, now), Version: e.Version,
+		Acknowledged: !e.Acknowledged.At.IsZero(), How: e.Acknowledged.How,
+		Operator: e.Operator, Description: e.Description, AdditionalTender: e.AdditionalTender, StoreDay: e.StoreDay, Sequence: e.Sequence,
+	}
+	for _, l := range e.Links {
+		p.Links = append(p.Links, LinkView{Kind: l.Kind, Ref: l.Ref, At: l.At})
+	}
+	if e.Notice.Kind != "" {
+		p.Notice = &NoticeView{At: e.Notice.At, Kind: e.Notice.Kind, Device: e.Notice.Device}
+	}
+	if e.Status == payflow.Reversed {
+		p.Money = &MoneyReturn{WasTaken: e.MoneySeen}
+	}
+	return p
+}
+
+func timesOf(e payflow.Entry, now time.Time) Times {
+	t := Times{
+		Now: now, ArmedAt: e.ArmedAt, ScannedAt: e.ScannedAt, PayStartedAt: e.FirstPayAt, ReversingAt: e.ReversingAt,
+		SetAsideAt: e.SetAside.At, FinalAt: e.FinalAt, AcknowledgeAt: e.Acknowledged.At,
+	}
+	if e.Open() {
+		t.SetAsideFrom = e.DeadAt()
+		t.NextStepAt = e.WakeAt
+	}
+	switch {
+	case e.Status == payflow.Waiting:
+		t.ScanUntil = e.WakeAt
+	case e.Status == payflow.Confirming && !e.PayEndedAt.IsZero():
+		t.CancelFrom = e.PayEndedAt.Add(payflow.ReverseGuard)
+		t.ReverseAt = e.ReverseDue()
+	}
+	return t
+}
+
+// inAll makes one text object out of a text for each language.
+func inAll(texts map[string]string) health.Words {
+	return health.Words{EN: texts["en"], ZhHans: texts["zh-Hans"], ZhHant: texts["zh-Hant"]}
+}
+
+// JournalEntry is one entry of the journal's chain, as lists and the event stream show it.
+type JournalEntry struct {
+	Sequence  uint64             `json:"sequence"`
+	At        time.Time          `json:"at"`
+	Kind      string             `json:"kind" doc:"What was recorded: armed, code_scanned, pay_answered, query_answered, reverse_answered, call_lost, woken, cancel_asked, restarted, expired, set_aside_asked, acknowledged, …"`
+	Payment   payflow.OutTradeNo `json:"payment,omitempty"`
+	SaleRef   payflow.SaleRef    `json:"sale_ref,omitempty"`
+	Status    payflow.Status     `json:"status,omitempty"`
+	Reason    payflow.Reason     `json:"reason,omitempty"`
+	Attention payflow.Reason     `json:"attention,omitempty"`
+	Amount    int64              `json:"amount,omitempty" doc:"Minor units."`
+	Currency  payflow.Currency   `json:"currency,omitempty"`
+	Operator  string             `json:"operator,omitempty"`
+	Note      string             `json:"note,omitempty"`
+}
+
+func journalEntry(j payflow.JournalEvent) JournalEntry {
+	return JournalEntry{
+		Sequence: j.Sequence, At: j.At, Kind: j.Kind, Payment: j.OutTradeNo, SaleRef: j.SaleRef, Status: j.Status, Reason: j.Reason,
+		Attention: j.Attention, Amount: j.Amount.Minor, Currency: j.Amount.Currency, Operator: j.Operator, Note: j.Note,
+	}
+}
