@@ -111,8 +111,12 @@ func columnOf(p Payment) column {
 	return whileConfirming
 }
 
-// look says which row of the answer table a trade is for this payment.
+// look says which row of the answer table a trade is for this payment. An answer that names another order says
+// nothing about this one, whatever its attach (I14).
 func look(p Payment, t Trade) seen {
+	if t.OutTradeNo != "" && t.OutTradeNo != p.OutTradeNo {
+		return seenLost
+	}
 	switch t.State {
 	case TradeSuccess:
 		return lookSuccess(p, t)
@@ -150,9 +154,6 @@ func lookSuccess(p Payment, t Trade) seen {
 
 // lookUnlessStrange judges an order that holds no money of ours yet: another's is not reversed either.
 func lookUnlessStrange(p Payment, t Trade, row seen) seen {
-	if t.OutTradeNo != "" && t.OutTradeNo != p.OutTradeNo {
-		return seenLost
-	}
 	switch whose(p, t) {
 	case theirs:
 		return seenAnother
