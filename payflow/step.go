@@ -155,8 +155,20 @@ func (s *stepper) judge(t Trade) {
 	if row != seenLost {
 		s.p.Trade = t
 		s.p.MoneySeen = s.p.MoneySeen || row == seenOurs || row == seenMismatch || row == seenRefund
+		s.settleWhose(t)
 	}
 	s.act(row)
+}
+
+// settleWhose lifts the doubt about an order that its tag now proves ours.
+func (s *stepper) settleWhose(t Trade) {
+	if whose(s.p, t) != ours {
+		return
+	}
+	s.p.Stranger = NoStranger
+	if s.p.Attention == AttentionUnclaimed {
+		s.p.Attention = ""
+	}
 }
 
 // act does what the answer table says for the payment's column and the row seen.
@@ -203,25 +215,28 @@ func (s *stepper) goOn(row seen) {
 	switch {
 	case s.at.Before(due):
 		s.wakeFor(QueryCall, earlier(s.at.Add(s.pause()), due))
+	case s.mayNotReverse():
+		s.lookAtLeisure()
+	case s.p.ReverseTooLate && row == seenAbsent && s.dead():
+		s.end(Reversed, ReasonNeverArrived, ProofSigned)
 	case s.p.ReverseTooLate:
 		s.tooLate()
-	case s.mayNotReverse():
-		s.lookAtLeisure(row)
 	default:
 		s.decideToReverse()
 	}
 }
 
-// lookAtLeisure: a number in use that nothing has proved ours by the deadline needs a person; we ask on.
-func (s *stepper) lookAtLeisure(row seen) {
+// lookAtLeisure: an order that nothing has proved ours when a reverse is due needs a person; we ask on.
+func (s *stepper) lookAtLeisure() {
 	if s.p.Attention == "" {
 		s.p.Attention = AttentionUnclaimed
 	}
-	if row == seenAbsent {
-		s.wakeFor(QueryCall, s.soonerOfDead(s.at.Add(idleQueryEvery)))
-		return
-	}
-	s.wakeFor(QueryCall, s.at.Add(idleQueryEvery))
+	s.askAtLeisure()
+}
+
+// askAtLeisure asks each minute, and at T_dead, when an answer may mean more than it did before.
+func (s *stepper) askAtLeisure() {
+	s.wakeFor(QueryCall, s.soonerOfDead(s.at.Add(idleQueryEvery)))
 }
 
 // name keeps the reason that the cashier reads while we ask.
@@ -304,6 +319,8 @@ func (s *stepper) proveAbsence() {
 	switch {
 	case !s.dead():
 		s.wakeForReverse(s.soonerOfDead(s.p.NextReverseAt))
+	case s.mayNotReverse():
+		s.lookAtLeisure()
 	case !s.p.DeadReverse && !s.p.ReverseTooLate:
 		s.reverse()
 	default:
@@ -315,7 +332,7 @@ func (s *stepper) proveAbsence() {
 // 204 to our reverse, then "no such order" twice, at least 3 s apart, over verified TLS. It reports whether it acted.
 func (s *stepper) absentByTransport() bool {
 	switch {
-	case !s.dead() || s.p.ReverseTooLate:
+	case !s.dead() || s.p.ReverseTooLate || s.mayNotReverse():
 		return false
 	case !s.p.DeadReverse:
 		s.reverse()
@@ -336,7 +353,7 @@ func (s *stepper) absentByTransport() bool {
 // gives the money back by a refund.
 func (s *stepper) tooLate() {
 	s.p.Attention = AttentionReverseTooLate
-	s.wakeFor(QueryCall, s.at.Add(idleQueryEvery))
+	s.askAtLeisure()
 }
 
 // lookAndReverse: the order is ours by its tag but is not what we asked for: never Paid, a person looks, and it is taken back.
@@ -478,13 +495,16 @@ func (s *stepper) wakeFor(next CallKind, at time.Time) {
 	s.commands = append(s.commands, Command{Kind: Wake, At: s.p.WakeAt})
 }
 
-// wakeForReverse sleeps until the next reverse is due, unless it comes too late for one.
+// wakeForReverse sleeps until the next reverse is due, unless the order is another's or it comes too late for one.
 func (s *stepper) wakeForReverse(at time.Time) {
-	if s.p.ReverseTooLate {
+	switch {
+	case s.mayNotReverse():
+		s.lookAtLeisure()
+	case s.p.ReverseTooLate:
 		s.tooLate()
-		return
+	default:
+		s.wakeFor(ReverseCall, at)
 	}
-	s.wakeFor(ReverseCall, at)
 }
 
 // soonerOfDead moves a pause that would sleep through T_dead to T_dead.
