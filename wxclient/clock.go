@@ -65,6 +65,13 @@ func (c *clock) observe(signed, sent, got time.Time) {
 	c.report(known, offset)
 }
 
+// forget drops what was heard: WeChat Pay has just refused the time that it led to.
+func (c *clock) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.heard, c.known = false, false
+}
+
 func (c *clock) report(known bool, offset time.Duration) {
 	switch {
 	case !known:
@@ -81,14 +88,15 @@ func (c *clock) state() (offset time.Duration, known, corrected bool) {
 	return c.offset, c.known, c.known && c.offset.Abs() >= clockCorrect
 }
 
-// hint returns how far the PC's clock seems off by an answer's unsigned Date header. It serves the message to the
-// operator and the certificates call, and nothing else.
+// hint returns how far the PC's clock seems off by an answer's Date header, or for want of one by a signed time that may be
+// a replay. It serves the message to the operator and the certificates call, and nothing else.
 func (c *clock) hint(a answer) (time.Duration, bool) {
 	date, err := http.ParseTime(a.header.Get("Date"))
 	if err != nil {
-		return 0, false
+		s, unreadable := readSignature(a.header)
+		date, err = s.at, unreadable
 	}
-	return date.Sub(a.gotAt.Round(0)), true
+	return date.Sub(a.gotAt.Round(0)), err == nil
 }
 
 func clockOffText(offset time.Duration) string {

@@ -99,7 +99,7 @@ func newGateway(t *testing.T) *gateway {
 	g := &gateway{t: t, now: time.Now, pems: map[string]string{}, keys: map[string]*rsa.PrivateKey{}}
 	g.addPlatform("7A", platformKey(), time.Now().Add(-time.Hour), time.Now().Add(365*24*time.Hour))
 	g.serial, g.handedTo = "7A", []string{"7A"}
-	g.makeWebCertificate(time.Now().Add(-time.Hour), time.Now().Add(1000*24*time.Hour))
+	g.makeWebCertificate(time.Now().Add(-24*time.Hour), time.Now().Add(1000*24*time.Hour))
 	g.answer = func(*http.Request, string) reply { return reply{status: 404, body: `{"code":"ORDER_NOT_EXIST"}`} }
 	g.server = &http.Server{Handler: g, ErrorLog: log.New(io.Discard, "", 0)}
 	t.Cleanup(func() { g.server.Close() })

@@ -19,6 +19,7 @@ const payTarget = "/v3/global/micropay/transactions/pay"
 // error is always a *payflow.LostError: the order may have arrived. One call makes at most one whole arrival: the next
 // host is tried only while nothing was written, and nothing is ever sent again.
 func (c *Client) Pay(ctx context.Context, o payflow.Order, code payflow.AuthCode, leave <-chan struct{}) (payflow.Outcome, error) {
+	o.Merchant = c.merchantOf(o)
 	way := c.newWay(ctx)
 	defer way.end()
 	r, err := c.payRequest(o, code)

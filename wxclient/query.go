@@ -23,6 +23,7 @@ func (c *Client) QueryByID(ctx context.Context, o payflow.Order, id payflow.Tran
 }
 
 func (c *Client) query(ctx context.Context, o payflow.Order, id payflow.TransactionID, way string) (payflow.Outcome, error) {
+	o.Merchant = c.merchantOf(o)
 	r := request{call: "query", about: string(o.OutTradeNo), method: http.MethodGet, target: queryTarget + way + "?" + c.idsQuery(o)}
 	a, err := c.call(ctx, r)
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"time"
 )
@@ -13,11 +12,7 @@ const (
 	certificatesTarget = "/v3/global/certificates"
 	refreshPause       = 10 * time.Second   // between two certificates calls that an unknown serial asks for
 	refreshLimit       = 20 * time.Second   // one certificates call over every host, twice
-	refreshEvery       = 10 * time.Hour     // WeChat Pay asks for less than 12 h
-	refreshJitter      = time.Hour          // so that a chain's tills do not call together
 	expiringWithin     = 4 * 24 * time.Hour // a new certificate is mixed in 5 days before the old one ends
-	firstRetry         = 2 * time.Second    // after a failed certificates call, doubling
-	firstRetryMax      = 30 * time.Second   //
 	clockHintMin       = clockCorrect / 2   // a Date header nearer than this explains nothing
 )
 
@@ -78,6 +73,7 @@ func (c *Client) fetchCertificates(ctx context.Context) error {
 	offset, ok := c.clock.hint(a)
 	if ours := c.clock.Now().Sub(a.gotAt); ok && (offset-ours).Abs() >= clockHintMin {
 		c.conditions.begin(Condition{Kind: ClockOff, Offset: offset, Red: offset.Abs() >= clockCorrect, Text: clockOffText(offset)})
+		c.clock.forget()
 		_, err = c.fetchCertificatesAt(ctx, func() time.Time { return c.clock.pc().Add(offset) })
 	}
 	return c.reportFetch(err)
@@ -148,76 +144,4 @@ func (c *Client) takeCertificates(a answer, now time.Time) error {
 		c.log.Warn().Err(err).Msg("platform certificates are held in memory only")
 	}
 	return nil
-}
-
-// Run keeps the client ready until ctx ends: it makes the first round trip, again after a pause while it fails, fetches
-// the platform certificates every ten to eleven hours, looks after hosts that failed, and keeps a connection warm
-// while KeepWarm asks for it. It returns when all that has ended.
-func (c *Client) Run(ctx context.Context) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(c.life, cancel)()
-	warm := make(chan struct{})
-	go func() {
-		defer close(warm)
-		c.keepWarm(ctx)
-	}()
-	c.keepFresh(ctx)
-	<-warm
-}
-
-func (c *Client) keepFresh(ctx context.Context) {
-	retry := firstRetry
-	for ctx.Err() == nil {
-		err := c.refresh(ctx, true)
-		pause := refreshEvery + rand.N(refreshJitter)
-		if err != nil {
-			pause, retry = retry, min(2*retry, firstRetryMax)
-			c.log.Warn().Err(err).Msg("platform certificates not fetched")
-		} else {
-			retry = firstRetry
-		}
-		c.idleUntil(ctx, pause)
-	}
-}
-
-// idleUntil waits for the pause to end, a kick, or ctx; meanwhile hosts that were set aside are probed when due.
-func (c *Client) idleUntil(ctx context.Context, pause time.Duration) {
-	end := time.NewTimer(pause)
-	defer end.Stop()
-	probe := time.NewTicker(hostPause)
-	defer probe.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-end.C:
-			return
-		case <-c.kick:
-			return
-		case <-probe.C:
-			c.probeHosts(ctx)
-		}
-	}
-}
-
-// refreshSoon asks Run for a certificates call, because something that one may mend was seen.
-func (c *Client) refreshSoon() {
-	select {
-	case c.kick <- struct{}{}:
-	default:
-	}
-}
-
-// probeHosts makes one certificates call to each host whose pause is over; a verified answer brings it back in line.
-func (c *Client) probeHosts(ctx context.Context) {
-	for _, h := range c.hosts.due(time.Now()) {
-		a, err := c.callHost(ctx, h, request{call: "probe", method: http.MethodGet, target: certificatesTarget}, c.clock.Now)
-		if err == nil {
-			err = c.takeCertificates(a, c.clock.Now())
-		}
-		if err != nil {
-			c.hosts.bad(h, time.Now())
-		}
-	}
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"posagent/payflow"
 )
 
 // textMax is how much of WeChat Pay's own words is kept: an error's message has at most 256 characters.
@@ -90,37 +92,32 @@ func plainValue(value any) any {
 // maskText returns a text from outside as it may be kept: plain, at most limit bytes, and with the digits of what may
 // be a payment code hidden. An answer may repeat what we sent, and a payment code is never written down.
 func maskText(text string, limit int) string {
-	return cut(maskCodes(plain(text, len(text))), limit)
+	return cut(maskDigits(plain(text, len(text)), len(text)), limit)
 }
 
-// codeDigits is the length of a payment code; a cut-off one shows at least as many of its digits as codeShownMax allows.
-const (
-	codeDigits   = 18
-	codeShownMax = 4
-)
+// maskID does the same for numbers: only a run of exactly 18 digits may be a payment code there.
+func maskID(text string, limit int) string {
+	return cut(maskDigits(plain(text, len(text)), payflow.AuthCodeDigits), limit)
+}
 
-// maskCodes hides all but the last four digits of every run of exactly 18 digits, and of one that the text's end cuts off.
-func maskCodes(text string) string {
-	var out []byte
-	for from := 0; from < len(text); {
+// tailShown is how many digits of a hidden code stay.
+const tailShown = 4
+
+// maskDigits hides all but the last four digits of every run of 18 to most digits.
+func maskDigits(text string, most int) string {
+	if len(text) < payflow.AuthCodeDigits {
+		return text
+	}
+	out := []byte(text)
+	for from := 0; from < len(out); {
 		to := from
-		for to < len(text) && text[to] >= '0' && text[to] <= '9' {
+		for to < len(out) && out[to] >= '0' && out[to] <= '9' {
 			to++
 		}
-		if to == from {
-			from++
-			continue
+		if n := to - from; n >= payflow.AuthCodeDigits && n <= most {
+			copy(out[from:to-tailShown], bytes.Repeat([]byte{'*'}, n-tailShown))
 		}
-		if to-from == codeDigits {
-			if out == nil {
-				out = []byte(text)
-			}
-			copy(out[from:to-codeShownMax], bytes.Repeat([]byte{'*'}, codeDigits-codeShownMax))
-		}
-		from = to
-	}
-	if out == nil {
-		return text
+		from = max(to, from+1)
 	}
 	return string(out)
 }

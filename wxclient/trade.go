@@ -67,11 +67,11 @@ func (t tradeAnswer) trade(mode payflow.Mode) payflow.Trade {
 	trade := payflow.Trade{
 		State:         tradeState(t.TradeState),
 		OutTradeNo:    payflow.OutTradeNo(t.OutTradeNo),
-		TransactionID: payflow.TransactionID(maskText(t.ID, 32)),
+		TransactionID: payflow.TransactionID(maskID(t.ID, 32)),
 		Amount:        payflow.Amount{Minor: t.Amount.Total, Currency: payflow.Currency(maskText(t.Amount.Currency, 16))},
-		AppID:         maskText(t.AppID, 32),
-		MerchantID:    maskText(t.MerchantID, 32),
-		Attach:        maskText(t.Attach, attachMax),
+		AppID:         maskID(t.AppID, 32),
+		MerchantID:    maskID(t.MerchantID, 32),
+		Attach:        maskID(t.Attach, attachMax),
 		PayerAmount:   payflow.Amount{Minor: t.Amount.PayerTotal.number(), Currency: payflow.Currency(maskText(string(t.Amount.PayerCurrency), 16))},
 		RateType:      maskText(string(t.Amount.ExchangeRate.Type), 32),
 		Rate:          t.Amount.ExchangeRate.Rate.number(),
@@ -79,8 +79,8 @@ func (t tradeAnswer) trade(mode payflow.Mode) payflow.Trade {
 		StateText:     maskText(string(t.TradeStateText), textMax),
 	}
 	if mode == payflow.Institution {
-		trade.AppID, trade.MerchantID = maskText(t.ServiceProviderAppID, 32), maskText(t.ServiceProviderMerchantID, 32)
-		trade.SubMerchantID = maskText(t.SubMerchantID, 32)
+		trade.AppID, trade.MerchantID = maskID(t.ServiceProviderAppID, 32), maskID(t.ServiceProviderMerchantID, 32)
+		trade.SubMerchantID = maskID(t.SubMerchantID, 32)
 	}
 	if at, err := time.Parse(time.RFC3339, string(t.SuccessTime)); err == nil {
 		trade.SuccessTime = at

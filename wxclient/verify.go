@@ -63,7 +63,9 @@ func (c *Client) verify(ctx context.Context, a answer) error {
 	err := c.verifyOnce(a)
 	why := distrustOf(err)
 	if why == unknownSerial || why == skewed {
-		if refreshed := c.refresh(ctx, false); refreshed == nil {
+		ctx, cancel := context.WithTimeout(ctx, c.queryTimeout)
+		defer cancel()
+		if c.refresh(ctx, false) == nil {
 			err = c.verifyOnce(a)
 		}
 	}

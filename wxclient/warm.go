@@ -127,6 +127,9 @@ func (c *Client) keepWarm(ctx context.Context) {
 	defer c.warm.drop()
 	for ctx.Err() == nil {
 		if !c.warm.wanted() {
+			if spare := c.warm.replace(nil); spare != nil {
+				c.idle.put(spare)
+			}
 			c.sleepWarm(ctx, nil, 0)
 			continue
 		}

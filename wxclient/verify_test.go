@@ -1,0 +1,119 @@
+package wxclient
+
+import (
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"posagent/payflow"
+)
+
+func TestVerifyBelievesNothingThatIsNotSignedJustNowAndOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, c := inTown(t)
+		o := testOrder()
+		for _, seal := range []string{"none", "forged", "stranger", "probe", "twice", "half", "stale"} {
+			g.always(reply{status: 200, body: paidBody(o), seal: seal})
+			outcome, err := c.Query(t.Context(), o)
+			assert.Zero(t, outcome, seal)
+			assert.Empty(t, lostOf(t, err).Claim, seal)
+			_, err = c.Pay(t.Context(), o, testAuthCode(t), gone())
+			lostOf(t, err)
+		}
+		g.always(reply{status: 200, body: paidBody(o)})
+		_, err := c.Query(t.Context(), o)
+		require.NoError(t, err)
+	})
+}
+
+func TestVerifyRefusesAReplay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, c := inTown(t)
+		g.always(reply{status: 204, nonce: "THESAMENONCE"})
+		outcome, err := c.Reverse(t.Context(), testOrder())
+		require.NoError(t, err)
+		require.Equal(t, payflow.ReverseDone, outcome.Kind)
+		_, err = c.Reverse(t.Context(), testOrder())
+		assert.Equal(t, payflow.ReasonUnverified, lostOf(t, err).Reason, "a signed 204 names no order: it counts once")
+		time.Sleep(10*time.Minute - time.Second)
+		_, err = c.Reverse(t.Context(), testOrder())
+		require.Error(t, err)
+		time.Sleep(2 * time.Second)
+		_, err = c.Reverse(t.Context(), testOrder())
+		require.NoError(t, err, "forgotten after ten minutes: by then the window refuses the old answer")
+	})
+}
+
+func TestVerifyWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, _ := inTown(t)
+		key := &g.keys["7A"].PublicKey
+		h := http.Header{}
+		g.seal(h, reply{body: "x"})
+		s, err := readSignature(h)
+		require.NoError(t, err)
+		now := time.Now()
+		for off, fine := range map[time.Duration]bool{0: true, 299 * time.Second: true, -299 * time.Second: true, 300 * time.Second: false, -300 * time.Second: false} {
+			assert.Equal(t, fine, s.verify(key, []byte("x"), now.Add(off)) == nil, off)
+		}
+		assert.Error(t, s.verify(key, []byte("y"), now))
+	})
+}
+
+func TestVerifyFetchesAnUnknownSerialOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, c := inTown(t)
+		time.Sleep(time.Minute)
+		g.addPlatform("7B", strangerKey(), time.Now().Add(-time.Hour), time.Now().Add(time.Hour))
+		g.serial, g.handedTo = "7B", []string{"7A", "7B"}
+		g.always(reply{status: 200, body: paidBody(testOrder())})
+
+		done := make(chan error, 5)
+		for range 5 {
+			go func() {
+				_, err := c.Query(t.Context(), testOrder())
+				done <- err
+			}()
+		}
+		for range 5 {
+			assert.NoError(t, <-done)
+		}
+		assert.Equal(t, 2, g.count("certificates"), "the first round trip, and one refresh for all five")
+		assert.Len(t, c.State().Certificates, 2)
+	})
+}
+
+func TestVerifyAsksForAnUnheardOfSerialOnlyNowAndThen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGateway(t)
+		var told []Condition
+		config := testConfig(g, newPipes(g, firstHost).dial, firstHost)
+		config.OnCondition = func(c Condition) { told = append(told, c) }
+		c := newClient(t, config)
+		require.NoError(t, c.FirstRoundTrip(t.Context()))
+		g.always(reply{status: 200, body: paidBody(testOrder()), seal: "stranger"})
+		for range 20 {
+			_, err := c.Query(t.Context(), testOrder())
+			require.Error(t, err)
+			time.Sleep(time.Second)
+		}
+		assert.LessOrEqual(t, g.count("certificates"), 3)
+		require.NotEmpty(t, told)
+		assert.Equal(t, SerialUnknown, told[len(told)-1].Kind)
+		assert.Equal(t, "BAD5E41A1", told[len(told)-1].Serial)
+	})
+}
+
+func TestNoncesAreBounded(t *testing.T) {
+	var n nonces
+	now := time.Now()
+	for i := range 3 * noncesMax {
+		require.True(t, n.fresh(string(rune(i))+"x", now))
+	}
+	assert.LessOrEqual(t, len(n.seen), noncesMax)
+	assert.Len(t, n.order, len(n.seen))
+}
