@@ -44,7 +44,7 @@ func (a *aTill) holdToDocument(r *http.Request, got answer) {
 	_, pattern := a.server.mux.Handler(r)
 	method, path, _ := strings.Cut(pattern, " ")
 	item := a.server.api.OpenAPI().Paths[path]
-	if item == nil {
+	if item == nil || !cleanPath(r.URL.Path) {
 		return // no call of the API
 	}
 	op := map[string]*huma.Operation{http.MethodGet: item.Get, http.MethodPost: item.Post}[method]
