@@ -50,6 +50,10 @@ func TestEverySuffixGivesOneScan(t *testing.T) {
 	}
 }
 
+func TestSTXBeginsAnew(t *testing.T) {
+	assert.Equal(t, []string{"12", code}, texts(feed("12\x02"+code+"\x03")), "what stood before it does not join the code")
+}
+
 func TestEmptyFramesAreNothing(t *testing.T) {
 	assert.Empty(t, feed("\r\n", "\r", "\x02\x03", "\t\t", "]Q1\r", "\x00\x00"))
 }

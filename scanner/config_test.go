@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.bug.st/serial"
 )
 
 func TestBadSettingsNameTheKeyAndTheRemedy(t *testing.T) {
@@ -25,6 +26,7 @@ func TestBadSettingsNameTheKeyAndTheRemedy(t *testing.T) {
 		"data bits": {func(c *Config) { c.DataBits = 9 }, "data_bits"},
 		"stop bits": {func(c *Config) { c.StopBits = 3 }, "stop_bits"},
 		"parity":    {func(c *Config) { c.Parity = "some" }, "parity"},
+		"short gap": {func(c *Config) { c.Gap = time.Millisecond }, "gap"},
 		"gap":       {func(c *Config) { c.Gap = time.Hour }, "gap"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -47,6 +49,18 @@ func TestEveryLineSettingOfTheDocumentedRangeIsTaken(t *testing.T) {
 			_, err := New(Config{Kind: "serial", Device: "/dev/x", Baud: 115200, DataBits: 7, Parity: parity, StopBits: stop, Gap: time.Second})
 			assert.NoError(t, err)
 		}
+	}
+}
+
+func TestTheLineSettingsReachThePort(t *testing.T) {
+	mode, err := serialMode(Config{Baud: 19200, DataBits: 7, Parity: "odd", StopBits: 2})
+	require.NoError(t, err)
+	assert.Equal(t, serial.Mode{BaudRate: 19200, DataBits: 7, Parity: serial.OddParity, StopBits: serial.TwoStopBits}, mode)
+	mode, err = serialMode(Config{})
+	require.NoError(t, err)
+	assert.Equal(t, serial.Mode{BaudRate: 9600, DataBits: 8, Parity: serial.NoParity, StopBits: serial.OneStopBit}, mode)
+	for name, want := range map[string]serial.Parity{"even": serial.EvenParity, "mark": serial.MarkParity, "space": serial.SpaceParity} {
+		assert.Equal(t, want, parityOf(name))
 	}
 }
 

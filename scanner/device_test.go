@@ -128,6 +128,21 @@ func TestARefusalThatLastsIsBlockedAfterTwoSeconds(t *testing.T) {
 	})
 }
 
+func TestEachPluggingInMaySettleAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fakePort{t: t, slice: 25 * time.Millisecond}
+		var tries []any
+		for range 3 { // 1.6 s of refusal and half a second away, three times
+			for range 16 {
+				tries = append(tries, refusal)
+			}
+			tries = append(tries, away)
+		}
+		events := watchFor(t, fakeDevice(append(tries, p)...), time.Minute)
+		assert.Equal(t, []State{Settling, Absent, Settling, Absent, Settling, Absent, Ready}, states(events))
+	})
+}
+
 func TestATroubleOnlyAPersonCanEndIsSaidAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		many := &Trouble{Code: TroubleAmbiguous, What: "two match", Next: "write serial"}

@@ -124,6 +124,35 @@ func TestHoneywellAndYoujieAreToldToSendHere(t *testing.T) {
 	}
 }
 
+func TestAKeyboardIsNotToldToSendHere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newComputer(t)
+		c.plug("1-1", vendorHoneywell, 1, "", 1, keyboardDescriptor)
+		h := &fakeHandle{fakePort: fakePort{t: t}}
+		events := watchFor(t, hidSource(t, Config{VendorID: vendorHoneywell, ProductID: 1, Mode: "keyboard"}, c.busOf(h)), time.Second)
+		assert.Equal(t, []State{Ready}, states(events))
+		assert.Empty(t, h.features)
+	})
+}
+
+func TestAFailedOpeningLeavesNoLockBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newComputer(t)
+		c.plug("1-1", posScanner.VendorID, posScanner.ProductID, "", 0, scannerDescriptor)
+		h := &fakeHandle{fakePort: fakePort{t: t}}
+		bus, tries := c.busOf(h), 0
+		opens := bus.open
+		bus.open = func(in usbInterface) (hidHandle, error) {
+			if tries++; tries < 5 {
+				return nil, errors.New("hidapi: failed to open device")
+			}
+			return opens(in)
+		}
+		events := watchFor(t, hidSource(t, posScanner, bus), time.Minute)
+		assert.Equal(t, []State{Settling, Ready}, states(events))
+	})
+}
+
 func TestAScannerThatRefusesToSendHereIsSaid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newComputer(t)

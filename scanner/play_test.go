@@ -5,6 +5,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -49,6 +51,15 @@ func TestPlayingStopsAtTheFirstDifference(t *testing.T) {
 
 	_, err = playFast(t, strings.Replace(golden(t, "serial_noise"), "too_long", "garbled", 1))
 	assert.ErrorContains(t, err, "something dropped (too_long) now")
+}
+
+func TestFastPlaysWithoutPauses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		_, err := playFast(t, golden(t, "serial_unplugged"))
+		require.NoError(t, err)
+		assert.Zero(t, time.Since(start))
+	})
 }
 
 func TestFilesThatAreNoRecordings(t *testing.T) {

@@ -108,15 +108,13 @@ func (p *POS) take(at time.Time) []Event {
 	return p.asm.Feed(data, at)
 }
 
-// posStart finds where a report's data begins; ok is false where its length does not fit.
+// posStart finds where a report's data begins; ok is false where its length does not fit. A length that counts the AIM
+// identifier too takes in three bytes of padding, which are dropped as NUL.
 func posStart(r []byte) (start int, ok bool) {
 	if len(r) < posDataAt {
 		return 0, false
 	}
-	length := int(r[posLengthAt])
 	switch {
-	case r[posAIMAt] == ']' && aimIsData(r, length):
-		start = posAIMAt
 	case r[posAIMAt] == ']', r[posAIMAt] == 0 && r[posAIMAt+1] != ']':
 		start = posDataAt
 	case r[posAIMAt+1] == ']':
@@ -124,14 +122,6 @@ func posStart(r []byte) (start int, ok bool) {
 	default:
 		start = posAIMAt
 	}
+	length := int(r[posLengthAt])
 	return start, length <= posDataMax && start+length <= min(len(r), posMakerAt+1)
-}
-
-// aimIsData reports a length that counts the AIM identifier: then nothing but padding follows that many bytes.
-func aimIsData(r []byte, length int) bool {
-	after := posAIMAt + length
-	if length < posAIMBytes || after+posAIMBytes > len(r) {
-		return length >= posAIMBytes
-	}
-	return !slices.ContainsFunc(r[after:after+posAIMBytes], func(c byte) bool { return c != 0 })
 }

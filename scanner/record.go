@@ -83,10 +83,8 @@ type notes struct {
 	err   error
 }
 
+// write writes one line. After one that failed the run ends, and with it the recording.
 func (n *notes) write(line any) {
-	if n.err != nil {
-		return
-	}
 	b, err := json.Marshal(line)
 	if err == nil {
 		_, err = n.w.Write(append(b, '\n'))

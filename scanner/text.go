@@ -1,7 +1,6 @@
 package scanner
 
 import (
-	"encoding/json"
 	"fmt"
 	"unicode/utf8"
 )
@@ -35,8 +34,5 @@ func (t Text) GoString() string { return "scanner.Text" + t.String() }
 // Format says how long the text is, under every verb and flag.
 func (t Text) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(t.String())) }
 
-// MarshalJSON says how long the text is, so that a log line or an answer that holds a scan stays harmless.
-func (t Text) MarshalJSON() ([]byte, error) { return json.Marshal(t.String()) }
-
-// MarshalText says how long the text is, as MarshalJSON does.
+// MarshalText says how long the text is, in JSON too, so that a log line or an answer that holds a scan stays harmless.
 func (t Text) MarshalText() ([]byte, error) { return []byte(t.String()), nil }

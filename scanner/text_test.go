@@ -51,6 +51,7 @@ func TestOnlyRevealGivesTheCharacters(t *testing.T) {
 	assert.Equal(t, code, NewText(code).Reveal())
 	assert.Equal(t, "", Text{}.Reveal())
 	assert.Equal(t, "(0 characters)", Text{}.String())
+	assert.Equal(t, "(18 characters)", fmt.Sprintf("%d", NewText(code)), "the same under every verb")
 	out, err := NewText(code).MarshalText()
 	require.NoError(t, err)
 	assert.Equal(t, "(18 characters)", string(out))

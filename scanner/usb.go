@@ -129,6 +129,9 @@ func firstUsage(descriptor []byte) (page, usage uint32, known bool) {
 			page = value
 		case itemUsage:
 			usage = value
+			if size == 4 { // the page travels with the usage
+				page, usage = value>>16, value&0xffff
+			}
 		case itemCollection:
 			return page, usage, true
 		}

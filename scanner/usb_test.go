@@ -79,6 +79,7 @@ func TestInterfacesAreToldApartInSysfs(t *testing.T) {
 	c.addInterface("1-2", 1, 0, []byte{0x05, 0x0C, 0x09, 0x01, 0xA1, 0x01}) // media keys
 	c.plug("1-3", 0x046d, 0xc077, "", 2, mouseDescriptor)
 	c.plug("1-4", 0x1eab, 0x8306, "", 0, nil) // no kernel driver, no descriptor
+	c.plug("1-6", 0x046d, 0xc077, "", 2, nil)
 	c.plug("1-5", 0x1234, 0x0001, "", 0, keyboardDescriptor)
 	var seen []string
 	for _, in := range hidInterfaces(c.sys, c.dev) {
@@ -87,6 +88,7 @@ func TestInterfacesAreToldApartInSysfs(t *testing.T) {
 	assert.Equal(t, []string{
 		"1-1:1.0 keyboard=false pos=true", "1-2:1.0 keyboard=true pos=false", "1-2:1.1 keyboard=false pos=false",
 		"1-3:1.0 keyboard=false pos=false", "1-4:1.0 keyboard=false pos=true", "1-5:1.0 keyboard=true pos=false",
+		"1-6:1.0 keyboard=false pos=false",
 	}, seen)
 	first := hidInterfaces(c.sys, c.dev)[0]
 	assert.Equal(t, filepath.Join(c.dev, "bus/usb/001/001"), first.node)
@@ -99,6 +101,9 @@ func TestTheFirstUsageOfADescriptor(t *testing.T) {
 	assert.True(t, known)
 	assert.Equal(t, uint32(0x8C), page)
 	assert.Equal(t, uint32(2), usage)
+	page, usage, known = firstUsage([]byte{0x05, 0x01, 0x0B, 0x02, 0x00, 0x8C, 0x00, 0xA1, 0x01})
+	assert.True(t, known, "a usage of four bytes brings its page along")
+	assert.Equal(t, []uint32{0x8C, 2}, []uint32{page, usage})
 	for _, bad := range [][]byte{nil, {0x05}, {0x05, 0x01, 0x07, 0x01}, {0xFE, 0x01, 0x00}} {
 		_, _, known := firstUsage(bad)
 		assert.False(t, known)
