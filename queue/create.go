@@ -1,0 +1,266 @@
+package queue
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+
+	"posagent/payflow"
+)
+
+// createJournal makes a journal, its key and its head memo. A power cut while bbolt makes a file can leave one that never
+// opens, so it is made under another name; and the order of the steps is such that what each leaves can be told:
+//
+//  1. FILE.new with its first entry, on disk   → crash: no key yet, so it was never used; it is removed and made anew
+//  2. the key                                  → crash: FILE.new fits the key and holds one entry; go on at 3
+//  3. the head memo                            → crash: the same
+//  4. FILE.new renamed to FILE, folder synced
+//
+// A key or a memo without FILE and without a FILE.new that fits says that there was a journal: refused.
+func createJournal(cfg JournalConfig) (*Journal, error) {
+	return createNoting(cfg, "")
+}
+
+func createNoting(cfg JournalConfig, note string) (*Journal, error) {
+	made, err := firstOf(cfg.KeyFile, cfg.memoFile())
+	if err != nil {
+		return nil, unwritable(cfg.File, err)
+	}
+	unfinished, err := exists(cfg.newFile())
+	switch {
+	case err != nil:
+		return nil, unwritable(cfg.File, err)
+	case made != "" && unfinished:
+		return finishCreation(cfg)
+	case made != "":
+		return nil, missing(cfg, made)
+	case unfinished:
+		if err := removeUnfinished(cfg); err != nil {
+			return nil, err
+		}
+	}
+	j, err := beginCreation(cfg, note)
+	if err != nil {
+		return nil, err
+	}
+	return j, j.putInPlace()
+}
+
+func (cfg JournalConfig) newFile() string { return cfg.File + ".new" }
+
+func firstOf(paths ...string) (string, error) {
+	for _, p := range paths {
+		if there, err := exists(p); err != nil || there {
+			return p, err
+		}
+	}
+	return "", nil
+}
+
+func missing(cfg JournalConfig, made string) error {
+	return &OpenError{OpenMissing, fmt.Sprintf("the journal %s is missing, but %s shows that there was one; mount its disk or restore the last backup, and only if it is lost for good begin a new one", cfg.File, made), nil}
+}
+
+// beginCreation is steps 1 and 2.
+func beginCreation(cfg JournalConfig, note string) (*Journal, error) {
+	secret := newSecret()
+	k, err := deriveKeys(secret)
+	if err != nil {
+		return nil, err
+	}
+	j := &Journal{cfg: cfg, keys: k}
+	err = guarded("making the journal", func() error { return j.writeFirst(note) })
+	if err == nil {
+		err = cfg.step("key")
+	}
+	if err == nil {
+		err = writeKey(cfg.KeyFile, secret)
+	}
+	if err != nil {
+		return nil, errors.Join(createError(cfg, err), j.dropBolt())
+	}
+	return j, nil
+}
+
+// createError tells a second posagent, which is making the same journal now, from a disk that cannot be written.
+func createError(cfg JournalConfig, err error) error {
+	if errors.Is(err, fs.ErrExist) {
+		err = berrors.ErrTimeout
+	}
+	if errors.Is(err, berrors.ErrTimeout) {
+		return openError(cfg.newFile(), err)
+	}
+	return unwritable(cfg.File, err)
+}
+
+// writeFirst makes FILE.new with its buckets and first entry, and returns when it is on disk.
+func (j *Journal) writeFirst(note string) error {
+	for folder, mode := range map[string]os.FileMode{filepath.Dir(j.cfg.File): 0o750, filepath.Dir(j.cfg.KeyFile): 0o700} {
+		if err := os.MkdirAll(folder, mode); err != nil {
+			return err
+		}
+	}
+	if err := j.cfg.step("create"); err != nil {
+		return err
+	}
+	var err error
+	j.db, err = bbolt.Open(j.cfg.newFile(), 0o600, &bbolt.Options{
+		Timeout: lockWait, InitialMmapSize: mmapBytes, NoStatistics: true,
+		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
+			file, err := os.OpenFile(name, flag|os.O_EXCL, mode)
+			j.file = file
+			return file, err
+		},
+	})
+	if err != nil {
+		return err
+	}
+	if err := j.cfg.step("first entry"); err != nil {
+		return err
+	}
+	if err := j.db.Update(func(tx *bbolt.Tx) error { return j.writeFirstIn(tx, note) }); err != nil {
+		return err
+	}
+	return syncFolder(filepath.Dir(j.cfg.File))
+}
+
+func (j *Journal) writeFirstIn(tx *bbolt.Tx, note string) error {
+	for _, name := range append(indexes(), bucketAbout, bucketCounters, bucketEvents, bucketPayments) {
+		if _, err := tx.CreateBucket(name); err != nil {
+			return err
+		}
+	}
+	if err := tx.Bucket(bucketAbout).Put(keyFormat, []byte(strconv.Itoa(formatVersion))); err != nil {
+		return err
+	}
+	about := aboutRecord{Format: formatVersion, ID: string(j.NewTag()), KeyID: j.keys.id, Store: j.cfg.StoreID, Till: j.cfg.TillID, Random: drawRandom()}
+	if err := j.put(tx, bucketAbout, keyAbout, about); err != nil {
+		return err
+	}
+	if err := j.put(tx, bucketCounters, keyCounters, countersRecord{Format: formatVersion}); err != nil {
+		return err
+	}
+	head, err := j.appendEvent(tx, eventRecord{JournalEvent: payflow.JournalEvent{Sequence: 1, At: j.cfg.Now(), Kind: EventCreated, Note: cut(note)}})
+	j.head = head
+	return err
+}
+
+// putInPlace is steps 3 and 4. The file stays open and locked meanwhile.
+func (j *Journal) putInPlace() error {
+	err := j.saveMemo()
+	if err == nil {
+		err = j.cfg.step("rename")
+	}
+	if err == nil {
+		err = os.Rename(j.cfg.newFile(), j.cfg.File)
+	}
+	if err == nil {
+		err = syncFolder(filepath.Dir(j.cfg.File))
+	}
+	if err != nil {
+		return errors.Join(createError(j.cfg, err), j.dropBolt())
+	}
+	return nil
+}
+
+// finishCreation goes on where a crash left FILE.new beside its key.
+func finishCreation(cfg JournalConfig) (*Journal, error) {
+	k, err := readKey(cfg.KeyFile)
+	if err != nil {
+		return nil, missing(cfg, cfg.newFile())
+	}
+	j := &Journal{cfg: cfg, keys: k}
+	if err := j.openBolt(cfg.newFile()); err != nil {
+		return nil, errUnlessLocked(err, missing(cfg, cfg.KeyFile))
+	}
+	if err := j.recognise(); err != nil || j.head.Sequence != 1 {
+		return nil, errors.Join(missing(cfg, cfg.KeyFile), j.letGo())
+	}
+	return j, j.putInPlace()
+}
+
+// removeUnfinished takes away a FILE.new that no key was made for, unless another process is making it now.
+func removeUnfinished(cfg JournalConfig) error {
+	j := &Journal{cfg: cfg}
+	err := j.openBolt(cfg.newFile())
+	if err == nil {
+		err = j.letGo()
+	}
+	if err := errUnlessLocked(err, nil); err != nil {
+		return err
+	}
+	if err := os.Remove(cfg.newFile()); err != nil {
+		return unwritable(cfg.File, err)
+	}
+	return nil
+}
+
+// errUnlessLocked returns err where another process is the cause, and otherwise the other error.
+func errUnlessLocked(err, otherwise error) error {
+	var open *OpenError
+	if errors.As(err, &open) && open.Kind == OpenLocked {
+		return err
+	}
+	return otherwise
+}
+
+func (j *Journal) dropBolt() error {
+	if j.db == nil {
+		return nil
+	}
+	return j.letGo()
+}
+
+// maySetAside says which failures a new journal is a way out of.
+func maySetAside(err error) bool {
+	var open *OpenError
+	if !errors.As(err, &open) {
+		return false
+	}
+	return open.Kind == OpenDamaged || open.Kind == OpenKeyMissing || open.Kind == OpenKeyWrong || open.Kind == OpenMissing
+}
+
+// beginNew moves everything of the old journal aside and makes a new one, whose first entry says why.
+func beginNew(cfg JournalConfig, why error) (*Journal, error) {
+	suffix := ".aside-" + cfg.Now().UTC().Format("20060102T150405Z")
+	for _, path := range []string{cfg.File, cfg.newFile(), cfg.KeyFile, cfg.memoFile()} {
+		there, err := exists(path)
+		if err == nil && there {
+			err = renameFree(path, path+suffix)
+		}
+		if err != nil {
+			return nil, unwritable(cfg.File, err)
+		}
+	}
+	return createNoting(cfg, "begun anew: "+why.Error())
+}
+
+// renameFree renames to a name that is free, so that nothing set aside is ever written over.
+func renameFree(from, to string) error {
+	for i := 0; i < 1000; i++ {
+		name := to
+		if i > 0 {
+			name += "-" + strconv.Itoa(i)
+		}
+		if there, err := exists(name); err != nil {
+			return err
+		} else if !there {
+			return os.Rename(from, name)
+		}
+	}
+	return fmt.Errorf("no free name beside %s", to)
+}
+
+// sealedBy reports whether a record's own text names the key, before its seal can be checked.
+func sealedBy(sealed []byte, keyID string) bool {
+	var r aboutRecord
+	body, _, ok := split(sealed)
+	return !ok || json.Unmarshal(body, &r) != nil || r.KeyID == keyID
+}

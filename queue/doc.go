@@ -1,0 +1,37 @@
+// Package queue keeps and drives: it holds the payments that are still open, and the journal that every payment is
+// written in before anything is done about it. Nothing is ever queued to be charged later.
+//
+// Two parts live here. The [Journal] keeps: one bbolt file, one transaction for each step. The [Engine] drives: one
+// loop that owns the open payments, steps each by payflow.Step, commits, and only then acts.
+//
+// # The journal on disk
+//
+// One file, one bucket for each thing:
+//
+//	about        format, id, store and till, and the five random characters of every order number
+//	counters     how many order numbers were drawn
+//	events       every event by its sequence: the chain
+//	payments     the present state of every payment, by out_trade_no
+//	open         the payments that are not final: a start reads these, and no others
+//	unannounced  the results that nobody has acknowledged
+//	by_arming, by_day, by_sale, by_key, by_code   where to find a payment
+//
+// A step is one bbolt Update, which holds the event, the payment after it and its places in the indexes, and returns
+// after two fdatasyncs. Each record is JSON with a format number, followed by its seal: HMAC-SHA-256 over the bucket, the key and
+// the text, under a key that lies outside the journal. The seal is checked at every read, because bbolt's data pages
+// carry no checksum. Each event names the seal of the one before it, and the seal of the payment's state after it.
+//
+// # What is assumed, and what a crash can leave
+//
+// fdatasync means on disk, rename is atomic, and a folder's sync makes the rename last. Under that, a kill or a power
+// cut at any moment leaves the journal before the step or after it. While the journal is made it has another name; see
+// createJournal for what each moment of that can leave. A commit that fails may or may not be on disk, so that the
+// Journal refuses everything from then on and must be opened anew.
+//
+// # What a thief of entries meets
+//
+// Without the key nobody can write an entry, or change one, that [Journal.Verify] takes for true. Cutting the newest entries off needs no
+// key, so the head of the chain (its last sequence and seal) is kept elsewhere too: in the system log, and in a memo
+// beside the key. The memo lags up to ten seconds behind a commit, because nothing may be added to the way from scan to
+// wire; it is exact after Close. Who can write beside the key as well is met by the heads in the log alone.
+package queue

@@ -1,0 +1,282 @@
+package queue
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strconv"
+	"syscall"
+	"time"
+
+	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+
+	"posagent/payflow"
+)
+
+// lockWait is how long an opener waits for another process to let go of the journal.
+const lockWait = time.Second
+
+// mmapBytes is how much address space the file is given at once, so that a long reader never makes a commit wait for
+// the file's map to grow. It costs no memory.
+const mmapBytes = 1 << 30
+
+// OpenKind tells apart why a journal cannot be opened.
+type OpenKind string
+
+// Why a journal cannot be opened.
+const (
+	OpenLocked      OpenKind = "locked"                // another process holds it
+	OpenDamaged     OpenKind = "damaged"               // it is there and cannot be believed
+	OpenUnwritable  OpenKind = "unwritable"            // it can be shown, with ReadOnly, but not written
+	OpenKeyMissing  OpenKind = "key_missing"           // the journal is there, its key is not
+	OpenKeyWrong    OpenKind = "key_wrong"             // the key is another journal's, or unreadable
+	OpenNewerFormat OpenKind = "newer_format"          // a newer program wrote it
+	OpenMissing     OpenKind = "missing_but_key_there" // its key or head memo shows that there was one
+	OpenAbsent      OpenKind = "absent"                // there is none yet, and nothing may be written
+)
+
+// OpenError says why the journal was not opened, and what to do now.
+type OpenError struct {
+	Kind OpenKind
+	Text string // what happened; what to do now
+	Err  error  // the cause, or nil
+}
+
+func (e *OpenError) Error() string { return e.Text }
+
+// Unwrap returns the cause.
+func (e *OpenError) Unwrap() error { return e.Err }
+
+// OpenJournal opens the journal, or makes it where there has never been one. A damaged or missing journal is never
+// replaced unless BeginNew says so. What went wrong is an *OpenError, but for ids that no order number can carry. It
+// reads the last entry and no other, so that it takes as long for a million payments as for ten.
+func OpenJournal(cfg JournalConfig) (*Journal, error) {
+	if cfg.Location == nil {
+		cfg.Location = time.UTC
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.ReadOnly {
+		return openThere(cfg)
+	}
+	if err := checkIDs(cfg.StoreID, cfg.TillID); err != nil {
+		return nil, err
+	}
+	j, err := openOrCreate(cfg)
+	if err != nil && cfg.BeginNew && maySetAside(err) {
+		j, err = beginNew(cfg, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := j.settle(); err != nil {
+		return nil, errors.Join(err, j.Close())
+	}
+	return j, nil
+}
+
+func openOrCreate(cfg JournalConfig) (*Journal, error) {
+	there, err := exists(cfg.File)
+	switch {
+	case err != nil:
+		return nil, unwritable(cfg.File, err)
+	case there:
+		return openThere(cfg)
+	}
+	return createJournal(cfg)
+}
+
+// openThere opens a journal that must be there.
+func openThere(cfg JournalConfig) (*Journal, error) {
+	if there, _ := exists(cfg.File); !there {
+		if made, _ := firstOf(cfg.KeyFile, cfg.memoFile()); made != "" {
+			return nil, missing(cfg, made)
+		}
+		return nil, &OpenError{OpenAbsent, fmt.Sprintf("there is no journal %s; start posagent once, or correct [journal] file", cfg.File), nil}
+	}
+	k, err := readKey(cfg.KeyFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &OpenError{OpenKeyMissing, fmt.Sprintf("the journal %s is there, but its key %s is not; put the key back from its copy", cfg.File, cfg.KeyFile), err}
+	}
+	if err != nil {
+		return nil, &OpenError{OpenKeyWrong, fmt.Sprintf("the key of the journal cannot be read (%v); put it back from its copy, readable by the user posagent", err), err}
+	}
+	j := &Journal{cfg: cfg, keys: k}
+	if err := j.openBolt(cfg.File); err != nil {
+		return nil, err
+	}
+	if err := j.recognise(); err != nil {
+		return nil, errors.Join(err, j.letGo())
+	}
+	return j, nil
+}
+
+// openBolt opens a bbolt file that is there. bbolt panics on some damaged files.
+func (j *Journal) openBolt(path string) error {
+	options := &bbolt.Options{
+		Timeout: lockWait, ReadOnly: j.cfg.ReadOnly, PreLoadFreelist: true, InitialMmapSize: mmapBytes, NoStatistics: true,
+		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
+			file, err := openThereFile(name, flag, mode)
+			j.file = file
+			return file, err
+		},
+	}
+	err := guarded("opening", func() (err error) {
+		if err := j.cfg.step("open"); err != nil {
+			return err
+		}
+		j.db, err = bbolt.Open(path, 0o600, options)
+		return err
+	})
+	if err == nil {
+		return nil
+	}
+	if j.file != nil {
+		_ = j.file.Close() // bbolt may have closed it, or panicked before it could
+	}
+	return openError(path, err)
+}
+
+// openThereFile opens for bbolt, but makes no file and takes no empty one: bbolt would make a new journal of it.
+func openThereFile(name string, flag int, mode os.FileMode) (*os.File, error) {
+	file, err := os.OpenFile(name, flag&^os.O_CREATE, mode)
+	if err != nil {
+		return nil, err
+	}
+	info, err := file.Stat()
+	if err == nil && info.Size() == 0 {
+		err = berrors.ErrInvalid
+	}
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
+}
+
+func openError(path string, err error) error {
+	switch {
+	case errors.Is(err, berrors.ErrTimeout):
+		return &OpenError{OpenLocked, "another posagent holds the journal " + path + holderHint(path) + "; ask it (posagent status), or stop it first", err}
+	case isUnwritable(err):
+		return unwritable(path, err)
+	}
+	return &OpenError{OpenDamaged, fmt.Sprintf("the journal %s is damaged (%v); copy it before anything else, do not delete it, and restore the last backup", path, err), err}
+}
+
+func unwritable(path string, err error) error {
+	return &OpenError{OpenUnwritable, fmt.Sprintf("the journal %s cannot be written (%v); take cash, and see that its disk has room and is not read-only, and that it belongs to the user posagent", path, err), err}
+}
+
+func isUnwritable(err error) bool {
+	return isFull(err) || errors.Is(err, syscall.EROFS) || errors.Is(err, fs.ErrPermission)
+}
+
+func isFull(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
+
+// recognise checks that the file is a journal, of a format that we know, sealed by our key, and whole at its end.
+func (j *Journal) recognise() error {
+	var kind OpenKind
+	err := guarded("opening", func() error {
+		return j.db.View(func(tx *bbolt.Tx) (err error) {
+			kind, err = j.recogniseIn(tx)
+			return err
+		})
+	})
+	if err == nil {
+		return nil
+	}
+	switch kind {
+	case OpenNewerFormat:
+		return &OpenError{kind, fmt.Sprintf("a newer posagent wrote the journal %s (%v); install that version again", j.cfg.File, err), err}
+	case OpenKeyWrong:
+		return &OpenError{kind, fmt.Sprintf("the key %s is not that of the journal %s; put back the key that was copied with it", j.cfg.KeyFile, j.cfg.File), err}
+	}
+	return openError(j.cfg.File, err)
+}
+
+func (j *Journal) recogniseIn(tx *bbolt.Tx) (OpenKind, error) {
+	for _, name := range append(indexes(), bucketAbout, bucketCounters, bucketEvents, bucketPayments) {
+		if tx.Bucket(name) == nil {
+			return OpenDamaged, errors.New("it is no journal of posagent")
+		}
+	}
+	format, err := strconv.Atoi(string(tx.Bucket(bucketAbout).Get(keyFormat)))
+	if err != nil || format < 1 {
+		return OpenDamaged, errors.New("it does not say its format")
+	}
+	if format > formatVersion {
+		return OpenNewerFormat, fmt.Errorf("format %d; this program knows %d", format, formatVersion)
+	}
+	if !sealedBy(tx.Bucket(bucketAbout).Get(keyAbout), j.keys.id) {
+		return OpenKeyWrong, errors.New("sealed by another key")
+	}
+	if _, err := j.about(tx); err != nil {
+		return OpenDamaged, err
+	}
+	j.head, err = j.lastHead(tx)
+	return OpenDamaged, err
+}
+
+// settle does what a start owes: room on the disk, and new random characters where the file is not the one that we
+// closed: restored, copied to another till, or cut.
+func (j *Journal) settle() error {
+	if err := j.makeRoom(); err != nil {
+		return err
+	}
+	if note, err := j.strange(); err != nil {
+		return err
+	} else if note != "" {
+		if err := j.restored(eventRecord{JournalEvent: payflow.JournalEvent{Note: note}, Ref: foundByStart}); err != nil {
+			return err
+		}
+	}
+	if err := j.saveMemo(); err != nil && !isUnwritable(err) {
+		return err
+	}
+	return nil
+}
+
+// foundByStart marks a restored entry that no person asked for.
+const foundByStart = "found at start"
+
+// strange says what shows that this file is not the one that was closed here last, or nothing.
+func (j *Journal) strange() (string, error) {
+	var about aboutRecord
+	var missed *Finding
+	err := j.view(func(tx *bbolt.Tx) (err error) {
+		if about, err = j.about(tx); err != nil {
+			return err
+		}
+		memo, err := readMemo(j.cfg.memoFile(), j.keys)
+		if err != nil {
+			return nil // no memo, or a broken one: Verify says so
+		}
+		missed = j.against(tx, memo, "the head memo beside the key")
+		return nil
+	})
+	switch {
+	case err != nil:
+		return "", err
+	case missed != nil:
+		j.found = append(j.found, *missed)
+		return missed.Text, nil
+	case about.Store != j.cfg.StoreID || about.Till != j.cfg.TillID:
+		return fmt.Sprintf("the journal of till %s %s is now that of %s %s", about.Store, about.Till, j.cfg.StoreID, j.cfg.TillID), nil
+	}
+	return "", nil
+}
+
+// FoundAtStart returns what the start saw to be wrong: the head memo names entries that the journal lacks. A person
+// must look (journal verify); the order numbers have drawn new random characters already.
+func (j *Journal) FoundAtStart() []Finding { return j.found }
+
+// letGo closes what was opened and turned out not to be ours to use.
+func (j *Journal) letGo() error {
+	if err := guarded("closing", j.db.Close); err != nil {
+		return j.file.Close()
+	}
+	return nil
+}

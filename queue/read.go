@@ -1,0 +1,177 @@
+package queue
+
+import (
+	"bytes"
+	"slices"
+
+	"go.etcd.io/bbolt"
+
+	"posagent/payflow"
+)
+
+// listMax bounds every list that the journal returns.
+const listMax = 10_000
+
+// Payment returns one payment as the journal holds it, or payflow.ErrNoPayment.
+func (j *Journal) Payment(no payflow.OutTradeNo) (payflow.Entry, error) {
+	var r paymentRecord
+	err := j.view(func(tx *bbolt.Tx) (err error) {
+		r, _, err = j.payment(tx, no)
+		return err
+	})
+	if err != nil {
+		return payflow.Entry{}, err
+	}
+	return r.Entry, nil
+}
+
+// OpenPayments returns the payments that are not final, in the order of arming. It reads no other.
+func (j *Journal) OpenPayments() ([]payflow.Entry, error) {
+	return j.list(func(tx *bbolt.Tx) ([]payflow.Entry, error) { return j.walk(tx, bucketOpen, nil, nil, listMax) })
+}
+
+// Unannounced returns the final payments that goods or money may depend on and that nobody has acknowledged (I8), in the order of arming.
+func (j *Journal) Unannounced() ([]payflow.Entry, error) {
+	return j.list(func(tx *bbolt.Tx) ([]payflow.Entry, error) { return j.walk(tx, bucketUnannounced, nil, nil, listMax) })
+}
+
+// BySale returns every payment of a sale, by attempt.
+func (j *Journal) BySale(sale payflow.SaleRef) ([]payflow.Entry, error) {
+	return j.list(func(tx *bbolt.Tx) ([]payflow.Entry, error) { return j.bySale(tx, sale) })
+}
+
+func (j *Journal) bySale(tx *bbolt.Tx, sale payflow.SaleRef) ([]payflow.Entry, error) {
+	return j.walk(tx, bucketBySale, salePrefix(sale), nil, listMax)
+}
+
+// ByKey returns the payment that was armed with an idempotency key, and the digest of that request.
+func (j *Journal) ByKey(key string) (no payflow.OutTradeNo, digest string, found bool, err error) {
+	err = j.view(func(tx *bbolt.Tx) error {
+		value := tx.Bucket(bucketByKey).Get([]byte(key))
+		if value == nil {
+			return nil
+		}
+		r, err := j.indexed(tx, bucketByKey, []byte(key), value)
+		no, digest, found = r.OutTradeNo, r.Digest, err == nil
+		return err
+	})
+	return no, digest, found, err
+}
+
+// ByCodeHash returns the newest payment that a code was scanned for, and whether the code is spent: its order may have
+// left (rule 14). A code whose order was certainly not sent is good for another.
+func (j *Journal) ByCodeHash(hash string) (no payflow.OutTradeNo, spent bool, found bool, err error) {
+	entries, err := j.list(func(tx *bbolt.Tx) ([]payflow.Entry, error) {
+		return j.walk(tx, bucketByCode, codePrefix(hash), nil, listMax)
+	})
+	if err != nil || len(entries) == 0 {
+		return "", false, false, err
+	}
+	for _, e := range entries {
+		spent = spent || e.CodeSpent
+	}
+	return entries[len(entries)-1].OutTradeNo, spent, true, nil
+}
+
+// Day returns the payments of a store day, 2006-01-02, in the order of arming, after one of them, at most n.
+func (j *Journal) Day(day string, after payflow.OutTradeNo, n int) ([]payflow.Entry, error) {
+	return j.list(func(tx *bbolt.Tx) ([]payflow.Entry, error) {
+		prefix := []byte(day + "/")
+		if after == "" {
+			return j.walk(tx, bucketByDay, prefix, nil, n)
+		}
+		r, _, err := j.payment(tx, after)
+		if err != nil {
+			return nil, err
+		}
+		return j.walk(tx, bucketByDay, prefix, place8(r.Counter), n)
+	})
+}
+
+// Recent returns the newest n payments, the newest first.
+func (j *Journal) Recent(n int) ([]payflow.Entry, error) {
+	return j.list(func(tx *bbolt.Tx) ([]payflow.Entry, error) {
+		var entries []payflow.Entry
+		c := tx.Bucket(bucketByArming).Cursor()
+		for key, value := c.Last(); key != nil && len(entries) < min(n, listMax); key, value = c.Prev() {
+			r, err := j.indexed(tx, bucketByArming, key, value)
+			if err != nil {
+				return nil, err
+			}
+			entries = append(entries, r.Entry)
+		}
+		return entries, nil
+	})
+}
+
+// Events returns the chain's entries after a sequence number, at most n.
+func (j *Journal) Events(after uint64, n int) ([]payflow.JournalEvent, error) {
+	var events []payflow.JournalEvent
+	err := j.view(func(tx *bbolt.Tx) error {
+		c := tx.Bucket(bucketEvents).Cursor()
+		for place, sealed := c.Seek(place8(after + 1)); place != nil && len(events) < min(n, listMax); place, sealed = c.Next() {
+			r, _, err := j.readEvent(place, sealed)
+			if err != nil {
+				return err
+			}
+			events = append(events, r.JournalEvent)
+		}
+		return nil
+	})
+	return events, err
+}
+
+// EventsOf returns every entry of the chain about one payment, the oldest first, at most 10,000 of the newest.
+func (j *Journal) EventsOf(no payflow.OutTradeNo) ([]payflow.JournalEvent, error) {
+	var events []payflow.JournalEvent
+	err := j.view(func(tx *bbolt.Tx) error {
+		payment, _, err := j.payment(tx, no)
+		if err != nil {
+			return err
+		}
+		for sequence := payment.Sequence; sequence != 0 && len(events) < listMax; {
+			r, _, err := j.event(tx, sequence)
+			if err != nil {
+				return err
+			}
+			if r.OutTradeNo != no || r.Before >= sequence {
+				return damaged(string(bucketEvents), place8(sequence), "it is of another payment")
+			}
+			events = append(events, r.JournalEvent)
+			sequence = r.Before
+		}
+		return nil
+	})
+	slices.Reverse(events)
+	return events, err
+}
+
+func (j *Journal) list(f func(*bbolt.Tx) ([]payflow.Entry, error)) ([]payflow.Entry, error) {
+	var entries []payflow.Entry
+	err := j.view(func(tx *bbolt.Tx) (err error) {
+		entries, err = f(tx)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return entries, nil
+}
+
+// walk reads the payments that an index names under a prefix, behind one place of it, at most n.
+func (j *Journal) walk(tx *bbolt.Tx, bucket, prefix, behind []byte, n int) ([]payflow.Entry, error) {
+	var entries []payflow.Entry
+	c := tx.Bucket(bucket).Cursor()
+	from := append(slices.Clone(prefix), behind...)
+	for key, value := c.Seek(from); key != nil && bytes.HasPrefix(key, prefix) && len(entries) < min(n, listMax); key, value = c.Next() {
+		if behind != nil && bytes.Equal(key, from) {
+			continue
+		}
+		r, err := j.indexed(tx, bucket, key, value)
+		if err != nil {
+			return nil, err
+		}
+		entries = append(entries, r.Entry)
+	}
+	return entries, nil
+}

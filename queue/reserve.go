@@ -1,0 +1,113 @@
+package queue
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+const (
+	// reserveBytesDefault is room for some two hundred commits: enough to finish every open payment.
+	reserveBytesDefault = 8 << 20
+	// roomBytes must be free at a start, beside the reserve: a commit writes some tens of kilobytes.
+	roomBytes = 256 << 10
+)
+
+// ReserveUsed reports that the disk was full and the reserve was given up, or could not be made: open payments can be
+// finished, and somebody must make room. It stays so over restarts until the reserve can be made again.
+func (j *Journal) ReserveUsed() bool { return j.reserveUsed.Load() }
+
+// RestoreReserve makes the reserve again where the disk has room. It is asked for at each start, and may be at any time.
+func (j *Journal) RestoreReserve() error {
+	if j.cfg.ReserveFile == "" {
+		return nil
+	}
+	if allocated(j.cfg.ReserveFile) >= j.cfg.reserveBytes() {
+		j.reserveUsed.Store(false)
+		return nil
+	}
+	err := j.makeReserve()
+	if err == nil {
+		err = j.tryRoom() // a reserve that takes the last room is worse than none
+	}
+	if err != nil {
+		j.giveUpReserve()
+		return err
+	}
+	j.reserveUsed.Store(false)
+	return nil
+}
+
+// makeRoom sees at a start that there is room for the open payments, from the reserve if need be. Only a disk that
+// cannot be written even so is an error.
+func (j *Journal) makeRoom() error {
+	err := j.tryRoom()
+	if isFull(err) && allocated(j.cfg.ReserveFile) > 0 {
+		j.giveUpReserve()
+		if err = j.tryRoom(); err == nil {
+			return nil
+		}
+	}
+	if err != nil {
+		return unwritable(j.cfg.File, err)
+	}
+	_ = j.RestoreReserve() // ReserveUsed tells
+	return nil
+}
+
+// tryRoom writes and removes a file beside the journal: a full disk, a used-up quota and a read-only file system all show.
+func (j *Journal) tryRoom() error {
+	if err := j.cfg.step("room"); err != nil {
+		return err
+	}
+	probe := j.cfg.File + ".room"
+	err := writeSynced(probe, make([]byte, roomBytes))
+	if gone := os.Remove(probe); err == nil {
+		err = gone
+	}
+	return err
+}
+
+// makeReserve writes the reserve in full, because a file with holes holds no room.
+func (j *Journal) makeReserve() error {
+	if err := j.cfg.step("reserve"); err != nil {
+		return err
+	}
+	beside := j.cfg.ReserveFile + ".new"
+	err := writeSynced(beside, make([]byte, j.cfg.reserveBytes()))
+	if err == nil {
+		err = os.Rename(beside, j.cfg.ReserveFile)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(beside))
+	}
+	return syncFolder(filepath.Dir(j.cfg.ReserveFile))
+}
+
+func (j *Journal) giveUpReserve() {
+	if j.cfg.ReserveFile == "" {
+		return
+	}
+	_ = os.Remove(j.cfg.ReserveFile) // what is not there cannot be given up, and what stays is tried again
+	j.reserveUsed.Store(true)
+}
+
+func (cfg JournalConfig) reserveBytes() int64 {
+	if cfg.ReserveBytes > 0 {
+		return cfg.ReserveBytes
+	}
+	return reserveBytesDefault
+}
+
+// allocated returns how much disk a file really takes, in bytes; 0 where there is none.
+func allocated(path string) int64 {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0
+	}
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+		return min(info.Size(), stat.Blocks*512)
+	}
+	return info.Size()
+}
