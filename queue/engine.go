@@ -1,0 +1,293 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"posagent/payflow"
+)
+
+// openMax bounds the payments that are open at one time: one that holds the till, the others set aside.
+const openMax = 200
+
+// Config holds what an Engine works with. Journal and Gateway are required.
+type Config struct {
+	Journal *Journal
+	Gateway Gateway
+	Timing  payflow.Timing // zero: payflow.DefaultTiming
+
+	Merchant     payflow.Merchant
+	Store        payflow.Store
+	API          payflow.API
+	HostFamily   string
+	CodePrefixes []string // nil: payflow's list
+
+	// Ready says why no payment can be taken now, or nil; the gateway's and the clock's word (rule 9 and 10).
+	Ready func() error
+	// Clock returns the corrected time and whether it is known, for rule 13; nil: not known.
+	Clock func() (time.Time, bool)
+	// Log takes one line for each change of status.
+	Log zerolog.Logger
+}
+
+// Engine drives every open payment: it steps each, commits, then acts. One loop owns the payments; every other
+// goroutine sends it work. After a failed commit it stops for good (I12): Done is closed and Err says why.
+type Engine struct {
+	cfg    Config
+	work   chan func()
+	ctx    context.Context
+	stop   context.CancelFunc
+	calls  sync.WaitGroup
+	done   chan struct{}
+	failed atomic.Pointer[error]
+
+	// open and unasked belong to the loop.
+	open    map[payflow.OutTradeNo]*live
+	unasked map[payflow.OutTradeNo]bool
+	// readOnly belongs to the loop too: the journal cannot be written.
+	readOnly bool
+
+	board board
+}
+
+// live is one open payment in the hands of the loop.
+type live struct {
+	entry payflow.Entry
+	timer *time.Timer
+	pay   chan struct{} // closed when the pay call may leave
+}
+
+// NewEngine checks the configuration, takes the open payments out of the journal and returns an engine that Run starts.
+func NewEngine(cfg Config) (*Engine, error) {
+	if cfg.Journal == nil || cfg.Gateway == nil {
+		return nil, errors.New("queue: an engine needs a journal and a gateway")
+	}
+	if cfg.Timing == (payflow.Timing{}) {
+		cfg.Timing = payflow.DefaultTiming()
+	}
+	if err := cfg.Timing.Check(); err != nil {
+		return nil, err
+	}
+	entries, err := cfg.Journal.OpenPayments()
+	if err != nil {
+		return nil, fmt.Errorf("read the open payments: %w", err)
+	}
+	e := &Engine{
+		cfg: cfg, work: make(chan func(), 64), done: make(chan struct{}),
+		open: map[payflow.OutTradeNo]*live{}, unasked: map[payflow.OutTradeNo]bool{},
+	}
+	e.ctx, e.stop = context.WithCancel(context.Background())
+	for _, entry := range entries {
+		e.open[entry.OutTradeNo] = &live{entry: entry}
+		e.unasked[entry.OutTradeNo] = true
+		e.board.put(entry)
+	}
+	return e, nil
+}
+
+// Run recovers the open payments, then works until ctx ends or a commit fails. It returns after every call in
+// flight has ended or been dropped; an error is a failed commit's.
+func (e *Engine) Run(ctx context.Context) error {
+	defer close(e.done)
+	defer e.calls.Wait()
+	defer e.stop()
+	defer e.board.close()
+	e.recover()
+	for {
+		if err := e.Err(); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case f := <-e.work:
+			f()
+		}
+	}
+}
+
+// Err returns the error that stopped the engine, or nil.
+func (e *Engine) Err() error {
+	if err := e.failed.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// Done is closed when Run has returned.
+func (e *Engine) Done() <-chan struct{} { return e.done }
+
+// Ping returns when the loop has taken one piece of work: it lives. The service's watchdog is fed by it.
+func (e *Engine) Ping(ctx context.Context) error {
+	_, err := onLoop(ctx, e, func() (struct{}, error) { return struct{}{}, nil })
+	return err
+}
+
+// fail is I12: after a failed commit nothing is sent and no verdict is given.
+func (e *Engine) fail(err error) {
+	err = fmt.Errorf("%w (%w)", payflow.ErrJournalClosed, err)
+	e.failed.CompareAndSwap(nil, &err)
+	e.stop()
+}
+
+// post hands work to the loop; it is dropped when the engine has stopped.
+func (e *Engine) post(f func()) {
+	select {
+	case e.work <- f:
+	case <-e.ctx.Done():
+	}
+}
+
+// onLoop runs f on the loop and returns what it returned.
+func onLoop[T any](ctx context.Context, e *Engine, f func() (T, error)) (T, error) {
+	type result struct {
+		value T
+		err   error
+	}
+	answer := make(chan result, 1)
+	var none T
+	work := func() {
+		value, err := f()
+		answer <- result{value, err}
+	}
+	select {
+	case e.work <- work:
+	case <-ctx.Done():
+		return none, ctx.Err()
+	case <-e.ctx.Done():
+		return none, e.stopped()
+	}
+	select {
+	case r := <-answer:
+		return r.value, r.err
+	case <-ctx.Done():
+		return none, ctx.Err()
+	case <-e.done:
+		select {
+		case r := <-answer:
+			return r.value, r.err
+		default:
+			return none, e.stopped()
+		}
+	}
+}
+
+func (e *Engine) stopped() error {
+	if err := e.Err(); err != nil {
+		return err
+	}
+	return &payflow.NotReadyError{Code: "stopping", Text: "posagent is stopping; wait until it is back"}
+}
+
+// apply steps a payment, commits where the step must be on disk, publishes it, and then carries out the commands.
+func (e *Engine) apply(l *live, ev payflow.Event) error {
+	ev.At = time.Now()
+	before := l.entry.Payment
+	after, commands := payflow.Step(before, ev)
+	if after == before {
+		return nil
+	}
+	e.prepare(l, after, commands)
+	l.entry.Payment = after
+	if payflow.Durable(before, after) {
+		entry, err := e.cfg.Journal.Commit(string(ev.Kind), ev, after)
+		if err != nil {
+			e.fail(err)
+			return e.Err()
+		}
+		entry.Notice = l.entry.Notice
+		l.entry = entry
+	}
+	e.carryOut(l, commands)
+	e.logChange(before, l.entry)
+	e.settle(l)
+	return nil
+}
+
+// carryOut does what the step asked for, after the commit.
+func (e *Engine) carryOut(l *live, commands []payflow.Command) {
+	for _, c := range commands {
+		switch c.Kind {
+		case payflow.SendPay:
+			close(l.pay)
+		case payflow.SendQuery, payflow.SendReverse:
+			e.send(l.entry.Payment, c)
+		case payflow.Wake:
+			e.wakeAt(l, c.At)
+		case payflow.Announce:
+			e.board.put(l.entry)
+		}
+	}
+}
+
+// wakeAt sets the payment's one timer.
+func (e *Engine) wakeAt(l *live, at time.Time) {
+	if l.timer != nil {
+		l.timer.Stop()
+	}
+	no := l.entry.OutTradeNo
+	l.timer = time.AfterFunc(time.Until(at), func() { e.post(func() { e.woken(no) }) })
+}
+
+func (e *Engine) woken(no payflow.OutTradeNo) {
+	l, ok := e.open[no]
+	if !ok {
+		return
+	}
+	kind := payflow.Woken
+	if l.entry.Status == payflow.Waiting {
+		kind = payflow.Expired
+	}
+	_ = e.apply(l, payflow.Event{Kind: kind})
+}
+
+// settle lets go of a payment that has become final.
+func (e *Engine) settle(l *live) {
+	if l.entry.Open() {
+		return
+	}
+	if l.timer != nil {
+		l.timer.Stop()
+	}
+	delete(e.open, l.entry.OutTradeNo)
+	delete(e.unasked, l.entry.OutTradeNo)
+	e.board.retire(l.entry.OutTradeNo)
+	e.keepWarm()
+}
+
+// holding returns the payment that holds the till, or nil.
+func (e *Engine) holding() *live {
+	for _, l := range e.open {
+		if l.entry.HoldsTill() {
+			return l
+		}
+	}
+	return nil
+}
+
+// keepWarm has the gateway keep a connection ready while a scan may come.
+func (e *Engine) keepWarm() {
+	l := e.holding()
+	e.cfg.Gateway.KeepWarm(l != nil)
+}
+
+func (e *Engine) logChange(before payflow.Payment, after payflow.Entry) {
+	if before.Status == after.Status && before.Attention == after.Attention {
+		return
+	}
+	line := e.cfg.Log.Info()
+	if after.Attention != "" && before.Attention != after.Attention {
+		line = e.cfg.Log.Error().Str("attention", string(after.Attention))
+	}
+	line.Str("out_trade_no", string(after.OutTradeNo)).Str("sale_ref", string(after.SaleRef)).
+		Str("status", string(after.Status)).Str("reason", string(after.Reason)).
+		Str("trade_state", string(after.Trade.State)).Uint64("sequence", after.Sequence).
+		Int("queries", after.Queries).Int("reverses", after.Reverses).
+		Int64("elapsed_ms", time.Since(after.ArmedAt).Milliseconds()).Msg("payment")
+}

@@ -1,0 +1,55 @@
+package queue
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"posagent/payflow"
+)
+
+// recover is what happens after a power cut, a kill or a plain restart (rule 11). Each payment that the journal holds
+// open is told so: one that waited for a scan is cancelled, every other is asked for at once, and nothing is decided
+// before its answer. Wake times on disk are information only: every wait counts anew from here.
+func (e *Engine) recover() {
+	for _, l := range e.inOrder() {
+		if e.apply(l, payflow.Event{Kind: payflow.Restarted, Age: e.age(l.entry)}) != nil {
+			return
+		}
+	}
+	e.keepWarm()
+}
+
+// inOrder returns the open payments by number, so that a start does the same things in the same order.
+func (e *Engine) inOrder() []*live {
+	all := make([]*live, 0, len(e.open))
+	for _, l := range e.open {
+		all = append(all, l)
+	}
+	slices.SortFunc(all, func(a, b *live) int {
+		return strings.Compare(string(a.entry.OutTradeNo), string(b.entry.OutTradeNo))
+	})
+	return all
+}
+
+// age is how long ago the payment was scanned by the corrected clock; zero while the clock is not known (rule 13).
+func (e *Engine) age(entry payflow.Entry) time.Duration {
+	if e.cfg.Clock == nil || entry.ScannedAt.IsZero() {
+		return 0
+	}
+	now, known := e.cfg.Clock()
+	if !known {
+		return 0
+	}
+	return now.Sub(entry.ScannedAt)
+}
+
+// recovering reports that a payment from before the start has not been asked for yet, nor been set aside.
+func (e *Engine) recovering() bool {
+	for no := range e.unasked {
+		if l, ok := e.open[no]; ok && l.entry.HoldsTill() {
+			return true
+		}
+	}
+	return false
+}
