@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -89,8 +90,12 @@ func (s *Server) arm(ctx context.Context, in *armInput) (*paymentOutput, error) 
 // armRequest checks what the schema can't.
 func (s *Server) armRequest(in *armInput) (payflow.ArmRequest, *Problem) {
 	b := in.Body
+	detail, ok := compactObject(b.Detail)
+	if !ok {
+		return payflow.ArmRequest{}, fieldProblem("detail", fieldRules["body.detail"])
+	}
 	if p := s.refuseCodes(map[string]string{"sale_ref": b.SaleRef, "description": b.Description, "operator": b.Operator, "attach": b.Attach,
-		"goods_tag": b.GoodsTag, "detail": string(b.Detail), "Idempotency-Key": in.Key}); p != nil {
+		"goods_tag": b.GoodsTag, "detail": detail, "Idempotency-Key": in.Key}); p != nil {
 		return payflow.ArmRequest{}, p
 	}
 	if !printable(in.Key) {
@@ -106,10 +111,6 @@ func (s *Server) armRequest(in *armInput) (payflow.ArmRequest, *Problem) {
 	amount, err := payflow.NewAmount(b.Amount, currency)
 	if err != nil {
 		return payflow.ArmRequest{}, fieldProblem("currency", "must be one that WeChat Pay lists, such as HKD")
-	}
-	detail, ok := compactObject(b.Detail)
-	if !ok {
-		return payflow.ArmRequest{}, fieldProblem("detail", fieldRules["body.detail"])
 	}
 	return payflow.ArmRequest{
 		Amount: amount, SaleRef: payflow.SaleRef(b.SaleRef), Description: b.Description, Operator: b.Operator, Attach: b.Attach,
@@ -138,16 +139,24 @@ func printable(key string) bool {
 	return key != ""
 }
 
-// compactObject returns an object's JSON text without blanks; "" for none.
+// compactObject returns an object's JSON text without blanks and escapes; "" for none.
 func compactObject(raw json.RawMessage) (string, bool) {
 	if len(raw) == 0 || string(raw) == "null" {
 		return "", true
 	}
-	var text bytes.Buffer
-	if err := json.Compact(&text, raw); err != nil || text.Bytes()[0] != '{' || len([]rune(text.String())) > detailMax {
+	numbers := json.NewDecoder(bytes.NewReader(raw))
+	numbers.UseNumber() // as they were written
+	var object map[string]any
+	if err := numbers.Decode(&object); err != nil || object == nil {
 		return "", false
 	}
-	return text.String(), true
+	var text bytes.Buffer
+	plain := json.NewEncoder(&text)
+	plain.SetEscapeHTML(false)
+	if err := plain.Encode(object); err != nil || utf8.RuneCount(text.Bytes()) > detailMax {
+		return "", false
+	}
+	return strings.TrimSpace(text.String()), true
 }
 
 // preferredWait reads "wait=60" out of a Prefer header (RFC 7240); anything else in it is ignored, as that document asks.

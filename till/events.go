@@ -101,11 +101,11 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, from uint64, kno
 	defer context.AfterFunc(s.closing, stop)()
 	changes := s.cfg.Desk.Subscribe(ctx) // before the journal is read: what happens in between is seen
 	st := &stream{s: s, w: w, rc: http.NewResponseController(w), last: from, known: known}
+	mark := ""
 	if !known {
-		st.last = s.cfg.Status().Journal.Sequence
-		st.known = st.last > 0
+		mark = st.fromNow()
 	}
-	if st.begin() != nil {
+	if st.begin(mark) != nil {
 		return
 	}
 	tick := time.NewTicker(aliveEvery)
@@ -127,11 +127,11 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, from uint64, kno
 }
 
 // begin sends what the reader missed, then the payment that holds the till.
-func (st *stream) begin() error {
+func (st *stream) begin(mark string) error {
 	st.w.Header().Set("Content-Type", "text/event-stream")
 	st.w.Header().Set("X-Accel-Buffering", "no")
 	st.w.WriteHeader(http.StatusOK)
-	if err := st.write("retry: " + strconv.FormatInt(eventRetry.Milliseconds(), 10) + "\n" + st.mark() + "\n"); err != nil {
+	if err := st.write("retry: " + strconv.FormatInt(eventRetry.Milliseconds(), 10) + "\n" + mark + "\n"); err != nil {
 		return err
 	}
 	if err := st.journal(); err != nil {
@@ -145,8 +145,11 @@ func (st *stream) begin() error {
 	return st.alive()
 }
 
-// mark tells the reader where the stream begins, so that a lost connection goes on from here even before the first event.
-func (st *stream) mark() string {
+// fromNow begins behind the journal's present end, and tells the reader so: a connection that is lost before the first event goes on
+// from here.
+func (st *stream) fromNow() string {
+	st.last = st.s.cfg.Status().Journal.Sequence
+	st.known = st.last > 0
 	if !st.known {
 		return ""
 	}

@@ -1,0 +1,185 @@
+package till
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"posagent/payflow"
+)
+
+// follow collects a stream's events until the test's end.
+func follow(t *testing.T, c *Client, after uint64) *followed {
+	t.Helper()
+	f := &followed{}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f.err = c.Events(ctx, after, func(e StreamEvent) error {
+			switch {
+			case e.Journal != nil:
+				f.sequences = append(f.sequences, e.Journal.Sequence)
+			case e.Payment != nil:
+				f.payments = append(f.payments, *e.Payment)
+			case e.Alive != nil:
+				f.alive++
+			}
+			return nil
+		})
+	}()
+	f.end = func() { stop(); <-done }
+	t.Cleanup(f.end)
+	synctest.Wait()
+	return f
+}
+
+type followed struct {
+	sequences []uint64
+	payments  []Payment
+	alive     int
+	err       error
+	end       func()
+}
+
+func TestTheStreamShowsThePaymentAtOnceAndEachChange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newTill(t)
+		id := a.armed("A-1001")
+		c, _ := a.served(t)
+		f := follow(t, c, 0)
+		require.Len(t, f.payments, 1, "the payment that holds the till")
+		assert.Equal(t, payflow.Waiting, f.payments[0].Status)
+
+		a.desk.move(id, confirming)
+		synctest.Wait()
+		a.desk.quietly(id)
+		a.desk.move(id, paid)
+		synctest.Wait()
+		require.Len(t, f.payments, 3)
+		assert.Equal(t, payflow.Confirming, f.payments[1].Status)
+		assert.Equal(t, payflow.Paid, f.payments[2].Status)
+		assert.Equal(t, []uint64{2, 3, 4}, f.sequences, "the entry that was not announced is not left out")
+	})
+}
+
+func TestTheStreamSaysEachSecondThatTheAgentLives(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newTill(t)
+		c, _ := a.served(t)
+		f := follow(t, c, 0)
+		assert.Equal(t, 1, f.alive)
+		time.Sleep(10*time.Second + time.Millisecond)
+		synctest.Wait()
+		assert.Equal(t, 11, f.alive)
+	})
+}
+
+func TestAStreamGoesOnBehindTheLastEventWithoutGap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newTill(t)
+		a.busyDay(150) // 300 entries: more than one page
+		c, p := a.served(t)
+		f := follow(t, c, 40)
+		assert.Len(t, f.sequences, 260)
+		p.cut()
+		a.armed("B-1")
+		a.desk.move(a.desk.payments[150].OutTradeNo, paid)
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		f.end()
+		require.Len(t, f.sequences, 262)
+		for i, sequence := range f.sequences {
+			require.Equal(t, uint64(41+i), sequence)
+		}
+	})
+}
+
+func TestAReaderThatIsTooSlowIsToldAgainFromTheJournal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newTill(t)
+		a.armed("A-1001")
+		c, _ := a.served(t)
+		f := follow(t, c, 0)
+		a.desk.mu.Lock() // the stream can't read the journal meanwhile
+		for range 20 {   // more than its channel holds
+			a.desk.record(0, "query_answered")
+		}
+		require.Empty(t, a.desk.readers, "its channel is closed")
+		a.desk.mu.Unlock()
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		f.end()
+		require.Len(t, f.sequences, 20)
+		assert.Equal(t, uint64(21), f.sequences[19])
+	})
+}
+
+func TestAScanThatWasRefusedReachesTheStreamWithoutARecord(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newTill(t)
+		id := a.armed("A-1001")
+		c, _ := a.served(t)
+		f := follow(t, c, 0)
+		e, err := a.desk.Payment(id)
+		require.NoError(t, err)
+		e.Notice = payflow.Notice{At: noon(), Kind: string(payflow.CodeAlipay), Device: "scanner"}
+		a.desk.mu.Lock()
+		a.desk.announce(payflow.Announcement{Entry: e})
+		a.desk.mu.Unlock()
+		synctest.Wait()
+		require.Len(t, f.payments, 2)
+		assert.Equal(t, "alipay", f.payments[1].Notice.Kind)
+		assert.Empty(t, f.sequences)
+	})
+}
+
+func TestTheServersEndEndsStreamsAndLongPolls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newTill(t)
+		id := a.armed("A-1001")
+		c, _ := a.served(t)
+		follow(t, c, 0)
+		polled := make(chan payflow.Status, 1)
+		go func() {
+			p, err := callFor[Payment](t.Context(), c, http.MethodGet, "/v1/payments/"+string(id)+"?since=1&wait=100", nil)
+			assert.NoError(t, err)
+			polled <- p.Status
+		}()
+		time.Sleep(2 * time.Second)
+		began := time.Now()
+		require.NoError(t, a.server.Shutdown(t.Context()))
+		assert.Less(t, time.Since(began), 2*time.Second) // of the fake clock
+		assert.Equal(t, payflow.Waiting, <-polled, "with the payment's present form")
+	})
+}
+
+func TestMoreStreamsThanTheBoundAreRefused(t *testing.T) {
+	a := newTill(t)
+	for range streamsMax {
+		require.True(t, a.server.streams.enter())
+	}
+	assert.Equal(t, TooMany, a.get("/v1/events").problem().Code)
+	r := a.request(http.MethodGet, "/v1/events", "")
+	r.Header.Set("Last-Event-ID", "yesterday")
+	assert.Equal(t, "Last-Event-ID", a.do(r).problem().Fields[0].Field)
+}
+
+func TestAnEventCountsAsSeenOnlyOnceItIsWhole(t *testing.T) {
+	text := "id: 7\nevent: journal\ndata: {\"sequence\":7}\n\nid: 8\nevent: journal\n"
+	last, err := readEvents(strings.NewReader(text), 6, func() {}, func(StreamEvent) error { return nil })
+	require.NoError(t, err)
+	assert.Equal(t, uint64(7), last, "the eighth broke off")
+
+	refused := errors.New("the reader had enough")
+	last, err = readEvents(strings.NewReader(text), 6, func() {}, func(StreamEvent) error { return refused })
+	assert.ErrorIs(t, err, refused)
+	assert.Equal(t, uint64(6), last)
+}
