@@ -154,7 +154,7 @@ func (config Config) check() error {
 func (c *Client) Close() {
 	c.end()
 	c.warm.drop()
-	c.idle.closeAll()
+	c.idle.shutDown()
 	c.refreshing.wait()
 }
 

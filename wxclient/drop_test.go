@@ -161,7 +161,6 @@ func dropWorld(t *testing.T, seed uint64, tries int, seen map[string]int) {
 			seen[[]string{"lost, never arrived", "lost, arrived"}[arrived]]++
 		}
 		c.idle.closeAll()
-		c.idle.shut = false
 	}
 	for _, l := range late {
 		close(l)

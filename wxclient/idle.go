@@ -52,10 +52,18 @@ func (s *idleLinks) put(l *link) {
 	s.all = append(s.all, l)
 }
 
-func (s *idleLinks) closeAll() {
+// shutDown closes all, and whatever is put from now on.
+func (s *idleLinks) shutDown() {
+	s.closeAll()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.shut = true
+}
+
+// closeAll closes what waits: where one connection broke, the others are not worth a payment.
+func (s *idleLinks) closeAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, l := range s.all {
 		l.close(errRested)
 	}

@@ -54,9 +54,12 @@ func (s *shown) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
+// shownMax is above any number that is shown (a rate of a million, scaled by 10^8), and too short to be a payment code.
+const shownMax = 1e14
+
 func (s shown) number() int64 {
 	var n int64
-	if json.Unmarshal([]byte(s), &n) != nil {
+	if json.Unmarshal([]byte(s), &n) != nil || n < 0 || n > shownMax {
 		return 0
 	}
 	return n
@@ -68,15 +71,16 @@ func (t tradeAnswer) trade(mode payflow.Mode) payflow.Trade {
 		State:         tradeState(t.TradeState),
 		OutTradeNo:    payflow.OutTradeNo(t.OutTradeNo),
 		TransactionID: payflow.TransactionID(maskID(t.ID, 32)),
-		Amount:        payflow.Amount{Minor: t.Amount.Total, Currency: payflow.Currency(maskText(t.Amount.Currency, 16))},
-		AppID:         maskID(t.AppID, 32),
-		MerchantID:    maskID(t.MerchantID, 32),
-		Attach:        maskID(t.Attach, attachMax),
-		PayerAmount:   payflow.Amount{Minor: t.Amount.PayerTotal.number(), Currency: payflow.Currency(maskText(string(t.Amount.PayerCurrency), 16))},
-		RateType:      maskText(string(t.Amount.ExchangeRate.Type), 32),
-		Rate:          t.Amount.ExchangeRate.Rate.number(),
-		BankType:      maskText(string(t.BankType), 32),
-		StateText:     maskText(string(t.TradeStateText), textMax),
+		Amount: payflow.Amount{Minor: min(t.Amount.Total, payflow.AmountMax+1), // beyond any order of ours it is only wrong
+			Currency: payflow.Currency(maskText(t.Amount.Currency, 16))},
+		AppID:       maskID(t.AppID, 32),
+		MerchantID:  maskID(t.MerchantID, 32),
+		Attach:      maskID(t.Attach, attachMax),
+		PayerAmount: payflow.Amount{Minor: t.Amount.PayerTotal.number(), Currency: payflow.Currency(maskText(string(t.Amount.PayerCurrency), 16))},
+		RateType:    maskText(string(t.Amount.ExchangeRate.Type), 32),
+		Rate:        t.Amount.ExchangeRate.Rate.number(),
+		BankType:    maskText(string(t.BankType), 32),
+		StateText:   maskText(string(t.TradeStateText), textMax),
 	}
 	if mode == payflow.Institution {
 		trade.AppID, trade.MerchantID = maskID(t.ServiceProviderAppID, 32), maskID(t.ServiceProviderMerchantID, 32)

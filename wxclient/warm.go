@@ -168,7 +168,11 @@ func (c *Client) sleepWarm(ctx context.Context, l *link, pause time.Duration) {
 // noteBroken: a gateway that hangs up politely is no news before the next dial fails; a link that broke is.
 func (c *Client) noteBroken(why error) {
 	polite := errors.Is(why, io.EOF) || errors.Is(why, errRested) || errors.Is(why, context.Canceled)
-	if !polite && c.warm.setDown(true) {
+	if polite {
+		return
+	}
+	c.idle.closeAll()
+	if c.warm.setDown(true) {
 		c.conditions.begin(Condition{Kind: LinkDown, Text: "the connection to WeChat Pay broke; look at the network cable and the router. Take cash meanwhile"})
 	}
 }

@@ -1,0 +1,75 @@
+package wxclient
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// rawPeer answers every request on every connection with the text as it is.
+func rawPeer(t *testing.T, text string) *Client {
+	g := newGateway(t)
+	dial := func(context.Context, string, string) (net.Conn, error) {
+		ours, theirs := net.Pipe()
+		go func() {
+			defer theirs.Close()
+			secure := tls.Server(theirs, &tls.Config{Certificates: []tls.Certificate{g.webCert}})
+			r, err := http.ReadRequest(bufio.NewReader(secure))
+			if err != nil {
+				return
+			}
+			_, _ = io.Copy(io.Discard, r.Body)
+			_, _ = io.WriteString(secure, text)
+		}()
+		return ours, nil
+	}
+	return newClient(t, testConfig(g, dial, firstHost))
+}
+
+func TestAnAnswerHasBounds(t *testing.T) {
+	ok := "HTTP/1.1 200 OK\r\n"
+	for name, row := range map[string]struct {
+		text string
+		fine bool
+	}{
+		"a whole answer":            {ok + "Content-Length: 2\r\n\r\n{}", true},
+		"chunked":                   {ok + "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", true},
+		"until the connection ends": {ok + "Connection: close\r\n\r\n{}", true},
+		"behind a 103":              {"HTTP/1.1 103 Early Hints\r\n\r\n" + ok + "Content-Length: 0\r\n\r\n", true},
+		"cut off":                   {ok + "Content-Length: 20\r\n\r\n{}", false},
+		"a body said to be too big": {ok + "Content-Length: 1048577\r\n\r\n", false},
+		"a body that is too big":    {ok + "Connection: close\r\n\r\n" + strings.Repeat(" ", bodyMax+1), false},
+		"endless headers":           {ok + strings.Repeat("X: "+strings.Repeat("y", 1000)+"\r\n", 100), false},
+		"endless interim answers":   {strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 50), false},
+		"not HTTP":                  {"SSH-2.0-OpenSSH\r\n", false},
+		"nothing":                   {"", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := rawPeer(t, row.text)
+				_, err := c.call(t.Context(), request{call: "query", method: http.MethodGet, target: "/x"})
+				assert.Equal(t, row.fine, err == nil, "%v", err)
+			})
+		})
+	}
+}
+
+func TestWhatComesUnaskedEndsTheConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		answer := "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+		c := rawPeer(t, answer+answer)
+		_, err := c.call(t.Context(), request{call: "query", method: http.MethodGet, target: "/x"})
+		require.NoError(t, err)
+		synctest.Wait()
+		assert.Nil(t, c.idle.take(c.hosts.order()[0]), "an answer that waits already would be taken for the next call's")
+	})
+}

@@ -1,0 +1,201 @@
+package wxclient
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"posagent/payflow"
+)
+
+// running returns a gateway, its network, and a client whose Run goes on until the test ends.
+func running(t *testing.T) (*gateway, *pipes, *Client, func() []Condition) {
+	g := newGateway(t)
+	network := newPipes(g, firstHost)
+	var mu sync.Mutex
+	var told []Condition
+	config := testConfig(g, network.dial, firstHost)
+	config.OnCondition = func(c Condition) {
+		mu.Lock()
+		defer mu.Unlock()
+		told = append(told, c)
+	}
+	c := newClient(t, config)
+	done := make(chan struct{})
+	go func() { defer close(done); c.Run(t.Context()) }()
+	t.Cleanup(func() { c.Close(); <-done })
+	synctest.Wait()
+	return g, network, c, func() []Condition {
+		mu.Lock()
+		defer mu.Unlock()
+		return append([]Condition(nil), told...)
+	}
+}
+
+func (p *pipes) dialCount() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.dials)
+}
+
+func TestKeepWarmHoldsOneConnectionAndRenewsIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, network, c, _ := running(t)
+		c.KeepWarm(true)
+		synctest.Wait()
+		first := c.warm.current()
+		require.NotNil(t, first)
+		time.Sleep(warmKept + time.Second)
+		second := c.warm.current()
+		require.NotNil(t, second)
+		assert.NotSame(t, first, second)
+		assert.False(t, first.alive())
+
+		g.always(reply{status: 200, body: paidBody(testOrder())})
+		before := network.dialCount()
+		outcome, err := c.Pay(t.Context(), testOrder(), testAuthCode(t), gone())
+		require.NoError(t, err)
+		assert.Equal(t, payflow.Found, outcome.Kind)
+		assert.NotZero(t, second.conn.writes.Load(), "the call left on the warm connection")
+		c.KeepWarm(false)
+		synctest.Wait()
+		assert.LessOrEqual(t, network.dialCount(), before+1)
+		time.Sleep(time.Hour)
+		assert.Nil(t, c.warm.current())
+		assert.LessOrEqual(t, network.dialCount(), before+1, "nothing is dialled when nothing is armed")
+	})
+}
+
+func TestAPulledCableIsKnownBeforeTheScan(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, network, c, told := running(t)
+		var broken *breakableConn
+		network.wrap = func(conn net.Conn) net.Conn {
+			broken = &breakableConn{Conn: conn, broken: make(chan struct{})}
+			return broken
+		}
+		c.KeepWarm(true)
+		synctest.Wait()
+		assert.True(t, c.LinkUp())
+		network.set(firstHost, "silent")
+		broken.Break() // what the kernel's keep-alive does after three seconds
+		synctest.Wait()
+		assert.False(t, c.LinkUp())
+		assert.Contains(t, kinds(told()), LinkDown)
+		outcome, err := c.Pay(t.Context(), testOrder(), testAuthCode(t), gone())
+		require.NoError(t, err)
+		assert.Equal(t, payflow.NotSent, outcome.Kind)
+		assert.Contains(t, outcome.Text, "network cable")
+		assert.Zero(t, g.count("pay"))
+		network.set(firstHost, "")
+		time.Sleep(10 * time.Second)
+		assert.True(t, c.LinkUp(), "plugged in again")
+		last := told()[len(told())-1]
+		assert.True(t, last.Over)
+	})
+}
+
+// breakableConn fails its reads once it is broken, as a connection does whose keep-alive probes go unanswered.
+type breakableConn struct {
+	net.Conn
+	once   sync.Once
+	broken chan struct{}
+}
+
+func (b *breakableConn) Break() {
+	b.once.Do(func() { close(b.broken) })
+	_ = b.Conn.SetReadDeadline(time.Now())
+}
+
+func (b *breakableConn) Read(p []byte) (int, error) {
+	n, err := b.Conn.Read(p)
+	select {
+	case <-b.broken:
+		return 0, &net.OpError{Op: "read", Err: io.ErrNoProgress}
+	default:
+		return n, err
+	}
+}
+
+func TestWarmWithoutRunServesTheNextPay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, c := inTown(t)
+		g.always(reply{status: 200, body: paidBody(testOrder())})
+		require.NoError(t, c.Warm(t.Context()))
+		require.NoError(t, c.Warm(t.Context()), "one is enough")
+		l := c.warm.current()
+		_, err := c.Pay(t.Context(), testOrder(), testAuthCode(t), gone())
+		require.NoError(t, err)
+		assert.NotZero(t, l.conn.writes.Load())
+	})
+}
+
+func TestCloseLeavesNothingBehind(t *testing.T) {
+	// The bubble fails when a goroutine is left over.
+	synctest.Test(t, func(t *testing.T) {
+		g, _, c, _ := running(t)
+		c.KeepWarm(true)
+		g.always(reply{hang: true})
+		for range 3 {
+			go func() { _, _ = c.Query(context.Background(), testOrder()) }()
+			go func() { _, _ = c.Pay(context.Background(), testOrder(), testAuthCode(t), gone()) }()
+			go func() { _, _ = c.Pay(t.Context(), testOrder(), testAuthCode(t), make(chan struct{})) }()
+		}
+		synctest.Wait()
+		c.Close()
+		assert.Error(t, c.FirstRoundTrip(t.Context()))
+	})
+}
+
+func TestProxyIsAskedToConnectAndSeesNothing(t *testing.T) {
+	g := newGateway(t)
+	behind, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	g.serve(behind)
+	seen := make(chan string, 4)
+	proxy, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		seen <- r.Method + " " + r.Host + " " + r.Header.Get("Proxy-Authorization")
+		there, err := net.Dial("tcp", behind.Addr().String())
+		if err != nil || r.Host == "refused.test:443" {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		here, _, _ := w.(http.Hijacker).Hijack()
+		_, _ = io.WriteString(here, "HTTP/1.1 200 Connection established\r\n\r\n")
+		go func() { _, _ = io.Copy(there, here); there.Close() }()
+		_, _ = io.Copy(here, there)
+		here.Close()
+	})}
+	go server.Serve(proxy)
+	defer server.Close()
+	config := testConfig(g, nil, firstHost)
+	config.Proxy = "http://u:p@" + proxy.Addr().String()
+	require.NoError(t, newClient(t, config).FirstRoundTrip(t.Context()))
+	assert.Equal(t, "CONNECT first.test:443 Basic dTpw", <-seen)
+
+	config.Hosts = []string{"https://refused.test"}
+	err = newClient(t, config).FirstRoundTrip(t.Context())
+	require.ErrorContains(t, err, "it answered 403 to CONNECT")
+	assert.False(t, strings.Contains(err.Error(), "u:p"))
+}
+
+func TestNoProxyIsTakenFromTheEnvironment(t *testing.T) {
+	t.Setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+	t.Setenv("ALL_PROXY", "http://127.0.0.1:1")
+	g := newGateway(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	g.serve(l)
+	require.NoError(t, newClient(t, testConfig(g, nil, l.Addr().String())).FirstRoundTrip(t.Context()))
+}
