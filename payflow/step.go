@@ -217,7 +217,7 @@ func (s *stepper) goOn(row seen) {
 		s.wakeFor(QueryCall, earlier(s.at.Add(s.pause()), due))
 	case s.mayNotReverse():
 		s.lookAtLeisure()
-	case s.p.ReverseTooLate && row == seenAbsent && s.dead():
+	case s.p.ReverseTooLate && row == seenAbsent && s.deadWhenAsked():
 		s.end(Reversed, ReasonNeverArrived, ProofSigned)
 	case s.p.ReverseTooLate:
 		s.tooLate()
@@ -277,6 +277,10 @@ func (s *stepper) reverse() {
 
 func (s *stepper) dead() bool { return !s.at.Before(s.p.DeadAt()) }
 
+// deadWhenAsked reports that the call just ended began after T_dead: an answer that was under way across T_dead may
+// have missed the order.
+func (s *stepper) deadWhenAsked() bool { return !s.p.CallStartedAt.Before(s.p.DeadAt()) }
+
 // reverseAnswered: 204 proves nothing yet, a refusal proves nothing at all.
 func (s *stepper) reverseAnswered(o Outcome) {
 	s.hangUp()
@@ -321,6 +325,8 @@ func (s *stepper) proveAbsence() {
 		s.wakeForReverse(s.soonerOfDead(s.p.NextReverseAt))
 	case s.mayNotReverse():
 		s.lookAtLeisure()
+	case s.p.ReverseTooLate && !s.deadWhenAsked():
+		s.tooLate()
 	case !s.p.DeadReverse && !s.p.ReverseTooLate:
 		s.reverse()
 	default:
