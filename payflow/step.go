@@ -226,7 +226,8 @@ func (s *stepper) goOn(row seen) {
 	}
 }
 
-// lookAtLeisure: an order that nothing has proved ours when a reverse is due needs a person; we ask on.
+// lookAtLeisure: an order that nothing has proved ours needs a person; we ask on. An older cause for looking stays, because
+// this one may yet be lifted.
 func (s *stepper) lookAtLeisure() {
 	if s.p.Attention == "" {
 		s.p.Attention = AttentionUnclaimed
@@ -374,10 +375,12 @@ func (s *stepper) lookAndReverse(row seen) {
 
 // lookOnly: an order that is not provably ours is left alone, and asked about at leisure.
 func (s *stepper) lookOnly(row seen) {
-	s.p.Stranger, s.p.Attention = Another, AttentionAnotherTill
 	if row == seenUnclaimed {
-		s.p.Stranger, s.p.Attention = Unclaimed, AttentionUnclaimed
+		s.p.Stranger = Unclaimed
+		s.lookAtLeisure()
+		return
 	}
+	s.p.Stranger, s.p.Attention = Another, AttentionAnotherTill
 	s.wakeFor(QueryCall, s.at.Add(idleQueryEvery))
 }
 
