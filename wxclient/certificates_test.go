@@ -58,11 +58,11 @@ func TestCertificatesThatAreRefused(t *testing.T) {
 			"the merchant's own": {func(g *gateway, c *Config) { c.SerialNo = "7A" }, "merchant's own"},
 			"a short key": {func(g *gateway, _ *Config) {
 				g.addPlatform("7C", newRSA(1024), from, to)
-				g.handedTo = []string{"7A", "7C"}
+				g.handOut("7A", "7C")
 			}, "no RSA key of 2048 bits"},
-			"another serial":        {func(g *gateway, _ *Config) { g.pems["7D"], g.handedTo = g.pems["7A"], []string{"7D"} }, "came as"},
+			"another serial":        {func(g *gateway, _ *Config) { g.pems["7D"] = g.pems["7A"]; g.handOut("7D") }, "came as"},
 			"expired":               {func(g *gateway, _ *Config) { g.addPlatform("7A", platformKey(), from, from.Add(time.Minute)) }, "expired on"},
-			"signed by one unknown": {func(g *gateway, _ *Config) { g.addPlatform("7E", strangerKey(), from, to); g.serial = "7E" }, "is not held"},
+			"signed by one unknown": {func(g *gateway, _ *Config) { g.addPlatform("7E", strangerKey(), from, to); g.signWith("7E") }, "is not held"},
 		} {
 			t.Log(name)
 			g := newGateway(t)
@@ -110,7 +110,7 @@ func TestCertificatesAreFetchedAgainWithin12Hours(t *testing.T) {
 		assert.True(t, c.Verified())
 		assert.Equal(t, 2, g.count("certificates"))
 		g.addPlatform("7F", strangerKey(), time.Now(), time.Now().Add(24*time.Hour))
-		g.handedTo = []string{"7A", "7F"}
+		g.handOut("7A", "7F")
 		time.Sleep(11 * time.Hour)
 		assert.Len(t, c.State().Certificates, 2, "a new one is there before it is used")
 		c.Close()

@@ -109,7 +109,7 @@ func TestClockDoesNotLearnFromASlowAnswer(t *testing.T) {
 
 func TestClockOf1970IsNamedAsSuch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		off := time.Unix(60, 0).Sub(time.Now())
+		off := time.Until(time.Unix(60, 0))
 		_, c, told := offBy(t, &off)
 		err := c.FirstRoundTrip(t.Context())
 		require.ErrorContains(t, err, "the PC clock shows 1970-01-01")

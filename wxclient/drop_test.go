@@ -123,8 +123,16 @@ func dropWorld(t *testing.T, seed uint64, tries int, seen map[string]int) {
 		if random.IntN(8) == 0 {
 			g.always(reply{status: 307, header: map[string]string{"Location": "https://" + secondHost + payTarget}})
 		}
+		allDead := random.IntN(6) == 0 // no host gets through the handshake
+		if allDead {
+			c.idle.closeAll()
+		}
 		network.wrap = func(conn net.Conn) net.Conn {
 			f := &faultyConn{Conn: conn, writeBytes: -1, readBytes: -1}
+			if allDead {
+				f.writeBytes = random.IntN(200)
+				return f
+			}
 			switch random.IntN(5) {
 			case 0:
 				f.writeBytes = random.IntN(4000)
@@ -160,7 +168,9 @@ func dropWorld(t *testing.T, seed uint64, tries int, seen map[string]int) {
 		if what == "lost" {
 			seen[[]string{"lost, never arrived", "lost, arrived"}[arrived]]++
 		}
-		c.idle.closeAll()
+		if random.IntN(2) == 0 {
+			c.idle.closeAll()
+		}
 	}
 	for _, l := range late {
 		close(l)

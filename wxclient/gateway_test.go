@@ -109,8 +109,24 @@ func newGateway(t *testing.T) *gateway {
 func (g *gateway) addPlatform(serial string, key *rsa.PrivateKey, from, to time.Time) {
 	n, _ := new(big.Int).SetString(serial, 16)
 	text := g.certificate(&x509.Certificate{SerialNumber: n, Subject: pkix.Name{CommonName: "Tenpay.com"}, NotBefore: from, NotAfter: to}, &key.PublicKey, key)
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	g.pems[serial] = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: text}))
 	g.keys[serial] = key
+}
+
+// handOut makes the certificates call hand these out.
+func (g *gateway) handOut(serials ...string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.handedTo = serials
+}
+
+// signWith makes answers signed by this platform certificate.
+func (g *gateway) signWith(serial string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.serial = serial
 }
 
 func (g *gateway) certificate(c *x509.Certificate, public, private any) []byte {
@@ -179,7 +195,7 @@ func (g *gateway) write(w http.ResponseWriter, r *http.Request, p reply) {
 
 func (g *gateway) seal(h http.Header, p reply) {
 	g.mu.Lock()
-	serial, now := g.serial, g.now()
+	serial, now, key := g.serial, g.now(), g.keys[g.serial]
 	g.mu.Unlock()
 	if p.seal == "none" {
 		return
@@ -191,7 +207,6 @@ func (g *gateway) seal(h http.Header, p reply) {
 	if nonce == "" {
 		nonce = rand.Text()
 	}
-	key := g.keys[serial]
 	if p.seal == "stranger" {
 		serial, key = "BAD5E41A1", strangerKey()
 	}

@@ -69,7 +69,8 @@ func TestVerifyFetchesAnUnknownSerialOnce(t *testing.T) {
 		g, c := inTown(t)
 		time.Sleep(time.Minute)
 		g.addPlatform("7B", strangerKey(), time.Now().Add(-time.Hour), time.Now().Add(time.Hour))
-		g.serial, g.handedTo = "7B", []string{"7A", "7B"}
+		g.signWith("7B")
+		g.handOut("7A", "7B")
 		g.always(reply{status: 200, body: paidBody(testOrder())})
 
 		done := make(chan error, 5)
