@@ -135,7 +135,23 @@ func (j *Journal) lastHead(tx *bbolt.Tx) (Head, error) {
 	return Head{Sequence: r.Sequence, Hash: mark}, err
 }
 
+// claimedHead is the end of the chain as it stands, believed by nobody.
+func claimedHead(tx *bbolt.Tx) Head {
+	place, sealed := tx.Bucket(bucketEvents).Cursor().Last()
+	if len(place) != 8 {
+		return Head{}
+	}
+	_, mark, _ := split(sealed)
+	return Head{Sequence: number8(place), Hash: mark}
+}
+
 // place8 is a number as a bucket's key, so that keys sort as numbers do.
 func place8(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
 
-func number8(place []byte) uint64 { return binary.BigEndian.Uint64(place) }
+// number8 is what place8 wrote; 0 for any other key, which no entry has.
+func number8(place []byte) uint64 {
+	if len(place) != 8 {
+		return 0
+	}
+	return binary.BigEndian.Uint64(place)
+}

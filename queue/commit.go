@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -101,8 +102,11 @@ func (j *Journal) Link(no payflow.OutTradeNo, link payflow.Link) (payflow.Entry,
 }
 
 // Restored draws new random characters for the order numbers, because another copy of this journal may be in use, and
-// records why. Call it once after a backup was put in place.
+// records who says so, and why. Call it once after a backup was put in place. The operator is required: it is a person's word.
 func (j *Journal) Restored(operator, note string) error {
+	if operator == "" {
+		return errors.New("a restore needs the name of who makes it")
+	}
 	return j.restored(eventRecord{JournalEvent: payflow.JournalEvent{Operator: cut(operator), Note: cut(note)}})
 }
 

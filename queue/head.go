@@ -52,7 +52,11 @@ func (j *Journal) saveMemo() error {
 	if err := j.cfg.step("memo"); err != nil {
 		return err
 	}
-	return writeFile(j.cfg.memoFile(), memoText(j.keys, j.Head()))
+	head := j.Head()
+	if there, err := readMemo(j.cfg.memoFile(), j.keys); err == nil && there == head {
+		return nil
+	}
+	return writeFile(j.cfg.memoFile(), memoText(j.keys, head))
 }
 
 func (cfg JournalConfig) memoFile() string { return cfg.KeyFile + ".head" }

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"bufio"
+	"errors"
 	"os"
 	"strconv"
 	"strings"
@@ -35,4 +36,9 @@ func holderHint(path string) string {
 		}
 	}
 	return ""
+}
+
+// release lets go of a file that bbolt has panicked over. Closing is not enough: its memory map keeps the lock.
+func release(file *os.File) error {
+	return errors.Join(syscall.Flock(int(file.Fd()), syscall.LOCK_UN), file.Close())
 }

@@ -99,7 +99,7 @@ func (j *Journal) Close() error {
 		err = j.saveMemo()
 	}
 	if broken {
-		return errors.Join(err, j.file.Close())
+		return errors.Join(err, release(j.file))
 	}
 	return errors.Join(err, j.db.Close())
 }

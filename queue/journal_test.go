@@ -19,7 +19,7 @@ import (
 // book is a journal in a folder of its own, as a test uses it. At the test's end bbolt's check and Verify must be clean.
 type book struct {
 	*Journal
-	t   *testing.T
+	t   testing.TB
 	cfg JournalConfig
 	now time.Time
 }
@@ -33,7 +33,7 @@ func newBook(t *testing.T) *book {
 }
 
 // bookIn names the files of a journal, and opens nothing.
-func bookIn(t *testing.T, folder string) *book {
+func bookIn(t testing.TB, folder string) *book {
 	b := &book{t: t, now: time.Date(2026, 3, 1, 15, 59, 50, 0, time.UTC)}
 	b.cfg = JournalConfig{
 		File: filepath.Join(folder, "data", "journal.db"), KeyFile: filepath.Join(folder, "keys", "journal.key"),

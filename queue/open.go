@@ -11,12 +11,10 @@ import (
 
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
-
-	"posagent/payflow"
 )
 
 // lockWait is how long an opener waits for another process to let go of the journal.
-const lockWait = time.Second
+const lockWait = 300 * time.Millisecond
 
 // mmapBytes is how much address space the file is given at once, so that a long reader never makes a commit wait for
 // the file's map to grow. It costs no memory.
@@ -50,7 +48,7 @@ func (e *OpenError) Error() string { return e.Text }
 func (e *OpenError) Unwrap() error { return e.Err }
 
 // OpenJournal opens the journal, or makes it where there has never been one. A damaged or missing journal is never
-// replaced unless BeginNew says so. What went wrong is an *OpenError, but for ids that no order number can carry. It
+// replaced unless BeginNew says so, but a damaged entry can be opened for reading, so that Verify can name it. What went wrong is an *OpenError, but for ids that no order number can carry. It
 // reads the last entry and no other, so that it takes as long for a million payments as for ten.
 func OpenJournal(cfg JournalConfig) (*Journal, error) {
 	if cfg.Location == nil {
@@ -135,7 +133,7 @@ func (j *Journal) openBolt(path string) error {
 		return nil
 	}
 	if j.file != nil {
-		_ = j.file.Close() // bbolt may have closed it, or panicked before it could
+		_ = release(j.file) // bbolt may have closed it, or panicked before it could
 	}
 	return openError(path, err)
 }
@@ -198,6 +196,9 @@ func (j *Journal) recognise() error {
 }
 
 func (j *Journal) recogniseIn(tx *bbolt.Tx) (OpenKind, error) {
+	if info, err := j.file.Stat(); err != nil || info.Size() < tx.Size() {
+		return OpenDamaged, errors.Join(errors.New("the file is shorter than it was"), err)
+	}
 	for _, name := range append(indexes(), bucketAbout, bucketCounters, bucketEvents, bucketPayments) {
 		if tx.Bucket(name) == nil {
 			return OpenDamaged, errors.New("it is no journal of posagent")
@@ -213,6 +214,10 @@ func (j *Journal) recogniseIn(tx *bbolt.Tx) (OpenKind, error) {
 	if !sealedBy(tx.Bucket(bucketAbout).Get(keyAbout), j.keys.id) {
 		return OpenKeyWrong, errors.New("sealed by another key")
 	}
+	if j.cfg.ReadOnly {
+		j.head = claimedHead(tx) // a broken entry must not keep Verify from naming it
+		return "", nil
+	}
 	if _, err := j.about(tx); err != nil {
 		return OpenDamaged, err
 	}
@@ -226,12 +231,12 @@ func (j *Journal) settle() error {
 	if err := j.makeRoom(); err != nil {
 		return err
 	}
-	if note, err := j.strange(); err != nil {
+	event, err := j.strange()
+	if err == nil && event.Note != "" {
+		err = j.restored(event)
+	}
+	if err != nil {
 		return err
-	} else if note != "" {
-		if err := j.restored(eventRecord{JournalEvent: payflow.JournalEvent{Note: note}, Ref: foundByStart}); err != nil {
-			return err
-		}
 	}
 	if err := j.saveMemo(); err != nil && !isUnwritable(err) {
 		return err
@@ -242,11 +247,11 @@ func (j *Journal) settle() error {
 // foundByStart marks a restored entry that no person asked for.
 const foundByStart = "found at start"
 
-// strange says what shows that this file is not the one that was closed here last, or nothing.
-func (j *Journal) strange() (string, error) {
+// strange returns the entry to write where this file is not the one that was closed here last; its note is empty where it is.
+func (j *Journal) strange() (event eventRecord, err error) {
 	var about aboutRecord
 	var missed *Finding
-	err := j.view(func(tx *bbolt.Tx) (err error) {
+	err = j.view(func(tx *bbolt.Tx) (err error) {
 		if about, err = j.about(tx); err != nil {
 			return err
 		}
@@ -258,15 +263,13 @@ func (j *Journal) strange() (string, error) {
 		return nil
 	})
 	switch {
-	case err != nil:
-		return "", err
 	case missed != nil:
 		j.found = append(j.found, *missed)
-		return missed.Text, nil
+		event.Note, event.Ref = missed.Text, foundByStart
 	case about.Store != j.cfg.StoreID || about.Till != j.cfg.TillID:
-		return fmt.Sprintf("the journal of till %s %s is now that of %s %s", about.Store, about.Till, j.cfg.StoreID, j.cfg.TillID), nil
+		event.Note = fmt.Sprintf("the journal of till %s %s is now that of %s %s", about.Store, about.Till, j.cfg.StoreID, j.cfg.TillID)
 	}
-	return "", nil
+	return event, err
 }
 
 // FoundAtStart returns what the start saw to be wrong: the head memo names entries that the journal lacks. A person
@@ -276,7 +279,7 @@ func (j *Journal) FoundAtStart() []Finding { return j.found }
 // letGo closes what was opened and turned out not to be ours to use.
 func (j *Journal) letGo() error {
 	if err := guarded("closing", j.db.Close); err != nil {
-		return j.file.Close()
+		return release(j.file)
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"go.etcd.io/bbolt"
@@ -85,11 +86,12 @@ func (j *Journal) Verify(ctx context.Context, heads []Head) (Report, error) {
 	for _, check := range []func() error{v.pages, v.chain, v.payments, v.indexes, func() error { return v.heads(heads) }} {
 		err := check()
 		var damage *DamageError
-		if errors.As(err, &damage) {
+		switch {
+		case errors.Is(err, errUnsound):
+			return v.report, nil
+		case errors.As(err, &damage):
 			v.find(Finding{Kind: FoundStructure, Text: damage.Error()})
-			continue
-		}
-		if err != nil {
+		case err != nil:
 			return v.report, err
 		}
 	}
@@ -110,21 +112,28 @@ func (v *verifier) find(f Finding) {
 	}
 }
 
-// pages reads every line of every bucket, where a bad page can be survived, and then has bbolt check its pages.
+// errUnsound says that nothing more can be read safely; what is wrong is in the report.
+var errUnsound = errors.New("the journal's pages are not sound")
+
+// pages checks that bbolt's pages are sound, and then has bbolt check them by its own rules.
 func (v *verifier) pages() error {
-	v.j.writing.Lock() // bbolt's check must not run beside a writer
+	v.j.writing.Lock() // neither may run beside a writer
 	defer v.j.writing.Unlock()
 	return v.j.view(func(tx *bbolt.Tx) error {
-		err := tx.ForEach(func(_ []byte, b *bbolt.Bucket) error {
-			return b.ForEach(func(_, _ []byte) error { return v.ctx.Err() })
-		})
+		wrong, err := checkPages(v.j.file, tx.DB().Info().PageSize)
 		if err != nil {
-			return err
+			wrong = append(wrong, err.Error())
+		}
+		for _, text := range wrong {
+			v.find(Finding{Kind: FoundStructure, Text: text})
+		}
+		if len(wrong) > 0 {
+			return errUnsound
 		}
 		for err := range tx.Check() {
 			v.find(Finding{Kind: FoundStructure, Text: err.Error()})
 		}
-		return nil
+		return v.ctx.Err()
 	})
 }
 
@@ -206,14 +215,10 @@ func (v *verifier) noteStart(r eventRecord) {
 		v.find(Finding{Kind: FoundAtAStart, Sequence: r.Sequence, Text: r.Note})
 		return
 	}
-	kept := v.report.Findings[:0]
-	for _, f := range v.report.Findings {
-		if f.Kind != FoundAtAStart {
-			kept = append(kept, f)
-		}
+	if r.Operator != "" {
+		v.report.Findings = slices.DeleteFunc(v.report.Findings, func(f Finding) bool { return f.Kind == FoundAtAStart })
 	}
-	v.report.Findings = kept
-	v.report.Notes = append(v.report.Notes, fmt.Sprintf("the journal was restored at entry %d by %q: %s", r.Sequence, r.Operator, r.Note))
+	v.report.Notes = append(v.report.Notes, strings.TrimSpace(fmt.Sprintf("entry %d, restored or moved: %s %s", r.Sequence, r.Note, r.Operator)))
 }
 
 // lastOf sees that the payment of an entry is there, and is no older than the entry.
@@ -298,11 +303,7 @@ func (v *verifier) measure(tx *bbolt.Tx, h Head, source string) {
 
 // against measures the chain against one head that was kept elsewhere; nil where the chain holds it.
 func (j *Journal) against(tx *bbolt.Tx, h Head, source string) *Finding {
-	last, _ := tx.Bucket(bucketEvents).Cursor().Last()
-	end := uint64(0)
-	if last != nil {
-		end = number8(last)
-	}
+	end := claimedHead(tx).Sequence
 	if h.Sequence > end {
 		return &Finding{Kind: FoundTruncated, Sequence: end + 1, Head: h.String(),
 			Text: fmt.Sprintf("the journal ends at entry %d, but %s names entry %d: the newest %d are gone", end, source, h.Sequence, h.Sequence-end)}

@@ -1,0 +1,79 @@
+package queue
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestAHeadIsReadAsItWasWritten(t *testing.T) {
+	b := newBook(t)
+	b.paid("key 1", "A-1")
+	head, err := ParseHead(b.Head().String() + "\n")
+	require.NoError(t, err)
+	assert.Equal(t, b.Head(), head)
+	for _, wrong := range []string{"", "12", "12:", ":" + head.Hash, "x:" + head.Hash, "12:" + strings.ToUpper(head.Hash), "12:" + head.Hash + "0"} {
+		_, err := ParseHead(wrong)
+		assert.Error(t, err, wrong)
+	}
+}
+
+func TestTheMemoFollowsWithinTenSecondsAndIsExactAfterClose(t *testing.T) {
+	folder := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		b := bookIn(t, folder)
+		b.open()
+		first := b.Head()
+		b.arm("key 1", "A-1")
+		assert.Equal(t, first, b.memo(), "a commit does not wait for the memo")
+		time.Sleep(memoAfter + time.Millisecond)
+		assert.Equal(t, b.Head(), b.memo())
+
+		b.arm("key 2", "A-2")
+		last := b.Head()
+		require.NoError(t, b.Close())
+		assert.Equal(t, last, b.memo())
+		time.Sleep(memoAfter + time.Millisecond) // the pending one finds the journal closed
+	})
+}
+
+func (b *book) memo() Head {
+	b.t.Helper()
+	head, err := readMemo(b.cfg.memoFile(), b.keys)
+	require.NoError(b.t, err)
+	return head
+}
+
+func TestAMemoThatWasChangedIsFoundAndAMissingOneIsSaid(t *testing.T) {
+	b := damagedBook(t)
+	b.paid("key 1", "A-1")
+	require.NoError(t, b.Close())
+	require.NoError(t, os.WriteFile(b.cfg.memoFile(), []byte(memoMark+" "+b.Head().String()+" 00\n"), 0o600))
+	assert.Equal(t, []FindingKind{FoundEdited}, b.verify().kinds())
+	require.NoError(t, os.Remove(b.cfg.memoFile()))
+	report := b.verify()
+	assert.True(t, report.Clean())
+	assert.Len(t, report.Notes, 1)
+}
+
+func TestAStartWritesAMemoThatIsMissing(t *testing.T) {
+	b := newBook(t)
+	b.paid("key 1", "A-1")
+	require.NoError(t, b.Close())
+	require.NoError(t, os.Remove(b.cfg.memoFile()))
+	b.open()
+	assert.Equal(t, b.Head(), b.Journal.headOnDisk())
+}
+
+func (j *Journal) headOnDisk() Head {
+	head, err := readMemo(j.cfg.memoFile(), j.keys)
+	if err != nil {
+		return Head{}
+	}
+	return head
+}

@@ -1,0 +1,99 @@
+package queue
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.etcd.io/bbolt"
+
+	"posagent/payflow"
+)
+
+// fill stores n paid payments, many in one transaction, as the steps of each would have left them but for the steps between. Three
+// more stay open.
+func (b *book) fill(n int) {
+	const slice = 5000
+	for done := 0; done < n; done += slice {
+		require.NoError(b.t, b.update(func(tx *bbolt.Tx) (Head, error) {
+			for i := range min(slice, n-done) {
+				next, err := b.fillOne(tx, done+i)
+				if err != nil {
+					return Head{}, err
+				}
+				b.Journal.head = next
+			}
+			return b.Journal.head, nil
+		}))
+	}
+	for i := range 3 {
+		b.arm(fmt.Sprint("open ", i), fmt.Sprint("open ", i))
+	}
+}
+
+func (b *book) fillOne(tx *bbolt.Tx, i int) (Head, error) {
+	no, counter, err := b.nextNumber(tx)
+	if err != nil {
+		return Head{}, err
+	}
+	sale := payflow.SaleRef("S-" + strconv.Itoa(i))
+	at := b.now.Add(time.Duration(i) * time.Minute)
+	order := payflow.Order{OutTradeNo: no, Attempt: 1, SaleRef: sale, Amount: hkd1250, Tag: b.NewTag(), API: payflow.APIv3}
+	p, _ := payflow.Arm(order, payflow.DefaultTiming(), at)
+	p.Status, p.FinalAt = payflow.Paid, at
+	r := paymentRecord{Counter: counter, Key: "fill " + strconv.Itoa(i), Entry: payflow.Entry{
+		Payment: p, StoreDay: b.storeDay(at), Acknowledged: payflow.Acknowledgement{At: at, How: payflow.GoodsGiven},
+	}}
+	event := ofPayment(EventArmed, p)
+	event.At = at
+	var entry payflow.Entry
+	return b.store(tx, nil, &r, event, &entry)
+}
+
+// manyPayments is how many the larger journal of the tests holds; set POSAGENT_TEST_PAYMENTS=1000000 for the real measure.
+func manyPayments(t testing.TB) int {
+	n, err := strconv.Atoi(os.Getenv("POSAGENT_TEST_PAYMENTS"))
+	if err != nil {
+		return 5_000
+	}
+	t.Logf("%d payments", n)
+	return n
+}
+
+// TestAStartReadsTheOpenPaymentsAndNoOthers counts what a start reads instead of timing it.
+func TestAStartReadsTheOpenPaymentsAndNoOthers(t *testing.T) {
+	b := newBook(t)
+	b.fill(2000)
+	require.NoError(t, b.Close())
+	b.tamper(func(tx *bbolt.Tx) error { // a start that read any of these would fail
+		return tx.Bucket(bucketPayments).Put([]byte("ZZZZ"), []byte("no record"))
+	})
+	b.open()
+	require.Len(t, mustList(b.OpenPayments()), 3)
+	b.tamper(func(tx *bbolt.Tx) error { return tx.Bucket(bucketPayments).Delete([]byte("ZZZZ")) })
+	b.open()
+}
+
+// BenchmarkOpenAndFindOpen prints the time to open a journal and find its open payments, for ten thousand and for many.
+// The aim is at most 1.5 times as long for a million.
+func BenchmarkOpenAndFindOpen(b *testing.B) {
+	for _, n := range []int{10_000, manyPayments(b)} {
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			full := bookIn(b, b.TempDir())
+			full.open()
+			full.fill(n)
+			require.NoError(b, full.Close())
+			for b.Loop() {
+				j, err := OpenJournal(full.cfg)
+				require.NoError(b, err)
+				open, err := j.OpenPayments()
+				require.NoError(b, err)
+				require.Len(b, open, 3)
+				require.NoError(b, j.Close())
+			}
+		})
+	}
+}

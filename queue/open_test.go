@@ -1,0 +1,236 @@
+package queue
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.etcd.io/bbolt"
+
+	"posagent/payflow"
+)
+
+func TestASecondPosagentIsToldWhoHoldsTheJournal(t *testing.T) {
+	b := newBook(t)
+	entry := b.arm("key 1", "A-1")
+	refused := b.mustNotOpen()
+	assert.Equal(t, OpenLocked, refused.Kind)
+	assert.Contains(t, refused.Text, "another posagent holds the journal")
+	assert.Contains(t, refused.Text, "ask it (posagent status), or stop it first")
+	if _, err := os.Stat(locksFile); err == nil {
+		assert.Contains(t, refused.Text, fmt.Sprintf("(process %d)", os.Getpid()))
+	}
+
+	reader := *b
+	reader.cfg.ReadOnly = true
+	assert.Equal(t, OpenLocked, reader.mustNotOpen().Kind, "a reader asks the daemon too")
+	assert.Equal(t, []payflow.OutTradeNo{entry.OutTradeNo}, numbers(b.OpenPayments()), "the first goes on")
+}
+
+func TestReadersOfAStoppedJournalShareItAndWriteNothing(t *testing.T) {
+	b := newBook(t)
+	entry := b.paid("key 1", "A-1")
+	require.NoError(t, b.Close())
+	before := b.copyOf()
+	cfg := b.cfg
+	cfg.ReadOnly, cfg.StoreID, cfg.TillID = true, "", ""
+	one, err := OpenJournal(cfg)
+	require.NoError(t, err)
+	two, err := OpenJournal(cfg)
+	require.NoError(t, err)
+
+	assert.Equal(t, []payflow.OutTradeNo{entry.OutTradeNo}, numbers(one.Recent(9)))
+	_, err = two.Acknowledge(entry.OutTradeNo, payflow.Acknowledgement{How: payflow.Seen})
+	assert.ErrorIs(t, err, payflow.ErrJournalClosed)
+	assert.Zero(t, two.Commits())
+	require.NoError(t, one.Close())
+	require.NoError(t, two.Close())
+	assert.Equal(t, before, b.copyOf())
+}
+
+func TestAJournalThatIsNotThereIsNotMadeByAReader(t *testing.T) {
+	b := bookIn(t, t.TempDir())
+	b.cfg.ReadOnly = true
+	refused := b.mustNotOpen()
+	assert.Equal(t, OpenAbsent, refused.Kind)
+	assert.NoFileExists(t, b.cfg.KeyFile)
+}
+
+func TestAMissingKeyIsNotMadeAnew(t *testing.T) {
+	b := newBook(t)
+	b.paid("key 1", "A-1")
+	require.NoError(t, b.Close())
+	kept := b.cfg.KeyFile + ".copy"
+	require.NoError(t, os.Rename(b.cfg.KeyFile, kept))
+	refused := b.mustNotOpen()
+	assert.Equal(t, OpenKeyMissing, refused.Kind)
+	assert.Contains(t, refused.Text, "put the key back from its copy")
+	assert.NoFileExists(t, b.cfg.KeyFile)
+	require.NoError(t, os.Rename(kept, b.cfg.KeyFile))
+	b.open()
+}
+
+func TestAnotherJournalsKeyIsRefused(t *testing.T) {
+	b, other := newBook(t), newBook(t)
+	require.NoError(t, b.Close())
+	own, err := os.ReadFile(b.cfg.KeyFile)
+	require.NoError(t, err)
+	wrong, err := os.ReadFile(other.cfg.KeyFile)
+	require.NoError(t, err)
+	for name, content := range map[string][]byte{"another's": wrong, "cut short": own[:40], "empty": {}} {
+		require.NoError(t, os.WriteFile(b.cfg.KeyFile, content, 0o600))
+		assert.Equal(t, OpenKeyWrong, b.mustNotOpen().Kind, name)
+	}
+	require.NoError(t, os.WriteFile(b.cfg.KeyFile, own, 0o600))
+	b.open()
+}
+
+func TestAMissingJournalIsNeverSilentlyReplaced(t *testing.T) {
+	b := newBook(t)
+	b.paid("key 1", "A-1")
+	require.NoError(t, b.Close())
+	kept := b.cfg.File + ".copy"
+	require.NoError(t, os.Rename(b.cfg.File, kept))
+	for _, readOnly := range []bool{false, true} {
+		b.cfg.ReadOnly = readOnly
+		refused := b.mustNotOpen()
+		assert.Equal(t, OpenMissing, refused.Kind)
+		assert.Contains(t, refused.Text, "restore the last backup")
+	}
+	b.cfg.ReadOnly = false
+	require.NoError(t, os.Rename(b.cfg.KeyFile, b.cfg.KeyFile+".copy"))
+	assert.Equal(t, OpenMissing, b.mustNotOpen().Kind, "the head memo alone says so too")
+	assert.NoFileExists(t, b.cfg.File)
+	require.NoError(t, os.Rename(b.cfg.KeyFile+".copy", b.cfg.KeyFile))
+	require.NoError(t, os.Rename(kept, b.cfg.File))
+	b.open()
+}
+
+func TestAPersonMayBeginANewJournalAndNothingIsLost(t *testing.T) {
+	b := newBook(t)
+	old := b.paid("key 1", "A-1")
+	b.cfg.BeginNew = true
+	b.reopen()
+	assert.Equal(t, []payflow.OutTradeNo{old.OutTradeNo}, numbers(b.Recent(9)), "a journal that opens well is kept")
+
+	require.NoError(t, b.Close())
+	b.putBack([]byte("no journal"))
+	b.open()
+	assert.Empty(t, numbers(b.Recent(9)))
+	events, err := b.Events(0, 1)
+	require.NoError(t, err)
+	assert.Contains(t, events[0].Note, "begun anew: the journal")
+	aside, err := filepath.Glob(b.cfg.File + ".aside-*")
+	require.NoError(t, err)
+	require.Len(t, aside, 1)
+	content, err := os.ReadFile(aside[0])
+	require.NoError(t, err)
+	assert.Equal(t, "no journal", string(content))
+	keys, err := filepath.Glob(b.cfg.KeyFile + "*.aside-*")
+	require.NoError(t, err)
+	assert.Len(t, keys, 2, "the key and the head memo")
+
+	require.NoError(t, b.Close())
+	require.NoError(t, os.Remove(b.cfg.File))
+	b.open() // missing, in the same second: the second old key has a name of its own
+	keys, err = filepath.Glob(b.cfg.KeyFile + "*.aside-*")
+	require.NoError(t, err)
+	assert.Len(t, keys, 4)
+}
+
+func TestAJournalThatAnotherHoldsIsNotSetAside(t *testing.T) {
+	b := newBook(t)
+	second := *b
+	second.cfg.BeginNew = true
+	assert.Equal(t, OpenLocked, second.mustNotOpen().Kind)
+	assert.FileExists(t, b.cfg.File)
+}
+
+func TestANewerFormatIsRefused(t *testing.T) {
+	b := newBook(t)
+	set := func(format string) {
+		b.tamper(func(tx *bbolt.Tx) error { return tx.Bucket(bucketAbout).Put(keyFormat, []byte(format)) })
+	}
+	set("2")
+	refused := b.mustNotOpen()
+	assert.Equal(t, OpenNewerFormat, refused.Kind)
+	assert.Contains(t, refused.Text, "install that version again")
+	_ = b.Close()
+	set("1")
+	b.open()
+}
+
+func TestFilesThatAreNoJournalAreRefusedAndStay(t *testing.T) {
+	b := newBook(t)
+	b.paid("key 1", "A-1")
+	require.NoError(t, b.Close())
+	whole := b.copyOf()
+	for name, content := range map[string][]byte{
+		"empty": {}, "text": []byte("hello"), "zeros": make([]byte, 1<<16), "first page": whole[:os.Getpagesize()], "two pages": whole[:2*os.Getpagesize()],
+		"without meta pages": append(make([]byte, 2*os.Getpagesize()), whole[2*os.Getpagesize():]...),
+	} {
+		b.putBack(content)
+		refused := b.mustNotOpen()
+		assert.Equal(t, OpenDamaged, refused.Kind, name)
+		assert.Contains(t, refused.Text, "copy it before anything else", name)
+		assert.Equal(t, content, b.copyOf(), name)
+	}
+	other, err := bbolt.Open(b.cfg.File+".other", 0o600, nil)
+	require.NoError(t, err)
+	require.NoError(t, other.Close())
+	content, err := os.ReadFile(b.cfg.File + ".other")
+	require.NoError(t, err)
+	b.putBack(content)
+	assert.Equal(t, OpenDamaged, b.mustNotOpen().Kind, "another program's bbolt file")
+	b.putBack(whole)
+	b.open()
+}
+
+func TestAnUnwritableJournalIsRefusedAndCanStillBeShown(t *testing.T) {
+	for _, cause := range []error{syscall.EROFS, syscall.EACCES, syscall.EDQUOT} {
+		b := newBook(t)
+		entry := b.arm("key 1", "A-1")
+		require.NoError(t, b.Close())
+		b.cfg.fault = failing("open", cause)
+		refused := b.mustNotOpen()
+		assert.Equal(t, OpenUnwritable, refused.Kind)
+		assert.ErrorIs(t, refused, cause)
+		assert.Contains(t, refused.Text, "take cash")
+		b.cfg.fault = nil
+
+		reader := b.cfg
+		reader.ReadOnly = true
+		j, err := OpenJournal(reader)
+		require.NoError(t, err)
+		assert.Equal(t, []payflow.OutTradeNo{entry.OutTradeNo}, numbers(j.OpenPayments()))
+		require.NoError(t, j.Close())
+		b.open()
+	}
+}
+
+// failing makes one kind of step fail.
+func failing(step string, err error) func(string) error {
+	return func(s string) error {
+		if s == step {
+			return err
+		}
+		return nil
+	}
+}
+
+func TestAJournalThatMovesToAnotherTillDrawsNewNumbers(t *testing.T) {
+	b := newBook(t)
+	first := b.arm("key 1", "A-1").OutTradeNo
+	b.cfg.TillID = "T2"
+	b.reopen()
+	second := b.arm("key 2", "A-2").OutTradeNo
+	assert.Contains(t, string(second), "SZTX001T2")
+	assert.NotEqual(t, first[19:24], second[19:24])
+	report, err := b.Verify(t.Context(), nil)
+	require.NoError(t, err)
+	assert.Contains(t, report.String(), "SZTX001 T1 is now that of SZTX001 T2")
+}

@@ -1,0 +1,201 @@
+package queue
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/fnv"
+	"io"
+)
+
+// pageCheck reads bbolt's pages with every length and place checked, and never through the memory map. bbolt's own check
+// follows damaged lengths into memory that is not there, or round in a circle, on a goroutine where neither can be survived; so it runs
+// only after this one has found the tree sound. The layout is bbolt 1.5.0's, file format 2.
+type pageCheck struct {
+	file  io.ReaderAt
+	size  uint64 // of a page, in bytes
+	end   uint64 // pages in use
+	seen  []bool
+	found []string
+}
+
+const (
+	pageHeader      = 16 // id 8, flags 2, count 2, overflow 4
+	elementBytes    = 16 // of a branch: place 4, key 4, page 8; of a leaf: flags 4, place 4, key 4, value 4
+	bucketHeader    = 16 // root page 8, sequence 8
+	metaBytes       = 64
+	metaMagic       = 0xED0CDAED
+	metaVersion     = 2
+	branchFlag      = 0x01
+	leafFlag        = 0x02
+	freelistFlag    = 0x10
+	bucketFlag      = 0x01 // of a leaf's element
+	noFreelist      = ^uint64(0)
+	depthMax        = 64
+	pageFindingsMax = 50
+)
+
+var native = binary.NativeEndian
+
+// checkPages returns what is wrong with the tree of pages that the newest meta page names; nothing where it is sound.
+func checkPages(file io.ReaderAt, pageSize int) ([]string, error) {
+	c := &pageCheck{file: file, size: uint64(pageSize)}
+	root, freelist, ok, err := c.meta()
+	if err != nil || !ok {
+		return []string{"no meta page is whole"}, err
+	}
+	c.seen = make([]bool, c.end)
+	if freelist != noFreelist {
+		if _, flags, err := c.page(freelist); err != nil {
+			return nil, err
+		} else if flags != freelistFlag {
+			c.wrong("page %d is no list of free pages", freelist)
+		}
+	}
+	return c.found, c.tree(root, 0)
+}
+
+func (c *pageCheck) wrong(format string, values ...any) {
+	if len(c.found) < pageFindingsMax {
+		c.found = append(c.found, fmt.Sprintf(format, values...))
+	}
+}
+
+// meta picks the meta page that bbolt picks: the newer of those whose checksum is right.
+func (c *pageCheck) meta() (root, freelist uint64, ok bool, err error) {
+	var newest uint64
+	for id := range uint64(2) {
+		m := make([]byte, metaBytes)
+		if _, err := c.file.ReadAt(m, int64(id*c.size)+pageHeader); err != nil {
+			return 0, 0, false, fmt.Errorf("read meta page %d: %w", id, err)
+		}
+		sum := fnv.New64a()
+		sum.Write(m[:56])
+		whole := native.Uint32(m) == metaMagic && native.Uint32(m[4:]) == metaVersion && native.Uint64(m[56:]) == sum.Sum64()
+		if txid := native.Uint64(m[48:]); whole && (!ok || txid > newest) {
+			root, freelist, c.end, newest, ok = native.Uint64(m[16:]), native.Uint64(m[32:]), native.Uint64(m[40:]), txid, true
+		}
+	}
+	return root, freelist, ok, nil
+}
+
+// page reads one page with its overflow. Flags of 0 say that it cannot be used; what is wrong has been noted.
+func (c *pageCheck) page(id uint64) (content []byte, flags uint16, err error) {
+	if id < 2 || id >= c.end {
+		c.wrong("page %d is outside of the file's %d pages", id, c.end)
+		return nil, 0, nil
+	}
+	header := make([]byte, pageHeader)
+	if _, err := c.file.ReadAt(header, int64(id*c.size)); err != nil {
+		return nil, 0, fmt.Errorf("read page %d: %w", id, err)
+	}
+	span := uint64(native.Uint32(header[12:])) + 1
+	if native.Uint64(header) != id || span > c.end-id {
+		c.wrong("page %d says that it is page %d of %d pages", id, native.Uint64(header), span)
+		return nil, 0, nil
+	}
+	for i := id; i < id+span; i++ {
+		if c.seen[i] {
+			c.wrong("page %d is used twice", i)
+			return nil, 0, nil
+		}
+		c.seen[i] = true
+	}
+	content = make([]byte, span*c.size)
+	if _, err := c.file.ReadAt(content, int64(id*c.size)); err != nil {
+		return nil, 0, fmt.Errorf("read page %d: %w", id, err)
+	}
+	return content, native.Uint16(header[8:]), nil
+}
+
+// tree walks a page and all below it.
+func (c *pageCheck) tree(id uint64, depth int) error {
+	content, flags, err := c.page(id)
+	if err != nil || flags == 0 {
+		return err
+	}
+	if depth > depthMax {
+		c.wrong("page %d lies %d pages deep", id, depth)
+		return nil
+	}
+	switch flags {
+	case branchFlag:
+		return c.branch(content, id, depth)
+	case leafFlag:
+		return c.leaf(content, fmt.Sprintf("page %d", id), depth)
+	}
+	c.wrong("page %d is of no known kind (%#x)", id, flags)
+	return nil
+}
+
+func (c *pageCheck) branch(content []byte, id uint64, depth int) error {
+	count := int(native.Uint16(content[10:]))
+	if count == 0 {
+		c.wrong("page %d leads nowhere", id)
+	}
+	for i := range count {
+		e, ok := element(content, i)
+		if !ok || !within(content, i, uint64(native.Uint32(e)), uint64(native.Uint32(e[4:]))) {
+			c.wrong("page %d: element %d is outside of the page", id, i)
+			return nil
+		}
+		if err := c.tree(native.Uint64(e[8:]), depth+1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *pageCheck) leaf(content []byte, name string, depth int) error {
+	for i := range int(native.Uint16(content[10:])) {
+		e, ok := element(content, i)
+		if !ok {
+			c.wrong("%s: element %d is outside of the page", name, i)
+			return nil
+		}
+		place, key, value := uint64(native.Uint32(e[4:])), uint64(native.Uint32(e[8:])), uint64(native.Uint32(e[12:]))
+		if !within(content, i, place, key+value) {
+			c.wrong("%s: element %d is outside of the page", name, i)
+			return nil
+		}
+		if native.Uint32(e)&bucketFlag == 0 {
+			continue
+		}
+		from := elementAt(i) + place + key
+		if err := c.bucket(content[from:from+value], fmt.Sprintf("%s, bucket %d", name, i), depth); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bucket follows a bucket to its root page, or into the small page that stands in its value.
+func (c *pageCheck) bucket(value []byte, name string, depth int) error {
+	if len(value) < bucketHeader {
+		c.wrong("%s is cut short", name)
+		return nil
+	}
+	if root := native.Uint64(value); root != 0 {
+		return c.tree(root, depth+1)
+	}
+	inline := value[bucketHeader:]
+	if len(inline) < pageHeader || native.Uint16(inline[8:]) != leafFlag || depth > depthMax {
+		c.wrong("%s is no page", name)
+		return nil
+	}
+	return c.leaf(inline, name, depth+1)
+}
+
+func elementAt(i int) uint64 { return pageHeader + uint64(i)*elementBytes }
+
+func element(content []byte, i int) ([]byte, bool) {
+	at := elementAt(i)
+	if at+elementBytes > uint64(len(content)) {
+		return nil, false
+	}
+	return content[at : at+elementBytes], true
+}
+
+// within reports whether what an element points to, counted from the element itself, ends inside the page.
+func within(content []byte, i int, place, length uint64) bool {
+	return elementAt(i)+place+length <= uint64(len(content))
+}

@@ -1,0 +1,101 @@
+package queue
+
+import (
+	"os"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// fullDisk has room for nothing while the reserve is there or elsewhere is full.
+type fullDisk struct {
+	reserve string
+	full    bool // even without the reserve
+}
+
+func (d *fullDisk) fault(step string) error {
+	_, err := os.Stat(d.reserve)
+	if (step == "room" || step == "commit") && err == nil || (step == "reserve" || step == "room") && d.full {
+		return syscall.ENOSPC
+	}
+	return nil
+}
+
+func bookWithReserve(t *testing.T) *book {
+	b := newBook(t)
+	b.cfg.ReserveFile, b.cfg.ReserveBytes = b.cfg.File+".reserve", 1<<20
+	b.reopen()
+	return b
+}
+
+func TestTheReserveReallyTakesRoom(t *testing.T) {
+	b := bookWithReserve(t)
+	assert.Equal(t, int64(1<<20), allocated(b.cfg.ReserveFile))
+	assert.False(t, b.ReserveUsed())
+
+	require.NoError(t, os.Truncate(b.cfg.ReserveFile, 0))
+	require.NoError(t, os.Truncate(b.cfg.ReserveFile, 1<<20)) // one big hole
+	b.reopen()
+	assert.Equal(t, int64(1<<20), allocated(b.cfg.ReserveFile))
+}
+
+func TestOnAFullDiskTheReserveIsGivenUpAndOpenPaymentsAreFinished(t *testing.T) {
+	b := bookWithReserve(t)
+	entry := b.scan(b.arm("key 1", "A-1"), "134567890123456789")
+	require.NoError(t, b.Close())
+
+	disk := &fullDisk{reserve: b.cfg.ReserveFile}
+	b.cfg.fault = disk.fault
+	b.open()
+	assert.True(t, b.ReserveUsed())
+	assert.NoFileExists(t, b.cfg.ReserveFile)
+	b.become(entry, "paid")
+
+	require.NoError(t, b.Close())
+	b.cfg.fault = failing("reserve", syscall.ENOSPC)
+	b.open()
+	assert.True(t, b.ReserveUsed(), "a restart does not forget it")
+	assert.ErrorIs(t, b.RestoreReserve(), syscall.ENOSPC)
+
+	b.Journal.cfg.fault = nil // somebody made room
+	require.NoError(t, b.RestoreReserve())
+	assert.False(t, b.ReserveUsed())
+	assert.FileExists(t, b.cfg.ReserveFile)
+	b.cfg.fault = nil
+}
+
+func TestADiskThatIsFullEvenSoIsUnwritable(t *testing.T) {
+	b := bookWithReserve(t)
+	require.NoError(t, b.Close())
+	b.cfg.fault = (&fullDisk{reserve: b.cfg.ReserveFile, full: true}).fault
+	refused := b.mustNotOpen()
+	assert.Equal(t, OpenUnwritable, refused.Kind)
+	assert.ErrorIs(t, refused, syscall.ENOSPC)
+	b.cfg.fault = nil
+}
+
+func TestACommitThatFindsTheDiskFullGivesTheReserveUpForTheNextStart(t *testing.T) {
+	b := bookWithReserve(t)
+	b.Journal.cfg.fault = (&fullDisk{reserve: b.cfg.ReserveFile}).fault
+	_, err := b.tryArm("key 1", "A-1")
+	require.ErrorIs(t, err, syscall.ENOSPC)
+	assert.NoFileExists(t, b.cfg.ReserveFile)
+	require.NoError(t, b.Close())
+	b.cfg.fault = failing("reserve", syscall.ENOSPC)
+	b.open()
+	b.arm("key 1", "A-1")
+	b.cfg.fault = nil
+}
+
+func TestAReserveThatWouldTakeTheLastRoomIsNotMade(t *testing.T) {
+	b := newBook(t)
+	b.cfg.ReserveFile, b.cfg.ReserveBytes = b.cfg.File+".reserve", 1<<20
+	b.cfg.fault = (&fullDisk{reserve: b.cfg.ReserveFile}).fault
+	b.reopen()
+	assert.True(t, b.ReserveUsed())
+	assert.NoFileExists(t, b.cfg.ReserveFile)
+	b.arm("key 1", "A-1")
+	b.cfg.fault = nil
+}
