@@ -155,7 +155,9 @@ func TestTheServersEndEndsStreamsAndLongPolls(t *testing.T) {
 		}()
 		time.Sleep(2 * time.Second)
 		began := time.Now()
-		require.NoError(t, a.server.Shutdown(t.Context()))
+		ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)
+		defer stop()
+		require.NoError(t, a.server.Shutdown(ctx))
 		assert.Less(t, time.Since(began), 2*time.Second) // of the fake clock
 		assert.Equal(t, payflow.Waiting, <-polled, "with the payment's present form")
 	})

@@ -24,7 +24,7 @@ func TestTheDocumentIsTheOneInTheFolder(t *testing.T) {
 	}
 	golden, err := os.ReadFile("testdata/openapi.json")
 	require.NoError(t, err)
-	assert.JSONEq(t, string(golden), got.Body, "the API changed: run the test with -update, and review the difference as code")
+	assert.True(t, string(golden) == got.Body, "the API changed: run the test with -update, and review the difference as code")
 	assert.Contains(t, got.Body, `"openapi": "3.1.0"`)
 }
 

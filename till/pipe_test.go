@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -78,7 +79,9 @@ func (a *aTill) served(t *testing.T) (*Client, *pipes) {
 	t.Cleanup(func() {
 		p.cut()
 		c.Close()
-		require.NoError(t, a.server.Shutdown(context.Background()))
+		ctx, stop := context.WithTimeout(context.Background(), 10*time.Second)
+		defer stop()
+		require.NoError(t, a.server.Shutdown(ctx))
 		require.NoError(t, <-done)
 	})
 	return c, p

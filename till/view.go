@@ -31,6 +31,7 @@ type Payment struct {
 	PayerAmount   int64                 `json:"payer_amount" doc:"What left the customer's wallet, in minor units of payer_currency; 0 while unknown."`
 	PayerCurrency payflow.Currency      `json:"payer_currency"`
 	CodeTail      string                `json:"code_tail" doc:"The payment code's last four digits. The code itself is never shown."`
+	Proof         payflow.Proof         `json:"proof,omitempty" enum:"signed,not_sent,transport" doc:"What a final status rests on."`
 	WeChatCode    string                `json:"wechat_code,omitempty" doc:"WeChat Pay's error code, for the manager."`
 	WeChatText    string                `json:"wechat_text,omitempty" doc:"WeChat Pay's own words, for the manager."`
 
@@ -95,7 +96,7 @@ func (s *Server) view(e payflow.Entry, now time.Time) Payment {
 		SetAside: !e.SetAside.At.IsZero(), CancelAsked: e.CancelAsked,
 		Reason: e.Reason, Message: inAll(s.cfg.Words.Message(e)), NextStep: inAll(s.cfg.Words.NextStep(e)),
 		TransactionID: e.Trade.TransactionID, PayerAmount: e.Trade.PayerAmount.Minor, PayerCurrency: e.Trade.PayerAmount.Currency,
-		CodeTail: e.CodeTail, WeChatCode: e.Refusal.Code, WeChatText: maskDigits(e.Refusal.Text),
+		CodeTail: e.CodeTail, Proof: e.Proof, WeChatCode: e.Refusal.Code, WeChatText: maskDigits(e.Refusal.Text),
 		Times: timesOf(e, now), Version: e.Version,
 		Acknowledged: !e.Acknowledged.At.IsZero(), How: e.Acknowledged.How,
 		Operator: e.Operator, Description: e.Description, AdditionalTender: e.AdditionalTender, StoreDay: e.StoreDay, Sequence: e.Sequence,
