@@ -9,18 +9,19 @@ import "time"
 // heard late, so each class is entered from every class before it; the numbers that a class carries along are those of the
 // first way in. What the classes blur, such as the tenth query against the ninth, the stories and the healed path show in numbers.
 
-// instants are the times that decide where the payment stands: the timer first, then the ends that it is set for.
-func (s *state) instants() [5]time.Time {
+// instants are the times that decide where the payment stands: the timer first, then the ends that it is set for, and the
+// seconds before the two that must not come early.
+func (s *state) instants() [6]time.Time {
 	w := &s.w
 	switch {
 	case s.p.Status == Waiting:
-		return [5]time.Time{w.timer}
+		return [6]time.Time{w.timer}
 	case s.p.Status == Paying: // an answer in good time, and one so slow that the 15 s end after reverse_after
-		return [5]time.Time{{}, w.firstPay.Add(2 * time.Second), w.firstPay.Add(30 * time.Second)}
+		return [6]time.Time{{}, w.firstPay.Add(2 * time.Second), w.firstPay.Add(30 * time.Second)}
 	case s.p.Status == Confirming:
-		return [5]time.Time{w.timer, w.guard(), s.p.ReverseDue(), w.codeDead}
+		return [6]time.Time{w.timer, w.guard(), s.p.ReverseDue(), w.codeDead, {}, w.guard().Add(-time.Second)}
 	}
-	all := [5]time.Time{w.timer, w.guard(), s.p.NextReverseAt, w.codeDead}
+	all := [6]time.Time{w.timer, w.guard(), s.p.NextReverseAt, w.codeDead, {}, w.codeDead.Add(-time.Second)}
 	if !w.absentAt.IsZero() {
 		all[4] = w.absentAt.Add(3 * time.Second)
 	}
@@ -43,10 +44,10 @@ func (s *state) timeClass() uint64 {
 	var class uint64
 	for i, at := range all {
 		class = class<<2 | order(at, s.w.now)
-		if i > 0 {
+		if i > 0 && i < 5 {
 			class = class<<2 | order(all[0], at)
 		}
-		if i > 1 {
+		if i > 1 && i < 5 {
 			class = class<<2 | order(all[i-1], at)
 		}
 	}
