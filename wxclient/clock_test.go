@@ -1,6 +1,7 @@
 package wxclient
 
 import (
+	"net/http"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -136,5 +137,26 @@ func TestClockChangedWhileRunningIsFoundOutByTheNextAnswer(t *testing.T) {
 		_, err := c.Query(t.Context(), testOrder())
 		require.NoError(t, err, "out of step: one certificates call corrects the clock, and the answer is looked at again")
 		assert.WithinDuration(t, time.Now(), c.Now(), 2*time.Second)
+	})
+}
+
+func TestClockIsNotMovedByTheDateOfAnAnswerThatFailedForAnotherReason(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		off := 10 * time.Minute
+		g, c, told := offBy(t, &off)
+		require.NoError(t, c.FirstRoundTrip(t.Context()))
+		*told = nil
+		wrong := map[string]string{"Date": "Mon, 02 Jan 2006 15:04:05 GMT"}
+		g.server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			g.write(w, r, reply{status: 503, seal: "none", header: wrong})
+		})
+		require.Error(t, c.FirstRoundTrip(t.Context()))
+		assert.NotContains(t, kinds(*told), ClockOff)
+		assert.WithinDuration(t, time.Now(), c.Now(), 2*time.Second, "the correction stands")
+
+		g.server.Handler = g
+		g.always(reply{status: 200, body: paidBody(testOrder()), header: wrong})
+		_, err := c.Query(t.Context(), testOrder())
+		require.NoError(t, err, "a wrong Date beside a good signature means nothing")
 	})
 }

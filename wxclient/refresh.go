@@ -67,7 +67,7 @@ func (c *Client) refreshOnce() {
 // wrong, it calls once more with the clock that the header gives: the signed time of that answer then corrects ours.
 func (c *Client) fetchCertificates(ctx context.Context) error {
 	a, err := c.fetchCertificatesAt(ctx, c.clock.Now)
-	if err == nil || a.header == nil {
+	if err == nil || !mayBeClock(a, err) {
 		return c.reportFetch(err)
 	}
 	offset, ok := c.clock.hint(a)
@@ -77,6 +77,13 @@ func (c *Client) fetchCertificates(ctx context.Context) error {
 		_, err = c.fetchCertificatesAt(ctx, func() time.Time { return c.clock.pc().Add(offset) })
 	}
 	return c.reportFetch(err)
+}
+
+// mayBeClock reports a failure that a wrong clock can be the cause of: our signature refused, or the answer's time, or
+// its certificate's.
+func mayBeClock(a answer, err error) bool {
+	why := distrustOf(err)
+	return a.status == http.StatusUnauthorized || a.status == http.StatusOK && (why == skewed || why == unknownSerial)
 }
 
 func (c *Client) reportFetch(err error) error {
@@ -128,10 +135,9 @@ func (c *Client) takeCertificates(a answer, now time.Time) error {
 			key, err = p.keyAt(now)
 		}
 	}
-	if err == nil {
-		err = s.verify(key, a.body, now)
-	}
-	if err == nil {
+	if err != nil {
+		err = &unverifiedError{unknownSerial, err.Error()}
+	} else if err = s.verify(key, a.body, now); err == nil {
 		err = c.accept(a, s)
 	}
 	if err != nil {

@@ -70,14 +70,24 @@ func (c *Client) verify(ctx context.Context, a answer) error {
 		}
 	}
 	if distrustOf(err) == unknownSerial {
-		serial := normalSerial(a.header.Get(headerSerial))
-		c.conditions.begin(Condition{Kind: SerialUnknown, Serial: serial, Text: "an answer was signed by platform certificate " + serial +
-			", which WeChat Pay does not hand out; check the network for an intercepting device, and tell WeChat Pay"})
+		serial := maskText(normalSerial(a.header.Get(headerSerial)), 64)
+		c.conditions.begin(Condition{Kind: SerialUnknown, Serial: serial, Text: unknownSerialText(serial)})
 	}
 	if err == nil {
 		c.conditions.over(SerialUnknown)
 	}
 	return err
+}
+
+// publicKeyPrefix begins the id of a WeChat Pay public key, which stands where a certificate's serial would.
+const publicKeyPrefix = "PUB_KEY_ID"
+
+func unknownSerialText(serial string) string {
+	if strings.HasPrefix(serial, publicKeyPrefix) {
+		return "WeChat Pay signs with its public key " + serial + "; set the merchant account to platform certificates on the merchant platform"
+	}
+	return "an answer was signed by platform certificate " + serial + ", which WeChat Pay does not hand out; " +
+		"check the network for an intercepting device, and tell WeChat Pay"
 }
 
 func (c *Client) verifyOnce(a answer) error {
