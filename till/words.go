@@ -1,0 +1,178 @@
+package till
+
+import (
+	"embed"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"posagent/payflow"
+)
+
+//go:embed words/*.json
+var wordFiles embed.FS
+
+// Words is the catalogue of what a person reads of a payment: for each state what happened and what to do now, in every language.
+// It is read once from words/*.json, and is a Wording. Its zero value has no words.
+type Words struct {
+	catalogues map[string]catalogue
+}
+
+// catalogue is one language's file.
+type catalogue struct {
+	States    map[string]wordPair `json:"states"`    // a status, or a status and what sets it apart
+	Attention map[string]string   `json:"attention"` // hold, free and final: what to do when a person must look
+	Reasons   map[string]wordPair `json:"reasons"`   // what a state says of its reason
+	Notices   map[string]wordPair `json:"notices"`   // refused scans, and why no payment is taken
+	Labels    map[string]string   `json:"labels"`
+}
+
+// wordPair is what happened and what to do now.
+type wordPair struct {
+	Message  string `json:"message"`
+	NextStep string `json:"next_step"`
+}
+
+var _ Wording = Words{}
+
+// WordLanguages returns the languages of the catalogue, by the names that the configuration uses.
+func WordLanguages() []string { return []string{"en", "zh-Hans", "zh-Hant"} }
+
+// LoadWords reads the catalogue that is built in. An error names the file: it is a fault of the build.
+func LoadWords() (Words, error) {
+	w := Words{catalogues: map[string]catalogue{}}
+	for _, language := range WordLanguages() {
+		c, err := readCatalogue(language)
+		if err != nil {
+			return Words{}, err
+		}
+		w.catalogues[language] = c
+	}
+	return w, nil
+}
+
+func readCatalogue(language string) (catalogue, error) {
+	var c catalogue
+	name := "words/" + language + ".json"
+	text, err := wordFiles.ReadFile(name)
+	if err != nil {
+		return c, fmt.Errorf("read the words of %s: %w", language, err)
+	}
+	if err := json.Unmarshal(text, &c); err != nil {
+		return c, fmt.Errorf("read %s: %w", name, err)
+	}
+	return c, nil
+}
+
+// Message says what happened to a payment, by language. An uncertain payment is never called failed.
+func (w Words) Message(e payflow.Entry) map[string]string {
+	return w.each(func(c catalogue) string { return c.fill(c.state(e).Message, e) })
+}
+
+// NextStep says what the cashier does now, by language. A payment that a person must look at says that first.
+func (w Words) NextStep(e payflow.Entry) map[string]string {
+	return w.each(func(c catalogue) string {
+		if e.Attention != "" {
+			return c.fill(c.Attention[attentionCase(e.Payment)], e)
+		}
+		return c.fill(c.state(e).NextStep, e)
+	})
+}
+
+// Notice says why a scan was refused or no payment is taken, and what to do now. kind is a payflow.CodeKind, one of the payflow.Notice
+// constants or a payflow.NotReadyError's code; any other is said in general words.
+func (w Words) Notice(kind string) (message, nextStep map[string]string) {
+	message = w.each(func(c catalogue) string { return c.notice(kind).Message })
+	nextStep = w.each(func(c catalogue) string { return c.notice(kind).NextStep })
+	return message, nextStep
+}
+
+// Label returns a short word for screen or paper. A language that posagent does not speak gives English; an unknown key gives itself.
+func (w Words) Label(lang, key string) string {
+	for _, language := range []string{lang, "en"} {
+		if text, ok := w.catalogues[language].Labels[key]; ok {
+			return text
+		}
+	}
+	return key
+}
+
+func (w Words) each(text func(catalogue) string) map[string]string {
+	all := make(map[string]string, len(w.catalogues))
+	for language, c := range w.catalogues {
+		all[language] = text(c)
+	}
+	return all
+}
+
+func (c catalogue) notice(kind string) wordPair {
+	if pair, ok := c.Notices[kind]; ok {
+		return pair
+	}
+	return c.Notices["other"]
+}
+
+func (c catalogue) state(e payflow.Entry) wordPair { return c.States[stateCase(e.Payment)] }
+
+// fill puts the payment's amount and reason in. The values hold no braces, so that nothing is filled twice.
+func (c catalogue) fill(text string, e payflow.Entry) string {
+	reason, known := c.Reasons[string(e.Reason)]
+	if !known {
+		reason = c.Reasons[string(payflow.ReasonRefused)]
+	}
+	return strings.NewReplacer(
+		"{amount}", e.Amount.String(),
+		"{reason}", reason.Message,
+		"{step}", reason.NextStep,
+		"{attention}", c.Reasons[string(e.Attention)].Message,
+	).Replace(text)
+}
+
+// stateCase names the state's words: the status, and what sets it apart for whoever stands at the till.
+func stateCase(p payflow.Payment) string {
+	switch p.Status {
+	case payflow.Paying:
+		if p.CancelAsked {
+			return "paying.cancel"
+		}
+	case payflow.Confirming:
+		return confirmingCase(p)
+	case payflow.Declined:
+		if p.Reason == payflow.ReasonNoNetwork {
+			return "declined.no_network"
+		}
+	case payflow.Reversed:
+		if p.Reason == payflow.ReasonNeverArrived || p.Reason == payflow.ReasonClosed {
+			return "reversed." + string(p.Reason)
+		}
+	}
+	return string(p.Status)
+}
+
+// confirmingCase puts what binds the cashier most first: an order that is another's frees the sale, one set aside frees the till alone.
+func confirmingCase(p payflow.Payment) string {
+	switch {
+	case p.SaleMayUseOtherMeans():
+		return "confirming.another"
+	case !p.SetAside.At.IsZero():
+		return "confirming.aside"
+	case p.CancelAsked:
+		return "confirming.cancel"
+	case p.Refusal.Reason != "" || p.Claim.Reason != "":
+		return "confirming.refused"
+	case p.Reason == payflow.ReasonPassword:
+		return "confirming.password"
+	}
+	return "confirming"
+}
+
+// attentionCase says how far a person's look binds the cashier.
+func attentionCase(p payflow.Payment) string {
+	switch {
+	case p.Status.Final():
+		return "final"
+	case p.SaleMayUseOtherMeans():
+		return "free"
+	}
+	return "hold"
+}
