@@ -86,7 +86,7 @@ func (c *Client) exchange(ctx context.Context, l *link, r request, authorization
 		line.Err(err).Msg("wire")
 		return a, err
 	}
-	line.Int("status", a.status).Str("request_id", maskText(a.header.Get(headerRequestID), requestIDMax)).Int("bytes", len(a.body)).Msg("wire")
+	line.Int("status", a.status).Str("request_id", requestID(a)).Int("bytes", len(a.body)).Msg("wire")
 	if l.alive() {
 		c.idle.put(l)
 	}

@@ -10,13 +10,14 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
-// rawPeer answers every request on every connection with the text as it is.
-func rawPeer(t *testing.T, text string) *Client {
+// rawPeer answers every request on every connection with the texts as they are, a second apart.
+func rawPeer(t *testing.T, texts ...string) *Client {
 	g := newGateway(t)
 	dial := func(context.Context, string, string) (net.Conn, error) {
 		ours, theirs := net.Pipe()
@@ -28,7 +29,12 @@ func rawPeer(t *testing.T, text string) *Client {
 				return
 			}
 			_, _ = io.Copy(io.Discard, r.Body)
-			_, _ = io.WriteString(secure, text)
+			for i, text := range texts {
+				if i > 0 {
+					time.Sleep(time.Second)
+				}
+				_, _ = io.WriteString(secure, text)
+			}
 		}()
 		return ours, nil
 	}
@@ -49,7 +55,7 @@ func TestAnAnswerHasBounds(t *testing.T) {
 		"a body said to be too big": {ok + "Content-Length: 1048577\r\n\r\n", false},
 		"a body that is too big":    {ok + "Connection: close\r\n\r\n" + strings.Repeat(" ", bodyMax+1), false},
 		"endless headers":           {ok + strings.Repeat("X: "+strings.Repeat("y", 1000)+"\r\n", 100), false},
-		"endless interim answers":   {strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 50), false},
+		"endless interim answers":   {strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 50) + ok + "Content-Length: 0\r\n\r\n", false},
 		"not HTTP":                  {"SSH-2.0-OpenSSH\r\n", false},
 		"nothing":                   {"", false},
 	} {
@@ -64,12 +70,17 @@ func TestAnAnswerHasBounds(t *testing.T) {
 }
 
 func TestWhatComesUnaskedEndsTheConnection(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		answer := "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
-		c := rawPeer(t, answer+answer)
-		_, err := c.call(t.Context(), request{call: "query", method: http.MethodGet, target: "/x"})
-		require.NoError(t, err)
-		synctest.Wait()
-		assert.Nil(t, c.idle.take(c.hosts.order()[0]), "an answer that waits already would be taken for the next call's")
-	})
+	answer := "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+	for name, texts := range map[string][]string{"in one go": {answer + answer}, "a second later": {answer, answer, ""}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := rawPeer(t, texts...)
+				_, err := c.call(t.Context(), request{call: "query", method: http.MethodGet, target: "/x"})
+				require.NoError(t, err)
+				time.Sleep(1500 * time.Millisecond)
+				assert.Nil(t, c.idle.take(c.hosts.order()[0]), "an answer that waits already would be taken for the next call's")
+				time.Sleep(time.Second)
+			})
+		})
+	}
 }

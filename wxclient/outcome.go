@@ -226,8 +226,11 @@ func (c *Client) noteAnswer(a answer, outcome payflow.Outcome, trust error) {
 // unlisted is the error of an answer that says nothing definite.
 func unlisted(a answer, t trouble) error {
 	l := payflow.Lost{Reason: payflow.ReasonServer, Code: t.Code, Busy: a.status == http.StatusTooManyRequests}
-	return &payflow.LostError{Lost: l, Err: fmt.Errorf("%s answered %d %s: %w", nameOf(a.host), a.status, t.Code, errNoTrade)}
+	return &payflow.LostError{Lost: l, Err: fmt.Errorf("%s answered %d %s (request %s): %w", nameOf(a.host), a.status, t.Code, requestID(a), errNoTrade)}
 }
+
+// requestID is what WeChat Pay's support asks for.
+func requestID(a answer) string { return maskText(a.header.Get(headerRequestID), requestIDMax) }
 
 func nameOf(h *host) string {
 	if h == nil {

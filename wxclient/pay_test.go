@@ -89,6 +89,32 @@ func TestPayCarriesExactlyOneSetOfIDs(t *testing.T) {
 	})
 }
 
+func TestPayGivesEachHostThreeSecondsAndAllOfThemSix(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const thirdHost = "third.test"
+		g := newGateway(t)
+		net := newPipes(g, firstHost, secondHost, thirdHost)
+		c := newClient(t, testConfig(g, net.dial, firstHost, secondHost, thirdHost))
+		require.NoError(t, c.FirstRoundTrip(t.Context()))
+		g.always(reply{status: 200, body: paidBody(testOrder())})
+		c.idle.closeAll()
+		net.set(firstHost, "silent")
+		start := time.Now()
+		_, err := c.Pay(t.Context(), testOrder(), testAuthCode(t), gone())
+		require.NoError(t, err)
+		assert.Equal(t, 3*time.Second, time.Since(start))
+
+		c.idle.closeAll()
+		net.set(secondHost, "silent")
+		net.set(thirdHost, "silent")
+		start = time.Now()
+		outcome, err := c.Pay(t.Context(), testOrder(), testAuthCode(t), gone())
+		require.NoError(t, err)
+		assert.Equal(t, payflow.NotSent, outcome.Kind)
+		assert.Equal(t, 6*time.Second, time.Since(start), "and the third host is not tried")
+	})
+}
+
 func TestPayNotSentWhenNoHostCanBeReached(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGateway(t)

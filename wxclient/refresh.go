@@ -2,6 +2,7 @@ package wxclient
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -113,10 +114,24 @@ func (c *Client) fetchCertificatesAt(ctx context.Context, now func() time.Time) 
 		return a, err
 	}
 	if a.status != http.StatusOK {
+		c.logDetail(a)
 		return a, c.explainCertificates(a)
 	}
 	return a, c.takeCertificates(a, now())
 }
+
+// logDetail writes down WeChat Pay's own view of what we signed: it shows the difference at once. Only the certificates
+// call's is logged: another's may hold a part of the body.
+func (c *Client) logDetail(a answer) {
+	var view struct {
+		Detail json.RawMessage `json:"detail"`
+	}
+	if json.Unmarshal(a.body, &view) == nil && view.Detail != nil {
+		c.log.Warn().Str("code", readTrouble(a).Code).Str("detail", maskText(string(view.Detail), detailLogged)).Msg("certificates call refused")
+	}
+}
+
+const detailLogged = 1024 // bytes
 
 // takeCertificates verifies a certificates answer: by a certificate that is held, or by one that the answer itself
 // brings, whose seal has proved it.

@@ -11,6 +11,7 @@ import (
 const (
 	warmKept  = 20 * time.Second // then another connection takes its place, before the gateway closes this one
 	warmRetry = time.Second      // after a dial that failed
+	warmLook  = 3 * time.Second  // between looks at a link that nobody waits for
 )
 
 // warmth is the connection that waits for the next pay call while a payment is armed. Only pay takes it.
@@ -127,10 +128,7 @@ func (c *Client) keepWarm(ctx context.Context) {
 	defer c.warm.drop()
 	for ctx.Err() == nil {
 		if !c.warm.wanted() {
-			if spare := c.warm.replace(nil); spare != nil {
-				c.idle.put(spare)
-			}
-			c.sleepWarm(ctx, nil, 0)
+			c.restWarm(ctx)
 			continue
 		}
 		l := c.warm.current()
@@ -141,6 +139,20 @@ func (c *Client) keepWarm(ctx context.Context) {
 			continue
 		}
 		c.sleepWarm(ctx, l, warmKept-time.Since(l.opened)+time.Millisecond)
+	}
+}
+
+// restWarm is keepWarm while no payment is armed. A link that is down is tried until it is up all the same: no payment is
+// armed before, so nothing else would.
+func (c *Client) restWarm(ctx context.Context) {
+	if !c.LinkUp() {
+		_ = c.Warm(ctx) // its failure stands as a condition already
+	}
+	if spare := c.warm.replace(nil); spare != nil {
+		c.idle.put(spare)
+	}
+	if !c.warm.wanted() {
+		c.sleepWarm(ctx, nil, warmLook)
 	}
 }
 

@@ -54,7 +54,7 @@ func TestKeepWarmHoldsOneConnectionAndRenewsIt(t *testing.T) {
 		synctest.Wait()
 		first := c.warm.current()
 		require.NotNil(t, first)
-		time.Sleep(warmKept + time.Second)
+		time.Sleep(21 * time.Second)
 		second := c.warm.current()
 		require.NotNil(t, second)
 		assert.NotSame(t, first, second)
@@ -101,6 +101,24 @@ func TestAPulledCableIsKnownBeforeTheScan(t *testing.T) {
 		assert.True(t, c.LinkUp(), "plugged in again")
 		last := told()[len(told())-1]
 		assert.True(t, last.Over)
+	})
+}
+
+func TestALinkThatIsDownIsTriedThoughNothingIsArmed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, network, c, _ := running(t)
+		c.KeepWarm(true)
+		synctest.Wait()
+		network.set(firstHost, "silent")
+		c.warm.drop()
+		c.warm.nudge()
+		time.Sleep(10 * time.Second)
+		c.KeepWarm(false)
+		synctest.Wait()
+		require.False(t, c.LinkUp())
+		network.set(firstHost, "")
+		time.Sleep(10 * time.Second)
+		assert.True(t, c.LinkUp(), "nothing is armed while it is down, so nothing else would try it")
 	})
 }
 
