@@ -28,6 +28,7 @@ func (s *Server) newAPI() huma.API {
 	s.registerLists(api)
 	s.registerEvents(api)
 	s.registerStatus(api)
+	listCodes(api)
 	s.serveDocument(api)
 	return api
 }
@@ -35,9 +36,8 @@ func (s *Server) newAPI() huma.API {
 // call is one operation of the API before the library sees it.
 type call struct {
 	id, method, path, summary string
-	scopes                    []Scope // any of them opens it; none: it is open to everybody
-	status                    int     // of success
-	also                      map[int]string
+	scopes                    []Scope       // any of them opens it; none: it is open to everybody
+	status                    int           // of success
 	problems                  []ProblemCode // beside those that every call may answer
 }
 

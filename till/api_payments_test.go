@@ -2,6 +2,7 @@ package till
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -115,9 +116,11 @@ func TestATillThatIsNotReadySaysWhyAndWhatToDo(t *testing.T) {
 	assert.Equal(t, http.StatusServiceUnavailable, p.Status)
 	assert.Equal(t, NotTaken, p.Code)
 	assert.Equal(t, "no_network", p.Reason)
-	assert.Contains(t, p.NextStep.EN, "take cash")
-	assert.Contains(t, p.NextStep.ZhHant, "請收現金")
+	assert.Equal(t, "then no_network", p.NextStep.EN)
+	assert.Equal(t, "則no_network", p.NextStep.ZhHant)
 	assert.Equal(t, "no_network", a.get("/readyz").problem().Reason)
+	a.desk.notReady, a.desk.fail = nil, fmt.Errorf("arm: %w", payflow.ErrJournalClosed)
+	assert.Equal(t, "journal", a.arm("A-1001", "k1").problem().Reason)
 }
 
 func TestAFaultOfTheMachineTellsTheLogAndNotTheCaller(t *testing.T) {
@@ -200,4 +203,15 @@ func TestAPaymentThatIsNotThereIsNamedSo(t *testing.T) {
 	assert.Equal(t, NoPayment, a.get("/v1/payments/not-a-number").problem().Code)
 	assert.Equal(t, BadRequest, a.get("/v1/payments/SZTX001T1?wait=soon").problem().Code)
 	assert.Equal(t, BadRequest, a.get("/v1/payments/SZTX001T1?wiat=5").problem().Code)
+}
+
+func TestWeChatPaysOwnWordsShowNoCode(t *testing.T) {
+	a := newTill(t)
+	id := a.armed("A-1001")
+	a.desk.move(id, func(e *payflow.Entry) {
+		e.Status, e.Refusal = payflow.Declined, payflow.Refusal{Code: "PARAMERROR", Text: "auth_code " + aCode + " is wrong"}
+	})
+	p := a.get("/v1/payments/" + string(id)).payment()
+	assert.Equal(t, "PARAMERROR", p.WeChatCode)
+	assert.Equal(t, "auth_code ****************** is wrong", p.WeChatText)
 }

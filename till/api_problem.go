@@ -70,7 +70,6 @@ var plainRefusals = []struct {
 	{payflow.ErrKeyReused, KeyReused},
 	{payflow.ErrKeyMissing, KeyMissing},
 	{payflow.ErrNotAside, NotAside},
-	{payflow.ErrJournalClosed, NotTaken},
 }
 
 // problemOf turns an error of the desk into the answer. An error that it does not know is a fault of this machine: the caller is told
@@ -84,6 +83,9 @@ func (s *Server) problemOf(ctx context.Context, err error) error {
 		if errors.Is(err, r.err) {
 			return newProblem(r.code, r.err.Error())
 		}
+	}
+	if errors.Is(err, payflow.ErrJournalClosed) {
+		return s.because(newProblem(NotTaken, payflow.ErrJournalClosed.Error()), "journal")
 	}
 	if errors.Is(err, payflow.ErrSaleRef) {
 		return fieldProblem("sale_ref", "must be 1 to 64 printable characters: the till software's number of the sale")
@@ -121,11 +123,9 @@ func (s *Server) typedProblem(err error) *Problem {
 	case errors.As(err, &wrong):
 		return s.wrongState(wrong)
 	case errors.As(err, &notReady):
-		return notReadyProblem(notReady)
+		return s.because(newProblem(NotTaken, notReady.Text), notReady.Code)
 	case errors.As(err, &wrongCode):
-		p := newProblem(WrongCode, wrongCode.Error())
-		p.Reason = string(wrongCode.Kind)
-		return p
+		return s.because(newProblem(WrongCode, wrongCode.Error()), string(wrongCode.Kind))
 	}
 	return nil
 }
@@ -142,9 +142,10 @@ func (s *Server) wrongState(wrong *payflow.WrongStateError) *Problem {
 	return p
 }
 
-func notReadyProblem(e *payflow.NotReadyError) *Problem {
-	p := newProblem(NotTaken, e.Text)
-	p.Reason, p.NextStep = e.Code, notReadyStep(e.Code)
+// because gives a problem its reason, with the words for it.
+func (s *Server) because(p *Problem, reason string) *Problem {
+	_, next := s.cfg.Words.Notice(reason)
+	p.Reason, p.NextStep = reason, inAll(next)
 	return p
 }
 

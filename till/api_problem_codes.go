@@ -106,32 +106,13 @@ var problemKinds = map[ProblemCode]problemKind{
 			ZhHans: "请顾客打开微信“我-服务-收付款”，扫描该付款码。", ZhHant: "請顧客打開微信「我-服務-收付款」，掃描該付款碼。"}},
 	TooMany: {http.StatusTooManyRequests, "Too many requests wait at the same time",
 		health.Words{EN: "Close other pages and programs of this till, then try again.", ZhHans: "请关闭本收银台的其他页面和程序后重试。", ZhHant: "請關閉本收銀台的其他頁面和程式後重試。"}},
-	NotTaken: {http.StatusServiceUnavailable, "No payment can be taken now", takeCash},
+	NotTaken: {http.StatusServiceUnavailable, "No payment can be taken now",
+		health.Words{EN: "Take cash or another means. The warnings say what is wrong.",
+			ZhHans: "请收现金或使用其他支付方式。原因见警告。", ZhHant: "請收現金或使用其他付款方式。原因見警告。"}},
 	Stopping: {http.StatusServiceUnavailable, "posagent is stopping",
 		health.Words{EN: "Wait until it is back, then ask for the payment again; do not charge again meanwhile.",
 			ZhHans: "请等待其恢复后再查询该笔付款；期间请勿重复收款。", ZhHant: "請等待其恢復後再查詢該筆付款；期間請勿重複收款。"}},
 	Internal: {http.StatusInternalServerError, "Something failed on this machine",
 		health.Words{EN: "Look at the payment before anything is charged again; the log says what failed.",
 			ZhHans: "再次收款前请先查看该笔付款；失败原因见日志。", ZhHant: "再次收款前請先查看該筆付款；失敗原因見日誌。"}},
-}
-
-var takeCash = health.Words{EN: "Take cash or another means. The warnings say what is wrong.",
-	ZhHans: "请收现金或使用其他支付方式。原因见警告。", ZhHant: "請收現金或使用其他付款方式。原因見警告。"}
-
-// notReadyStep is the next step for a reason why no payment is taken.
-func notReadyStep(reason string) health.Words {
-	switch reason {
-	case "no_network":
-		return health.Words{EN: "No network: take cash.", ZhHans: "网络中断，请收现金。", ZhHant: "網絡中斷，請收現金。"}
-	case "recovering":
-		return health.Words{EN: "A payment from before the restart is being asked about. Wait for its result.",
-			ZhHans: "正在查询重启前的一笔付款，请等待其结果。", ZhHant: "正在查詢重啟前的一筆付款，請等待其結果。"}
-	case "starting", "stopping", "not_verified":
-		return health.Words{EN: "Wait a few seconds and try again. If it stays, take cash.",
-			ZhHans: "请稍候几秒再试。如仍不行，请收现金。", ZhHant: "請稍候幾秒再試。如仍不行，請收現金。"}
-	case "too_many_open":
-		return health.Words{EN: "Call the manager: too many payments are set aside and undecided.",
-			ZhHans: "请联系店长：搁置且未定的付款过多。", ZhHant: "請聯絡店長：擱置且未定的付款過多。"}
-	}
-	return takeCash
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
+	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -55,7 +57,7 @@ func (s *Server) status(ctx context.Context, _ *struct{}) (*statusOutput, error)
 		Language: s.language(), CodeInAPI: s.cfg.AllowCodeInAPI, Unannounced: len(unannounced), Warnings: []health.Active{},
 	}
 	if err := s.cfg.Desk.Ready(); err != nil {
-		report.Ready, report.NotReady = false, notReady(err)
+		report.Ready, report.NotReady = false, s.notReady(err)
 	}
 	if held, ok := s.cfg.Desk.Holding(); ok {
 		report.HoldingID = string(held.OutTradeNo)
@@ -66,12 +68,13 @@ func (s *Server) status(ctx context.Context, _ *struct{}) (*statusOutput, error)
 	return &statusOutput{Body: report}, nil
 }
 
-func notReady(err error) *NotReady {
+func (s *Server) notReady(err error) *NotReady {
 	var why *payflow.NotReadyError
 	if !errors.As(err, &why) {
 		why = &payflow.NotReadyError{Code: "internal", Text: problemKinds[Internal].title}
 	}
-	return &NotReady{Reason: why.Code, Message: why.Text, NextStep: notReadyStep(why.Code)}
+	_, next := s.cfg.Words.Notice(why.Code)
+	return &NotReady{Reason: why.Code, Message: why.Text, NextStep: inAll(next)}
 }
 
 // filled makes lists of nothing where a part has reported none, so that they are lists in every answer.
@@ -90,6 +93,23 @@ func (s *Server) language() string {
 		return "en"
 	}
 	return s.cfg.Language
+}
+
+// listCodes puts every stable code into the document.
+func listCodes(api huma.API) {
+	reasons := payflow.Reasons()
+	payment := api.OpenAPI().Components.Schemas.Map()["Payment"].Properties
+	payment["reason"].Enum = anyOf(reasons)
+	payment["attention"].Enum = anyOf(append([]payflow.Reason{""}, reasons...))
+	api.OpenAPI().Components.Schemas.Map()["Problem"].Properties["code"].Enum = anyOf(slices.Sorted(maps.Keys(problemKinds)))
+}
+
+func anyOf[T ~string](codes []T) []any {
+	list := make([]any, len(codes))
+	for i, c := range codes {
+		list[i] = string(c)
+	}
+	return list
 }
 
 // serveDocument answers with the OpenAPI document, made once.

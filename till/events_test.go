@@ -137,6 +137,7 @@ func TestAScanThatWasRefusedReachesTheStreamWithoutARecord(t *testing.T) {
 		synctest.Wait()
 		require.Len(t, f.payments, 2)
 		assert.Equal(t, "alipay", f.payments[1].Notice.Kind)
+		assert.Equal(t, "because alipay", f.payments[1].Notice.Message.EN)
 		assert.Empty(t, f.sequences)
 	})
 }

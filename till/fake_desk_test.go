@@ -290,3 +290,8 @@ func (plainWords) Message(e payflow.Entry) map[string]string {
 func (plainWords) NextStep(e payflow.Entry) map[string]string {
 	return map[string]string{"en": "after " + string(e.Status), "zh-Hans": "后" + string(e.Status), "zh-Hant": "後" + string(e.Status)}
 }
+
+func (plainWords) Notice(kind string) (message, nextStep map[string]string) {
+	return map[string]string{"en": "because " + kind, "zh-Hans": "因" + kind, "zh-Hant": "因為" + kind},
+		map[string]string{"en": "then " + kind, "zh-Hans": "则" + kind, "zh-Hant": "則" + kind}
+}

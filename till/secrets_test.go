@@ -67,11 +67,14 @@ func TestNoPaymentCodeEverComesBack(t *testing.T) {
 func (p *planting) everywhere(method, path string, op *huma.Operation) {
 	good := p.good(op)
 	at := strings.ReplaceAll(path, "{id}", p.id)
+	for field := range p.fields(op) {
+		for _, value := range []any{map[string]any{"x": plantedCode}, []any{plantedCode}, map[string]any{plantedCode: 1}, json.Number(plantedCode)} {
+			p.try(method, at, with(good, field, value), nil)
+		}
+	}
 	for _, shape := range shapes {
 		for field := range p.fields(op) {
-			for _, value := range []any{shape, map[string]any{"x": shape}, []any{shape}, map[string]any{shape: 1}, json.Number(plantedCode)} {
-				p.try(method, at, with(good, field, value), nil)
-			}
+			p.try(method, at, with(good, field, shape), nil)
 		}
 		p.try(method, at, with(good, shape, "1"), nil)
 		p.tryText(method, at, shape, nil)

@@ -55,10 +55,13 @@ type Config struct {
 	Log zerolog.Logger // the zero value logs nowhere
 }
 
-// Wording says what a payment's state means and what to do now, by language: en, zh-Hans, zh-Hant.
+// Wording is what a person reads, by language: en, zh-Hans, zh-Hant.
 type Wording interface {
+	// Message says what a payment's state means, NextStep what to do now.
 	Message(e payflow.Entry) map[string]string
 	NextStep(e payflow.Entry) map[string]string
+	// Notice says the same of a refused scan, or of a reason why no payment is taken; of an unknown kind in general words.
+	Notice(kind string) (message, nextStep map[string]string)
 }
 
 // Server is the local API and the page.

@@ -33,7 +33,7 @@ func newTill(t *testing.T, change ...func(*Config)) *aTill {
 	a.token, _, err = tokens.Create("till software", []Scope{ScopePay, ScopeReport})
 	require.NoError(t, err)
 	cfg := Config{Desk: a.desk, Words: plainWords{}, Tokens: tokens, Currency: "HKD", Store: "Tencent Building Branch", Till: "T1",
-		Log: zerolog.New(a.log).Level(zerolog.DebugLevel)}
+		Log: zerolog.New(zerolog.SyncWriter(a.log)).Level(zerolog.DebugLevel)}
 	cfg.Status = func() Status { return Status{Version: "1.0", Journal: Journal{Sequence: uint64(len(a.desk.events))}} }
 	for _, c := range change {
 		c(&cfg)

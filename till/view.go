@@ -81,6 +81,9 @@ type NoticeView struct {
 	At     time.Time `json:"at"`
 	Kind   string    `json:"kind" doc:"What was scanned (alipay, unionpay, goods, …) or why it was refused (busy, same_code, nothing_armed)."`
 	Device string    `json:"device,omitempty"`
+
+	Message  health.Words `json:"message"`
+	NextStep health.Words `json:"next_step"`
 }
 
 // MoneyReturn says of a reversed payment what the customer is told about money.
@@ -105,12 +108,17 @@ func (s *Server) view(e payflow.Entry, now time.Time) Payment {
 		p.Links = append(p.Links, LinkView{Kind: l.Kind, Ref: l.Ref, At: l.At})
 	}
 	if e.Notice.Kind != "" {
-		p.Notice = &NoticeView{At: e.Notice.At, Kind: e.Notice.Kind, Device: e.Notice.Device}
+		p.Notice = s.notice(e.Notice)
 	}
 	if e.Status == payflow.Reversed {
 		p.Money = &MoneyReturn{WasTaken: e.MoneySeen}
 	}
 	return p
+}
+
+func (s *Server) notice(n payflow.Notice) *NoticeView {
+	message, next := s.cfg.Words.Notice(n.Kind)
+	return &NoticeView{At: n.At, Kind: n.Kind, Device: n.Device, Message: inAll(message), NextStep: inAll(next)}
 }
 
 func timesOf(e payflow.Entry, now time.Time) Times {
