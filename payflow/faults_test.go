@@ -68,7 +68,7 @@ func caughtByStory(stories map[string]string, step stepFunc) (by string) {
 // caughtByWalk tries the short form first, which finds nearly everything.
 func caughtByWalk(step stepFunc) string {
 	for _, k := range []*walk{
-		{step: step, timing: DefaultTiming(), crashes: 1, refusals: 1},
+		{step: step, timing: DefaultTiming(), crashes: 1, refusals: 1, early: true},
 		{step: step, timing: DefaultTiming(), crashes: 2, refusals: 1, slow: true},
 	} {
 		if broken := k.run(); broken != "" {

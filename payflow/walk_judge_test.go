@@ -263,6 +263,8 @@ func judgeAttention(before, after *Payment, e *Event, w *world) string {
 		return "a person must look, and nobody is told"
 	case w.theirsShown && after.Stranger != Another:
 		return "rule 3: another till's order is not called so"
+	case after.Stranger == Another && !w.theirsShown:
+		return "rule 3: called another till's order, though none was shown"
 	case after.Attention == AttentionReverseTooLate && !w.tooLate && w.oldStarts < 2:
 		return "rule 13: called too late on the word of one start"
 	case before.Attention != "" && after.Attention == "" && before.Attention != AttentionUnclaimed:

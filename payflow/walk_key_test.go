@@ -9,8 +9,8 @@ import "time"
 // heard late, so each class is entered from every class before it; the numbers that a class carries along are those of the
 // first way in. What the classes blur, such as the tenth query against the ninth, the stories and the healed path show in numbers.
 
-// instants are the times that decide where the payment stands: the timer first, then the ends that it is set for, and the
-// seconds before the two that must not come early.
+// instants are the times that decide where the payment stands: the timer first, then the ends that it is set for, and, where
+// the walk looks for what comes early, the second before.
 func (s *state) instants() [6]time.Time {
 	w := &s.w
 	switch {
@@ -19,9 +19,16 @@ func (s *state) instants() [6]time.Time {
 	case s.p.Status == Paying: // an answer in good time, and one so slow that the 15 s end after reverse_after
 		return [6]time.Time{{}, w.firstPay.Add(2 * time.Second), w.firstPay.Add(30 * time.Second)}
 	case s.p.Status == Confirming:
-		return [6]time.Time{w.timer, w.guard(), s.p.ReverseDue(), w.codeDead, {}, w.guard().Add(-time.Second)}
+		all := [6]time.Time{w.timer, w.guard(), s.p.ReverseDue(), w.codeDead}
+		if w.early {
+			all[5] = w.guard().Add(-time.Second)
+		}
+		return all
 	}
-	all := [6]time.Time{w.timer, w.guard(), s.p.NextReverseAt, w.codeDead, {}, w.codeDead.Add(-time.Second)}
+	all := [6]time.Time{w.timer, w.guard(), s.p.NextReverseAt, w.codeDead}
+	if w.early {
+		all[5] = w.codeDead.Add(-time.Second)
+	}
 	if !w.absentAt.IsZero() {
 		all[4] = w.absentAt.Add(3 * time.Second)
 	}

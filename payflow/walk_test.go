@@ -27,6 +27,7 @@ type walk struct {
 	timing   Timing
 	crashes  uint8
 	refusals uint8 // reverses that are refused, at most
+	early    bool  // also the second before what must not come early
 	slow     bool  // answers that are read later than they were made
 
 	seen       map[key]struct{}
@@ -63,7 +64,7 @@ func (k *walk) run() (broken string) {
 		}
 	}()
 	p, commands := anArmed(k.timing)
-	s := state{p: p, w: world{now: beginning, reverseAfter: k.timing.ReverseAfter}}
+	s := state{p: p, w: world{now: beginning, reverseAfter: k.timing.ReverseAfter, early: k.early}}
 	kept := p
 	s.kept, s.keptID = &kept, packPayment(&kept, true)
 	s.w.obey(commands)
@@ -199,7 +200,7 @@ func TestWalkOtherSettings(t *testing.T) {
 		{QueryEvery: 10 * time.Second, ReverseAfter: 15 * time.Second, ScanWithin: 5 * time.Second},
 		{QueryEvery: 7 * time.Second, ReverseAfter: 44 * time.Second, ScanWithin: 2 * time.Minute},
 	} {
-		k := &walk{step: Step, timing: timing, refusals: 5}
+		k := &walk{step: Step, timing: timing, refusals: 5, early: true}
 		require.Empty(t, k.run(), "%v", timing)
 		t.Logf("%v: %d states", timing, len(k.seen))
 	}

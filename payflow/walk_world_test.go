@@ -39,6 +39,7 @@ const (
 // Nothing in it is read from the payment: the judge must not believe what it judges.
 type world struct {
 	reverseAfter time.Duration
+	early        bool
 	now, timer   time.Time // timer is what the last Wake command asked for
 
 	order       truth
