@@ -1,0 +1,48 @@
+package wxsim
+
+import (
+	"crypto/rsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"time"
+)
+
+const apiv3KeyBytes = 32 // AES-256
+
+// account is a merchant with what it holds towards WeChat Pay.
+type account struct {
+	Merchant
+	certificate *x509.Certificate
+	serial      string
+}
+
+// openAccount gives a merchant a certificate as the CA issues it: subject CN is the merchant number, the serial has 40
+// digits (API certificates, differences).
+func openAccount(m Merchant, by *authority, now time.Time) (*account, error) {
+	if err := m.check(); err != nil {
+		return nil, err
+	}
+	if err := orMake(&m.Key); err != nil {
+		return nil, err
+	}
+	if m.APIv3Key == "" {
+		m.APIv3Key = randomText(apiv3KeyBytes)
+	}
+	template := &x509.Certificate{KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment,
+		Subject: pkix.Name{CommonName: m.MerchantID, Organization: []string{"WeChat Pay merchant system"}, Country: []string{"CN"}}}
+	issued, err := by.issue(template, &m.Key.PublicKey, now)
+	if err != nil {
+		return nil, err
+	}
+	return &account{Merchant: m, certificate: issued, serial: serialOf(issued)}, nil
+}
+
+func keyPEM(key *rsa.PrivateKey) ([]byte, error) {
+	text, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, fmt.Errorf("write a private key: %w", err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: text}), nil
+}

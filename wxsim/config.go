@@ -1,0 +1,97 @@
+package wxsim
+
+import (
+	"crypto/rsa"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// Mode is how a merchant is contracted, and so which set of ids its calls carry (Global v3: direct or institution).
+type Mode string
+
+// The two modes. A call carries exactly one set of ids.
+const (
+	Institution Mode = "institution" // sp_mchid, sp_appid, sub_mchid
+	Direct      Mode = "direct"      // mchid, appid
+)
+
+// Config says whom the simulator knows and how it behaves. The zero value is one institution merchant, the one of the
+// documents' samples, and a WeChat Pay in good health.
+type Config struct {
+	Merchants []Merchant    // empty: one Merchant{}
+	Hosts     []string      // further names and addresses for the TLS certificate, beyond loopback and WeChat Pay's own
+	Keys      Keys          // RSA keys to use; those that are missing are made, some 100 ms each
+	Clock     time.Duration // WeChat Pay's clock minus this machine's; SetClock changes it
+	Behaviour Behaviour     // Behave changes it
+	OrdersMax int           // orders kept, the oldest go first; 0: 200,000
+}
+
+// Merchant is one that WeChat Pay knows. Fields left empty take the values of the documents' samples.
+type Merchant struct {
+	Mode          Mode   // "" is Institution
+	AppID         string // sp_appid in institution mode; "" is wx2421b1c4370ec43b
+	MerchantID    string // sp_mchid in institution mode; 8 to 10 digits; "" is 10000100
+	SubMerchantID string // institution mode only; "" is 20000100
+	CategoryCode  string // merchant_category_code; "" is 4111
+	APIv3Key      string // 32 bytes; "" makes one
+	Key           *rsa.PrivateKey
+}
+
+// Behaviour is what the documents leave open, or what differs by wallet. The zero value is the one that is hardest on a
+// client, where there is a choice.
+type Behaviour struct {
+	PasswordAfter time.Duration // the customer has typed the password; 0: 6 s
+	RevokeAfter   time.Duration // WeChat Pay revokes an order still unpaid; 0: 45 s
+	UserPaying    int           // the status that says USERPAYING: 202 (0 is 202) or 200
+	// ReverseBlocks makes the reverse of an unknown number close it for good. Without, a pay call that arrives late still
+	// makes the order. No document says which.
+	ReverseBlocks  bool
+	ReverseCloses  bool // an unpaid order that was reversed reads CLOSED, not REVOKED
+	ErrorsUnsigned bool // answers of status 4xx and 5xx carry no signature; not documented either way
+	OldSpelling    bool // SYSTEMERROR and ORDERPAID, as the English pages spell codes; else SYSTEM_ERROR and ORDER_PAID
+}
+
+const (
+	passwordAfter = 6 * time.Second
+	revokeAfter   = 45 * time.Second // Quick Pay, v2 4013637903 and 4013637911
+	ordersMax     = 200_000
+)
+
+func (b Behaviour) whole() Behaviour {
+	b.PasswordAfter = orElse(b.PasswordAfter, passwordAfter)
+	b.RevokeAfter = orElse(b.RevokeAfter, revokeAfter)
+	b.UserPaying = orElse(b.UserPaying, http.StatusAccepted)
+	return b
+}
+
+func (m Merchant) whole() Merchant {
+	m.Mode = orElse(m.Mode, Institution)
+	m.AppID = orElse(m.AppID, "wx2421b1c4370ec43b")
+	m.MerchantID = orElse(m.MerchantID, "10000100")
+	m.CategoryCode = orElse(m.CategoryCode, "4111")
+	if m.Mode == Institution {
+		m.SubMerchantID = orElse(m.SubMerchantID, "20000100")
+	}
+	return m
+}
+
+func (m Merchant) check() error {
+	switch {
+	case m.Mode != Direct && m.Mode != Institution:
+		return fmt.Errorf("merchant %s: mode %q is neither %q nor %q", m.MerchantID, m.Mode, Direct, Institution)
+	case m.Mode == Direct && m.SubMerchantID != "":
+		return fmt.Errorf("merchant %s: direct mode takes no sub merchant; leave it out", m.MerchantID)
+	case m.APIv3Key != "" && len(m.APIv3Key) != apiv3KeyBytes:
+		return fmt.Errorf("merchant %s: the API v3 key has %d bytes; give %d, or none", m.MerchantID, len(m.APIv3Key), apiv3KeyBytes)
+	}
+	return nil
+}
+
+func orElse[T comparable](value, otherwise T) T {
+	var zero T
+	if value == zero {
+		return otherwise
+	}
+	return value
+}

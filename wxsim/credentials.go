@@ -1,0 +1,80 @@
+package wxsim
+
+import (
+	"crypto/rsa"
+	"crypto/x509"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// The files that WriteCredentials writes, by the names that WeChat Pay's merchant platform and certificate tool use.
+const (
+	CertificateFile = "apiclient_cert.pem"
+	KeyFile         = "apiclient_key.pem"
+	APIv3KeyFile    = "api_v3_key"
+	CAFile          = "ca.pem" // the root to trust for TLS: the simulator is nobody's public authority
+)
+
+// Credentials are what a merchant's installer holds in his hands.
+type Credentials struct {
+	Mode          Mode
+	AppID         string
+	MerchantID    string
+	SubMerchantID string // "" in direct mode
+	CategoryCode  string
+	Serial        string // of the certificate, 40 upper-case hex digits
+	APIv3Key      string // 32 bytes
+	Certificate   []byte // PEM
+	PrivateKey    []byte // PEM, PKCS #8
+	CA            []byte // PEM, the root that issued the gateway's TLS certificate
+	Key           *rsa.PrivateKey
+	Roots         *x509.CertPool
+}
+
+// Credentials returns those of a merchant; "" is the first one.
+func (s *Sim) Credentials(merchantID string) (Credentials, error) {
+	a := s.first
+	if merchantID != "" {
+		a = s.accounts[merchantID]
+	}
+	if a == nil {
+		return Credentials{}, fmt.Errorf("merchant %s is not known to this simulator", merchantID)
+	}
+	private, err := keyPEM(a.Key)
+	if err != nil {
+		return Credentials{}, err
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(s.authority.root)
+	return Credentials{Mode: a.Mode, AppID: a.AppID, MerchantID: a.MerchantID, SubMerchantID: a.SubMerchantID, CategoryCode: a.CategoryCode,
+		Serial: a.serial, APIv3Key: a.APIv3Key, Certificate: certificatePEM(a.certificate), PrivateKey: private,
+		CA: append([]byte(nil), s.authority.pem...), Key: a.Key, Roots: roots}, nil
+}
+
+// WriteCredentials writes the first merchant's certificate, key, API v3 key and the root to trust into dir, which it makes
+// if need be. Files are readable by their owner alone.
+func (s *Sim) WriteCredentials(dir string) error {
+	c, err := s.Credentials("")
+	if err != nil {
+		return err
+	}
+	return c.Write(dir)
+}
+
+// Write writes the four files into dir.
+func (c Credentials) Write(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("write credentials: %w", err)
+	}
+	files := []struct {
+		name string
+		text []byte
+	}{{CertificateFile, c.Certificate}, {KeyFile, c.PrivateKey}, {APIv3KeyFile, []byte(c.APIv3Key)}, {CAFile, c.CA}}
+	for _, f := range files {
+		if err := os.WriteFile(filepath.Join(dir, f.name), f.text, 0o600); err != nil {
+			return fmt.Errorf("write credentials: %w", err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,41 @@
+package wxsim
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"fmt"
+)
+
+// Keys are RSA keys of 2048 bits. Making them is what takes time in New: hand the same ones to many simulators.
+type Keys struct {
+	Merchant     *rsa.PrivateKey // the first merchant's, unless its Key is given
+	Platform     *rsa.PrivateKey // signs answers
+	NextPlatform *rsa.PrivateKey // signs them after the first roll-over
+	Stranger     *rsa.PrivateKey // signs what WeChat Pay did not
+}
+
+const keyBits = 2048 // as WeChat Pay issues them
+
+// NewKeys makes a full set.
+func NewKeys() (Keys, error) { return Keys{}.whole() }
+
+func (k Keys) whole() (Keys, error) {
+	for _, key := range []**rsa.PrivateKey{&k.Merchant, &k.Platform, &k.NextPlatform, &k.Stranger} {
+		if err := orMake(key); err != nil {
+			return Keys{}, err
+		}
+	}
+	return k, nil
+}
+
+func orMake(key **rsa.PrivateKey) error {
+	if *key != nil {
+		return nil
+	}
+	made, err := rsa.GenerateKey(rand.Reader, keyBits)
+	if err != nil {
+		return fmt.Errorf("make an RSA key: %w", err)
+	}
+	*key = made
+	return nil
+}

@@ -1,0 +1,127 @@
+package wxsim
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// Call is one of the calls that the simulator knows.
+type Call string
+
+// The calls. Any, the zero value, is all of them where a fault is meant; Connect is a connection before its first request.
+const (
+	Any          Call = ""
+	Pay          Call = "pay"
+	Query        Call = "query"
+	Reverse      Call = "reverse"
+	Certificates Call = "certificates"
+	Connect      Call = "connect"
+	Other        Call = "other" // a request for anything else
+)
+
+// visit is one request on its way through the simulator.
+type visit struct {
+	call    Call
+	number  string // out_trade_no, once it is known
+	id      string // transaction id, where the path names one
+	request *http.Request
+	seen    time.Time // when its first bytes came
+	body    []byte
+	whole   bool // the body was read to its end
+	late    bool // it was read only after a fault's delay
+	account *account
+	key     orderKey // as far as it is known
+	fault   *Fault
+	code    string // pay: the payment code
+	total   int64  // pay
+}
+
+const (
+	payPath     = "/v3/global/micropay/transactions/pay"
+	reversePath = "/v3/global/micropay/transactions/"
+	queryPath   = "/v3/global/transactions/"
+	certsPath   = "/v3/global/certificates"
+)
+
+// newVisit finds the call by method and path (Global v3, chapter 2).
+func newVisit(r *http.Request) *visit {
+	v := &visit{call: Other, request: r, seen: time.Now()}
+	path := r.URL.EscapedPath()
+	rest, isReverse := strings.CutSuffix(strings.TrimPrefix(path, reversePath), "/reverse")
+	switch {
+	case r.Method == http.MethodPost && path == payPath:
+		v.call = Pay
+	case r.Method == http.MethodGet && path == certsPath:
+		v.call = Certificates
+	case r.Method == http.MethodPost && isReverse && strings.HasPrefix(path, reversePath):
+		v.name(Reverse, rest)
+	case r.Method == http.MethodGet && strings.HasPrefix(path, queryPath):
+		v.name(Query, strings.TrimPrefix(path, queryPath))
+	}
+	return v
+}
+
+// name takes the order from the end of a path: id/… or out-trade-no/….
+func (v *visit) name(call Call, rest string) {
+	kind, escaped, _ := strings.Cut(rest, "/")
+	name, err := url.PathUnescape(escaped)
+	if err != nil || name == "" || strings.Contains(escaped, "/") {
+		return
+	}
+	switch kind {
+	case "id":
+		v.call, v.id = call, name
+	case "out-trade-no":
+		v.call, v.number = call, name
+	}
+}
+
+var (
+	errTooLong = errors.New("the body is too long")
+	errCutOff  = errors.New("the request was cut off")
+)
+
+// read reads the body to its end, and learns from a pay call which order it is about.
+func (v *visit) read() error {
+	body, err := io.ReadAll(io.LimitReader(v.request.Body, bodyMax+1))
+	v.body = body
+	v.learn()
+	switch {
+	case len(body) > bodyMax:
+		return errTooLong
+	case err != nil:
+		return fmt.Errorf("%w: %w", errCutOff, err)
+	}
+	v.whole = true
+	return nil
+}
+
+// readHalf reads half of what was announced.
+func (v *visit) readHalf() {
+	v.body, _ = io.ReadAll(io.LimitReader(v.request.Body, max(v.request.ContentLength, 0)/2))
+	v.learn()
+}
+
+var numberInText = regexp.MustCompile(`"out_trade_no"\s*:\s*"([^"\\]{1,64})"`)
+
+// learn reads what can be read of a pay call's body, whole or not.
+func (v *visit) learn() {
+	if v.call != Pay {
+		return
+	}
+	var p payRequest
+	if json.Unmarshal(v.body, &p) == nil {
+		v.number, v.code, v.total = p.OutTradeNo, p.Payer.AuthCode, p.Amount.Total
+		return
+	}
+	if found := numberInText.FindSubmatch(v.body); found != nil {
+		v.number = string(found[1])
+	}
+}
