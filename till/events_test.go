@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,7 +24,9 @@ func follow(t *testing.T, c *Client, after uint64) *followed {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		f.err = c.Events(ctx, after, func(e StreamEvent) error {
+		_ = c.Events(ctx, after, func(e StreamEvent) error {
+			f.mu.Lock()
+			defer f.mu.Unlock()
 			switch {
 			case e.Journal != nil:
 				f.sequences = append(f.sequences, e.Journal.Sequence)
@@ -42,11 +45,23 @@ func follow(t *testing.T, c *Client, after uint64) *followed {
 }
 
 type followed struct {
+	mu sync.Mutex // guards seen
+	seen
+	end func()
+}
+
+// seen is what a reader of the stream got.
+type seen struct {
 	sequences []uint64
 	payments  []Payment
 	alive     int
-	err       error
-	end       func()
+}
+
+func (f *followed) now() seen {
+	synctest.Wait()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.seen
 }
 
 func TestTheStreamShowsThePaymentAtOnceAndEachChange(t *testing.T) {
@@ -55,18 +70,18 @@ func TestTheStreamShowsThePaymentAtOnceAndEachChange(t *testing.T) {
 		id := a.armed("A-1001")
 		c, _ := a.served(t)
 		f := follow(t, c, 0)
-		require.Len(t, f.payments, 1, "the payment that holds the till")
-		assert.Equal(t, payflow.Waiting, f.payments[0].Status)
+		require.Len(t, f.now().payments, 1, "the payment that holds the till")
+		assert.Equal(t, payflow.Waiting, f.now().payments[0].Status)
 
 		a.desk.move(id, confirming)
 		synctest.Wait()
 		a.desk.quietly(id)
 		a.desk.move(id, paid)
 		synctest.Wait()
-		require.Len(t, f.payments, 3)
-		assert.Equal(t, payflow.Confirming, f.payments[1].Status)
-		assert.Equal(t, payflow.Paid, f.payments[2].Status)
-		assert.Equal(t, []uint64{2, 3, 4}, f.sequences, "the entry that was not announced is not left out")
+		require.Len(t, f.now().payments, 3)
+		assert.Equal(t, payflow.Confirming, f.now().payments[1].Status)
+		assert.Equal(t, payflow.Paid, f.now().payments[2].Status)
+		assert.Equal(t, []uint64{2, 3, 4}, f.now().sequences, "the entry that was not announced is not left out")
 	})
 }
 
@@ -75,10 +90,10 @@ func TestTheStreamSaysEachSecondThatTheAgentLives(t *testing.T) {
 		a := newTill(t)
 		c, _ := a.served(t)
 		f := follow(t, c, 0)
-		assert.Equal(t, 1, f.alive)
+		assert.Equal(t, 1, f.now().alive)
 		time.Sleep(10*time.Second + time.Millisecond)
 		synctest.Wait()
-		assert.Equal(t, 11, f.alive)
+		assert.Equal(t, 11, f.now().alive)
 	})
 }
 
@@ -88,15 +103,15 @@ func TestAStreamGoesOnBehindTheLastEventWithoutGap(t *testing.T) {
 		a.busyDay(150) // 300 entries: more than one page
 		c, p := a.served(t)
 		f := follow(t, c, 40)
-		assert.Len(t, f.sequences, 260)
+		assert.Len(t, f.now().sequences, 260)
 		p.cut()
 		a.armed("B-1")
 		a.desk.move(a.desk.payments[150].OutTradeNo, paid)
 		time.Sleep(3 * time.Second)
 		synctest.Wait()
 		f.end()
-		require.Len(t, f.sequences, 262)
-		for i, sequence := range f.sequences {
+		require.Len(t, f.now().sequences, 262)
+		for i, sequence := range f.now().sequences {
 			require.Equal(t, uint64(41+i), sequence)
 		}
 	})
@@ -117,8 +132,8 @@ func TestAReaderThatIsTooSlowIsToldAgainFromTheJournal(t *testing.T) {
 		time.Sleep(3 * time.Second)
 		synctest.Wait()
 		f.end()
-		require.Len(t, f.sequences, 20)
-		assert.Equal(t, uint64(21), f.sequences[19])
+		require.Len(t, f.now().sequences, 20)
+		assert.Equal(t, uint64(21), f.now().sequences[19])
 	})
 }
 
@@ -135,10 +150,10 @@ func TestAScanThatWasRefusedReachesTheStreamWithoutARecord(t *testing.T) {
 		a.desk.announce(payflow.Announcement{Entry: e})
 		a.desk.mu.Unlock()
 		synctest.Wait()
-		require.Len(t, f.payments, 2)
-		assert.Equal(t, "alipay", f.payments[1].Notice.Kind)
-		assert.Equal(t, "because alipay", f.payments[1].Notice.Message.EN)
-		assert.Empty(t, f.sequences)
+		require.Len(t, f.now().payments, 2)
+		assert.Equal(t, "alipay", f.now().payments[1].Notice.Kind)
+		assert.Equal(t, "because alipay", f.now().payments[1].Notice.Message.EN)
+		assert.Empty(t, f.now().sequences)
 	})
 }
 
