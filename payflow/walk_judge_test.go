@@ -273,7 +273,7 @@ func judgeAttention(before, after *Payment, e *Event, w *world) string {
 	return ""
 }
 
-// judgeFlags: rules 8, 12 and 14, and that each change is announced.
+// judgeFlags: rules 1, 8, 12 and 14, and that each change is announced.
 func judgeFlags(before, after *Payment, e *Event, commands []Command, w *world) string {
 	told := false
 	for _, c := range commands {
@@ -283,6 +283,8 @@ func judgeFlags(before, after *Payment, e *Event, commands []Command, w *world) 
 	switch {
 	case visible(*before) != visible(*after) && (!told || after.Version != before.Version+1):
 		return "a change that nobody is told"
+	case e.Kind == PayAnswered && e.Outcome.Kind == NotSent && before.Status == Paying && after.Status != Declined:
+		return "rule 1: nothing was sent, and that is not said"
 	case e.Kind == CancelAsked && (before.Status == Waiting || before.Status == Paying || before.Status == Confirming) && !after.CancelAsked:
 		return "rule 8: the cancel is forgotten"
 	case before.CancelAsked && !after.CancelAsked || !before.SetAside.At.IsZero() && after.SetAside.At.IsZero():
