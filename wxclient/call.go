@@ -15,9 +15,14 @@ func (e *noLinkError) Error() string { return e.err.Error() }
 func (e *noLinkError) Unwrap() error { return e.err }
 
 // call makes a call that may be made twice (query, reverse, certificates): on a failure, or a 5xx, the next host is
-// asked at once, with a signature of its own. It returns the last host's answer or error.
+// asked at once, with a signature of its own. It returns the last host's answer or error. Where our signature is
+// refused, a certificates call may correct the clock, and the call is made once more.
 func (c *Client) call(ctx context.Context, r request) (answer, error) {
-	return c.callAt(ctx, r, c.clock.Now)
+	a, err := c.callAt(ctx, r, c.clock.Now)
+	if err == nil && a.status == http.StatusUnauthorized && c.refresh(ctx, false) == nil {
+		return c.callAt(ctx, r, c.clock.Now)
+	}
+	return a, err
 }
 
 func (c *Client) callAt(ctx context.Context, r request, now func() time.Time) (answer, error) {

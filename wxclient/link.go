@@ -2,6 +2,8 @@ package wxclient
 
 import (
 	"bufio"
+	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -185,6 +187,9 @@ func (l *link) readAnswer() (a answer, again bool, err error) {
 	defer got.Body.Close()
 	l.left.left = bodyMax + framingMax
 	body, err := readBody(got)
+	if err == nil && got.Header.Get("Content-Encoding") == "gzip" {
+		body, err = unzip(body)
+	}
 	if err != nil {
 		return a, false, fmt.Errorf("read answer: %w", err)
 	}
@@ -213,11 +218,24 @@ func readBody(got *http.Response) ([]byte, error) {
 		_, err := io.ReadFull(got.Body, body)
 		return body, err
 	}
-	body, err := io.ReadAll(io.LimitReader(got.Body, bodyMax+1))
+	return readBounded(got.Body)
+}
+
+func readBounded(from io.Reader) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(from, bodyMax+1))
 	if err == nil && len(body) > bodyMax {
 		err = fmt.Errorf("its body is over %d bytes", bodyMax)
 	}
 	return body, err
+}
+
+// unzip unpacks a body that came compressed though nobody asked for it: the signature is over the plain one.
+func unzip(body []byte) ([]byte, error) {
+	plain, err := gzip.NewReader(bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	return readBounded(plain)
 }
 
 // allowance reads until its bytes are used up.

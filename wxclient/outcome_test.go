@@ -39,6 +39,7 @@ var payRows = []payRow{
 	{"RATELIMIT_EXCEEDED", 429, payflow.Refused, payflow.ReasonBusy},
 	{"FREQUENCY_LIMIT_EXCEED", 429, payflow.Refused, payflow.ReasonBusy},
 	{"FREQUENCY_LIMIT_EXCEEDED", 429, payflow.Refused, payflow.ReasonBusy},
+	{"FREQUENCY_LIMIT_OF_TOMORROW", 429, payflow.Refused, payflow.ReasonBusy},
 	{"NO_AUTH", 403, payflow.Refused, payflow.ReasonConfiguration},
 	{"SIGN_ERROR", 401, payflow.Refused, payflow.ReasonConfiguration},
 	{"PARAM_ERROR", 400, payflow.Refused, payflow.ReasonConfiguration},

@@ -77,11 +77,13 @@ func TestPayCarriesExactlyOneSetOfIDs(t *testing.T) {
 			"scene_info":{"device_id":"T1","operator_id":"P001","store_info":{"id":"SZTX001","name":"Tencent Building","address":"Nanshan"}},
 			"detail":{"cost_price":1,"goods_detail":[{"goods_id":"a","goods_name":"doll ?","price":12345678901234567890}]}}`, g.lastBody())
 
+		o.Store.Address = ""
 		o.Merchant = payflow.Merchant{Mode: payflow.Direct, AppID: "wxdirect", MerchantID: "1900000109", CategoryCode: "1011"}
 		_, _ = c.Pay(t.Context(), o, testAuthCode(t), gone())
 		var sent map[string]any
 		require.NoError(t, json.Unmarshal([]byte(g.lastBody()), &sent))
 		assert.Equal(t, "wxdirect", sent["appid"])
+		assert.NotContains(t, sent["scene_info"], "store_info", "the documents require its address")
 		assert.Equal(t, "1900000109", sent["mchid"])
 		for _, institutional := range []string{"sp_appid", "sp_mchid", "sub_mchid", "sub_appid"} {
 			assert.NotContains(t, sent, institutional)
