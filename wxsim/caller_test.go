@@ -110,7 +110,7 @@ func newCaller(t *testing.T, sim *Sim, url string, dial func(context.Context, st
 	require.NoError(t, err)
 	c := &caller{t: t, sim: sim, creds: creds, url: url, held: map[string]*rsa.PublicKey{}}
 	c.web = &http.Client{Transport: &http.Transport{DialContext: dial, TLSClientConfig: &tls.Config{RootCAs: creds.Roots}, DisableCompression: true},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, Timeout: 15 * time.Second}
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, Timeout: 10 * time.Second}
 	return c
 }
 

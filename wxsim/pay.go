@@ -84,7 +84,7 @@ func (a *account) checkIDs(mchid, sub string) *reply {
 func (s *Sim) payFirst(o *order, p payRequest, v *visit) reply {
 	now := time.Now()
 	if o.blocked {
-		return refusal(http.StatusBadRequest, "ORDER_REVERSED", "The order was reversed", errnoEnded)
+		return refusal(http.StatusForbidden, "ORDER_REVERSED", "The order was reversed", errnoEnded)
 	}
 	code := p.Payer.AuthCode
 	seen := s.see(code, v.seen)

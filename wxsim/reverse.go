@@ -27,6 +27,9 @@ func (s *Sim) reverse(v *visit) reply {
 		return *no
 	}
 	o := s.find(v)
+	if o == nil && orderNumber.MatchString(v.number) {
+		o = s.order(v.key)
+	}
 	if o == nil {
 		return done(v.key) // reverse gives success for an order that does not exist
 	}
