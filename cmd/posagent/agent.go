@@ -1,0 +1,326 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"posagent/health"
+	"posagent/payflow"
+	"posagent/queue"
+	"posagent/scanner"
+	"posagent/till"
+	"posagent/wxclient"
+)
+
+// hangUpWithin is how long calls to the local API may take to end when the agent stops.
+const hangUpWithin = 2 * time.Second
+
+// agent is the whole daemon: every part, built in one visible order and closed in the opposite one.
+type agent struct {
+	cfg       Config
+	log       zerolog.Logger
+	started   time.Time
+	health    *health.Tracker
+	creds     Credentials
+	journal   *queue.Journal
+	client    *wxclient.Client
+	engine    *queue.Engine
+	feed      *scanFeed
+	sources   []scanner.Source
+	server    *till.Server
+	listeners []net.Listener
+	journalAt journalState
+	readOnly  error // why the journal cannot be written, or nil
+}
+
+// agentOptions is what a command adds to the configuration.
+type agentOptions struct {
+	Log      zerolog.Logger
+	Sources  []scanner.Source // besides the configured ones: the terminal of the demo
+	BeginNew bool             // begin a new journal where the old one is missing
+}
+
+var _ queue.Gateway = (*wxclient.Client)(nil)
+var _ till.Desk = (*queue.Engine)(nil)
+
+// newAgent builds every part and opens what they need. An error has closed what was open.
+func newAgent(cfg Config, o agentOptions) (_ *agent, err error) {
+	a := &agent{cfg: cfg, log: o.Log, started: time.Now()}
+	a.health = health.NewTracker(health.Config{})
+	defer func() {
+		if err != nil {
+			a.close()
+		}
+	}()
+	for _, build := range []func(agentOptions) error{a.openCredentials, a.openJournal, a.openClient, a.openEngine, a.openScanners, a.openTill} {
+		if err := build(o); err != nil {
+			return nil, err
+		}
+	}
+	return a, nil
+}
+
+func (a *agent) openCredentials(agentOptions) error {
+	creds, err := LoadCredentials(a.cfg, time.Now())
+	if err != nil {
+		return &Failure{Code: ExitUsage, What: err.Error(), Next: "run: posagent check", Err: err}
+	}
+	a.creds = creds
+	for _, w := range creds.Warnings {
+		a.health.Set(w.Code, w.Detail)
+	}
+	return nil
+}
+
+func (a *agent) journalConfig(beginNew bool) queue.JournalConfig {
+	file := a.cfg.Journal.File
+	return queue.JournalConfig{
+		File: file, KeyFile: keyFileOf(file), ReserveFile: file + ".reserve",
+		StoreID: a.cfg.Store.ID, TillID: a.cfg.Till.ID, Location: a.cfg.Store.TimeZone, BeginNew: beginNew,
+	}
+}
+
+// keyFileOf is where the journal's key lies: outside the journal, so that who can write the one cannot forge it without the other.
+func keyFileOf(journal string) string {
+	return filepath.Join(filepath.Dir(journal), "journal.key")
+}
+
+// openJournal opens the journal for writing; one that can't be written is opened to be shown (I9).
+func (a *agent) openJournal(o agentOptions) error {
+	cfg := a.journalConfig(o.BeginNew)
+	journal, err := queue.OpenJournal(cfg)
+	var open *queue.OpenError
+	if errors.As(err, &open) && open.Kind == queue.OpenUnwritable {
+		a.readOnly = err
+		a.health.Set(health.JournalUnwritable, open.Error())
+		cfg.ReadOnly = true
+		journal, err = queue.OpenJournal(cfg)
+	}
+	if err != nil {
+		return journalFailure(err)
+	}
+	a.journal = journal
+	if journal.ReserveUsed() {
+		a.health.Set(health.DiskFull, "")
+	}
+	for _, finding := range journal.FoundAtStart() {
+		a.foundInJournal(finding.Text)
+	}
+	return nil
+}
+
+// journalFailure gives an opening error its exit status: what a restart could mend is 1, what only a person can is 2.
+func journalFailure(err error) error {
+	var open *queue.OpenError
+	if !errors.As(err, &open) {
+		return fmt.Errorf("open the journal: %w", err)
+	}
+	code := ExitUsage
+	if open.Kind == queue.OpenLocked || open.Kind == queue.OpenUnwritable {
+		code = ExitFailed
+	}
+	return &Failure{Code: code, What: open.Text, Err: err}
+}
+
+func (a *agent) openClient(agentOptions) error {
+	roots, err := rootsWith(a.cfg.WeChat.CAFile)
+	if err != nil {
+		return err
+	}
+	w := a.cfg.WeChat
+	a.client, err = wxclient.New(wxclient.Config{
+		Hosts: w.Hosts, RootCAs: roots, Proxy: w.Proxy, Merchant: a.merchant(),
+		SerialNo: a.creds.Serial, PrivateKey: a.creds.PrivateKey, APIv3Key: a.creds.APIv3Key,
+		CertificatesFile: filepath.Join(filepath.Dir(a.cfg.Journal.File), "platform-certificates.json"),
+		PayTimeout:       a.cfg.Flow.PayTimeout, Version: version(), Log: a.log.With().Str("part", "wechat").Logger(),
+		OnCondition: a.takeCondition,
+	})
+	if err != nil {
+		return &Failure{Code: ExitUsage, What: "the connection to WeChat Pay can't be set up: " + err.Error(), Next: "correct the [wechat] section, then run: posagent check", Err: err}
+	}
+	a.health.Set(health.NotVerifiedYet, "")
+	return nil
+}
+
+// rootsWith returns the system's trusted roots and those of an extra PEM file; nil stands for the system's alone.
+func rootsWith(file string) (*x509.CertPool, error) {
+	if file == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, &Failure{Code: ExitUsage, What: "ca_file can't be read: " + err.Error(), Next: "correct ca_file in the [wechat] section, or take it out", Err: err}
+	}
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		roots = x509.NewCertPool()
+	}
+	if !roots.AppendCertsFromPEM(text) {
+		return nil, &Failure{Code: ExitUsage, What: "ca_file " + file + " holds no PEM certificate", Next: "write the path of the trial gateway's root certificate"}
+	}
+	return roots, nil
+}
+
+func (a *agent) merchant() payflow.Merchant {
+	w := a.cfg.WeChat
+	return payflow.Merchant{Mode: payflow.Mode(w.Mode), AppID: w.AppID, MerchantID: w.MerchantID, SubAppID: w.SubAppID,
+		SubMerchantID: w.SubMerchantID, CategoryCode: w.MerchantCategoryCode}
+}
+
+func (a *agent) openEngine(agentOptions) (err error) {
+	a.engine, err = queue.NewEngine(queue.Config{
+		Journal: a.journal, Gateway: a.client,
+		Timing:   payflow.Timing{QueryEvery: a.cfg.Flow.QueryEvery, ReverseAfter: a.cfg.Flow.ReverseAfter, ScanWithin: a.cfg.Till.ScanWithin},
+		Merchant: a.merchant(), API: payflow.API(a.cfg.WeChat.API), HostFamily: a.cfg.WeChat.Hosts[0], CodePrefixes: a.cfg.Till.CodePrefixes,
+		Store: payflow.Store{ID: a.cfg.Store.ID, Name: a.cfg.Store.Name, Address: a.cfg.Store.Address, Till: a.cfg.Till.ID, DeviceIP: a.deviceIP()},
+		Ready: a.readyForMoney, Clock: a.correctedClock, Log: a.log.With().Str("part", "payments").Logger(),
+	})
+	return err
+}
+
+// deviceIP is the configured address of this PC, or the one that it would reach WeChat Pay from.
+func (a *agent) deviceIP() string {
+	if a.cfg.Till.DeviceIP != "" {
+		return a.cfg.Till.DeviceIP
+	}
+	addresses, err := net.InterfaceAddrs()
+	if err != nil {
+		return "127.0.0.1"
+	}
+	for _, address := range addresses {
+		if ip, ok := address.(*net.IPNet); ok && ip.IP.IsGlobalUnicast() && ip.IP.To4() != nil {
+			return ip.IP.String()
+		}
+	}
+	return "127.0.0.1"
+}
+
+func (a *agent) openScanners(o agentOptions) error {
+	a.feed = newScanFeed(a.engine, a.health, a.log.With().Str("part", "scanner").Logger())
+	for _, s := range a.cfg.Scanners {
+		source, err := scanner.New(scannerConfig(s))
+		if err != nil {
+			return &Failure{Code: ExitUsage, What: "[[scanner]] " + err.Error(), Next: "correct the [[scanner]] section; posagent scanner list shows what is plugged in", Err: err}
+		}
+		a.sources = append(a.sources, source)
+	}
+	a.sources = append(a.sources, o.Sources...)
+	return nil
+}
+
+func scannerConfig(s Scanner) scanner.Config {
+	return scanner.Config{
+		Kind: s.Kind, Device: s.Device, Baud: s.Baud, DataBits: s.DataBits, Parity: s.Parity, StopBits: s.StopBits, Gap: s.Gap,
+		VendorID: s.VendorID, ProductID: s.ProductID, Serial: s.Serial, Mode: s.Mode, Stdin: os.Stdin,
+	}
+}
+
+func (a *agent) openTill(agentOptions) (err error) {
+	if a.server, err = a.newTillServer(); err != nil {
+		return err
+	}
+	if a.cfg.API.Listen != "" {
+		if err := a.listen("tcp", a.cfg.API.Listen, "listen"); err != nil {
+			return err
+		}
+	}
+	if a.cfg.API.Socket != "" {
+		return a.listenSocket(a.cfg.API.Socket)
+	}
+	return nil
+}
+
+func (a *agent) listen(network, address, setting string) error {
+	l, err := net.Listen(network, address)
+	if err != nil {
+		return &Failure{Code: ExitFailed, What: fmt.Sprintf("can't listen on %s: %s", address, plainCause(err)),
+			Next: "another program has the address, perhaps another posagent: stop it, or change " + setting + " in the [api] section", Err: err}
+	}
+	a.listeners = append(a.listeners, l)
+	return nil
+}
+
+// listenSocket opens the unix socket; one that a killed daemon left behind is removed, since the journal's lock tells that it is dead.
+func (a *agent) listenSocket(path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+		return &Failure{Code: ExitFailed, What: "can't make the folder of the socket: " + err.Error(), Next: "correct socket in the [api] section", Err: err}
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return &Failure{Code: ExitFailed, What: "can't replace the socket: " + err.Error(), Next: "correct socket in the [api] section", Err: err}
+	}
+	if err := a.listen("unix", path, "socket"); err != nil {
+		return err
+	}
+	return os.Chmod(path, 0o660)
+}
+
+// run works until ctx ends or a part fails for good.
+func (a *agent) run(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var parts sync.WaitGroup
+	defer parts.Wait()
+	defer stop()
+	engine := a.engine.Run
+	if a.readOnly != nil {
+		engine = a.engine.RunReadOnly
+		parts.Go(func() { a.awaitWritable(ctx, stop) })
+	}
+	for _, l := range a.listeners {
+		parts.Go(func() { a.serve(l) })
+	}
+	defer a.hangUp()
+	parts.Go(func() { a.client.Run(ctx) })
+	parts.Go(func() { a.feed.run(ctx, a.sources) })
+	parts.Go(func() { a.tendJournal(ctx) })
+	parts.Go(func() { a.tendWarnings(ctx) })
+	err := engine(ctx)
+	if err != nil {
+		return &Failure{Code: ExitFailed, What: "the journal could not be written, so nothing more is sent: " + err.Error(),
+			Next: "look at the disk (full? failing?); posagent starts again by itself under systemd, and asks about every open payment", Err: err}
+	}
+	return nil
+}
+
+func (a *agent) serve(l net.Listener) {
+	serve := a.server.Serve
+	if l.Addr().Network() == "unix" {
+		serve = a.server.ServeSocket
+	}
+	if err := serve(l); err != nil {
+		a.log.Error().Err(err).Msg("the local API has stopped; restart posagent")
+	}
+}
+
+// hangUp ends long polls and streams and closes the listeners.
+func (a *agent) hangUp() {
+	within, cancel := context.WithTimeout(context.Background(), hangUpWithin)
+	defer cancel()
+	if err := a.server.Shutdown(within); err != nil {
+		a.log.Warn().Err(err).Msg("a call to the local API was cut off")
+	}
+}
+
+// close ends every part in the opposite order of newAgent.
+func (a *agent) close() {
+	for _, l := range a.listeners {
+		_ = l.Close()
+	}
+	if a.client != nil {
+		a.client.Close()
+	}
+	if a.journal != nil {
+		if err := a.journal.Close(); err != nil {
+			a.log.Error().Err(err).Msg("the journal was not closed cleanly; it is checked at the next start")
+		}
+	}
+}

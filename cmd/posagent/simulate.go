@@ -1,0 +1,68 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"posagent/wxsim"
+)
+
+// simulateFlags are simulate's own flags.
+type simulateFlags struct{ dir, listen, account, books string }
+
+func simulateCommand(p *program) *cobra.Command {
+	var f simulateFlags
+	cmd := &cobra.Command{
+		Use:   "simulate",
+		Short: "Simulated WeChat Pay alone, for trial installs and till software",
+		Long:  "Simulated WeChat Pay alone (API v3 Global, TLS, signed), for trial installs and till software.\n" + scenarioText(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return p.runSimulate(cmd.Context(), f)
+		},
+	}
+	cmd.Flags().StringVar(&f.dir, "dir", "posagent-trial", "`FOLDER` for the credentials that a trial till uses")
+	cmd.Flags().StringVar(&f.listen, "listen", "127.0.0.1:7443", "`ADDRESS` to listen on")
+	cmd.Flags().StringVar(&f.account, "account", "", "write the [wechat] section to use to this `FILE` once it listens")
+	cmd.Flags().StringVar(&f.books, "books", "", "write the books to this `FILE`, as JSON, at the end")
+	return cmd
+}
+
+func (p *program) runSimulate(ctx context.Context, f simulateFlags) error {
+	dir, err := filepath.Abs(f.dir)
+	if err != nil {
+		return err
+	}
+	t, err := openTrialAt(dir, f.listen)
+	if err != nil {
+		return &Failure{Code: ExitFailed, What: err.Error(), Next: "choose another address with --listen, or another folder with --dir", Err: err}
+	}
+	defer t.close()
+	fmt.Fprintf(p.stdout, "Simulated WeChat Pay listens on %s. The configuration to use:\n\n[wechat]\n%s\n", t.url, t.account())
+	_, _ = io.WriteString(p.stdout, scenarioText())
+	if f.account != "" {
+		if err := os.WriteFile(f.account, []byte(t.account()), 0o600); err != nil {
+			return err
+		}
+	}
+	<-ctx.Done()
+	return t.writeBooks(f.books)
+}
+
+// scenarioText is the table of wallets and faults, as simulate and demo print it.
+func scenarioText() string {
+	var text strings.Builder
+	text.WriteString("The code chooses what happens, or the amount in minor units; any other code with any other amount pays at once.\n\n")
+	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	for _, s := range wxsim.Scenarios() {
+		fmt.Fprintf(table, "  %s\t%d\t%s\t%s\n", s.Pattern(), s.Amount(), s.Name, s.Does)
+	}
+	_ = table.Flush()
+	return text.String()
+}

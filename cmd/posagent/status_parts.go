@@ -1,0 +1,83 @@
+package main
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"posagent/scanner"
+	"posagent/till"
+)
+
+// newTillServer builds the local API and the page over the engine.
+func (a *agent) newTillServer() (*till.Server, error) {
+	words, err := till.LoadWords()
+	if err != nil {
+		return nil, err
+	}
+	tokens, err := till.OpenTokens(a.cfg.API.TokensFile)
+	if err != nil {
+		return nil, &Failure{Code: ExitUsage, What: err.Error(), Next: "see that tokens_file in the [api] section is readable by this user", Err: err}
+	}
+	return till.New(till.Config{
+		Desk: a.engine, Status: a.status, Health: a.health, Tokens: tokens, Words: words,
+		AllowedHosts: a.cfg.API.AllowedHosts, CORSOrigins: a.cfg.API.CORSOrigins, AllowCodeInAPI: a.cfg.Till.AllowCodeInAPI,
+		CodePrefixes: a.cfg.Till.CodePrefixes, Currency: a.cfg.Till.Currency, Language: a.cfg.Till.Language,
+		Store: a.cfg.Store.Name, Till: a.cfg.Till.ID, Log: a.log.With().Str("part", "api").Logger(),
+	})
+}
+
+// status collects what the parts behind the desk report.
+func (a *agent) status() till.Status {
+	client := a.client.State()
+	return till.Status{
+		Version: version(), StartedAt: a.started, Devices: a.devices(),
+		Clock:        till.Clock{Known: client.ClockKnown, OffsetSeconds: int64(-client.ClockOffset / time.Second), CheckedAt: client.LastVerified},
+		Gateway:      till.Gateway{Host: client.Host, Reachable: client.LinkUp, Verified: client.Verified, LastAnswer: client.LastVerified},
+		Certificates: a.certificates(),
+		Journal:      till.Journal{Sequence: a.journal.Head().Sequence, Open: len(a.engine.OpenEntries()), ReadOnly: a.readOnly != nil, Finding: a.journalAt.get()},
+	}
+}
+
+func (a *agent) devices() []till.Device {
+	states := a.feed.snapshot()
+	devices := make([]till.Device, 0, len(states))
+	for _, name := range slices.Sorted(maps.Keys(states)) {
+		s := states[name]
+		devices = append(devices, till.Device{Name: name, Kind: a.kindOf(name), Ready: s.State == scanner.Ready.String(), Text: s.text(), Since: s.Since})
+	}
+	return devices
+}
+
+// kindOf is the kind of scanner behind a device's name: only a serial one is named by its port.
+func (a *agent) kindOf(name string) string {
+	for _, s := range a.cfg.Scanners {
+		if s.Device == name {
+			return s.Kind
+		}
+	}
+	if name == "stdin" {
+		return "stdin"
+	}
+	return "hid"
+}
+
+func (s deviceState) text() string {
+	if s.State == scanner.Ready.String() {
+		return ""
+	}
+	return s.What + "; " + s.Next
+}
+
+func (a *agent) certificates() []till.Certificate {
+	own := a.creds.Certificate
+	all := []till.Certificate{{Name: "merchant", Serial: a.creds.Serial, NotAfter: own.NotAfter, DaysLeft: daysLeft(own.NotAfter)}}
+	for _, c := range a.client.State().Certificates {
+		all = append(all, till.Certificate{Name: "platform", Serial: c.Serial, NotAfter: c.NotAfter, DaysLeft: daysLeft(c.NotAfter)})
+	}
+	return all
+}
+
+func daysLeft(until time.Time) int { return int(time.Until(until) / (24 * time.Hour)) }
+
+func version() string { return buildVersion().Version }

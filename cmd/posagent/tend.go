@@ -1,0 +1,234 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"posagent/health"
+	"posagent/payflow"
+	"posagent/wxclient"
+)
+
+// How often the agent looks after itself.
+const (
+	warningsEvery = 2 * time.Second
+	headEvery     = time.Hour
+	verifyFirst   = time.Minute
+	verifyEvery   = 24 * time.Hour
+	writableEvery = 10 * time.Second
+	diskLowBytes  = 256 << 20
+)
+
+// journalState is what the last check of the journal found.
+type journalState struct {
+	mu      sync.Mutex // guards finding
+	finding string
+}
+
+func (s *journalState) set(finding string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.finding = finding
+}
+
+func (s *journalState) get() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.finding
+}
+
+// readyForMoney says why no payment can be taken now, or nil: rules 9 and 10, and a journal that is not what it was.
+func (a *agent) readyForMoney() error {
+	state := a.client.State()
+	switch {
+	case a.journalAt.get() != "":
+		return notReady("journal", "the journal's check found something wrong; call the manager, and run: posagent journal verify")
+	case a.journal.ReserveUsed():
+		return notReady("journal", "the disk is full: open payments are finished, no new one is taken; make room and restart posagent")
+	case !a.client.LinkUp():
+		return notReady("no_network", "no network: take cash; selling goes on by itself once WeChat Pay answers")
+	case !state.Verified:
+		return notReady("not_verified", "WeChat Pay has not answered yet; take cash until it has")
+	case !state.ClockKnown:
+		return notReady("clock", "the clock has not been compared with WeChat Pay's yet; wait a few seconds")
+	case time.Now().After(a.creds.Certificate.NotAfter) && a.client.Now().After(a.creds.Certificate.NotAfter):
+		return notReady("certificate", "the merchant certificate has expired; take cash, and put the new certificate in place")
+	}
+	return nil
+}
+
+func notReady(code, text string) error { return &payflow.NotReadyError{Code: code, Text: text} }
+
+func (a *agent) correctedClock() (time.Time, bool) {
+	return a.client.Now(), a.client.State().ClockKnown
+}
+
+// takeCondition maps what the client tells to the list of warnings.
+func (a *agent) takeCondition(c wxclient.Condition) {
+	if !c.Over {
+		a.log.Warn().Str("condition", string(c.Kind)).Bool("red", c.Red).Str("code", c.Code).Msg(c.Text)
+	}
+	for _, code := range warningCodes(c) {
+		if c.Over {
+			a.health.Clear(code)
+			continue
+		}
+		a.health.Set(code, c.Text)
+	}
+	if c.Kind == wxclient.RoundTripVerified {
+		a.health.Clear(health.NotVerifiedYet, health.GatewayUnreachable)
+	}
+	if c.Kind == wxclient.ClockOff && !c.Over && !c.Red {
+		a.health.Clear(health.ClockOffMuch)
+	}
+}
+
+func warningCodes(c wxclient.Condition) []health.Code {
+	switch c.Kind {
+	case wxclient.GatewayUnreachable, wxclient.LinkDown:
+		return []health.Code{health.GatewayUnreachable}
+	case wxclient.ClockOff:
+		if c.Over {
+			return []health.Code{health.ClockOff, health.ClockOffMuch}
+		}
+		if c.Red {
+			return []health.Code{health.ClockOffMuch}
+		}
+		return []health.Code{health.ClockOff}
+	case wxclient.ClockUnusable:
+		return []health.Code{health.ClockUnset}
+	case wxclient.CertificatesRefused, wxclient.CertificateExpiring, wxclient.SerialUnknown:
+		return []health.Code{health.PlatformCertificate}
+	case wxclient.ConfigurationRefused:
+		return []health.Code{health.CredentialsRefused}
+	}
+	return nil
+}
+
+// tendWarnings keeps the warnings about payments and disk true.
+func (a *agent) tendWarnings(ctx context.Context) {
+	tick := time.NewTicker(warningsEvery)
+	defer tick.Stop()
+	for {
+		a.warnOfPayments()
+		a.warnOfDisk()
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (a *agent) warnOfPayments() {
+	attention, aside := "", 0
+	for _, entry := range a.engine.OpenEntries() {
+		if entry.Attention != "" {
+			attention = string(entry.OutTradeNo)
+		}
+		if !entry.SetAside.At.IsZero() {
+			aside++
+		}
+	}
+	a.warnIf(attention != "", health.PaymentAttention, attention)
+	a.warnIf(aside > 0, health.PaymentSetAside, fmt.Sprint(aside))
+	unannounced, err := a.engine.Unannounced()
+	a.warnIf(err == nil && len(unannounced) > 0, health.PaidNotAnnounced, fmt.Sprint(len(unannounced)))
+}
+
+func (a *agent) warnOfDisk() {
+	free, err := diskFree(a.cfg.Journal.File)
+	a.warnIf(err == nil && free < diskLowBytes, health.DiskNearlyFull, fmt.Sprintf("%d MiB free", free>>20))
+}
+
+func (a *agent) warnIf(holds bool, code health.Code, detail string) {
+	if holds {
+		a.health.Set(code, detail)
+		return
+	}
+	a.health.Clear(code)
+}
+
+// tendJournal writes the chain's head to the log at intervals and at the end, and checks the whole journal after the start and nightly (I11).
+func (a *agent) tendJournal(ctx context.Context) {
+	heads := time.NewTicker(headEvery)
+	defer heads.Stop()
+	verify := time.NewTimer(verifyFirst)
+	defer verify.Stop()
+	a.logHead("start")
+	defer a.logHead("stop")
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-heads.C:
+			a.logHead("hour")
+		case <-verify.C:
+			a.verifyJournal(ctx)
+			verify.Reset(verifyEvery)
+		}
+	}
+}
+
+// canWrite reports whether the journal and its folder take writes again. It leaves nothing behind.
+func canWrite(journal string) bool {
+	file, err := os.OpenFile(journal, os.O_RDWR, 0)
+	if err != nil {
+		return false
+	}
+	_ = file.Close()
+	probe, err := os.CreateTemp(filepath.Dir(journal), ".writable-*")
+	if err != nil {
+		return false
+	}
+	_, err = probe.Write(make([]byte, 64<<10))
+	err = errors.Join(err, probe.Sync(), probe.Close(), os.Remove(probe.Name()))
+	return err == nil
+}
+
+func (a *agent) logHead(when string) {
+	if err := a.journal.SaveHead(); err != nil && a.readOnly == nil {
+		a.log.Warn().Err(err).Msg("the journal's head could not be kept beside its key")
+	}
+	a.log.Info().Str("when", when).Str("head", a.journal.Head().String()).Msg("journal head")
+}
+
+func (a *agent) verifyJournal(ctx context.Context) {
+	report, err := a.journal.Verify(ctx, nil)
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		a.foundInJournal(err.Error())
+	case !report.Clean():
+		a.foundInJournal(report.String())
+	}
+}
+
+func (a *agent) foundInJournal(what string) {
+	a.journalAt.set(what)
+	a.health.Set(health.JournalFinding, what)
+	a.log.Error().Str("finding", what).Msg("the journal's check found something wrong; nothing more is armed; run: posagent journal verify")
+}
+
+// awaitWritable tries the journal again while it cannot be written, and ends the run once it can: the next one is a whole one.
+func (a *agent) awaitWritable(ctx context.Context, stop context.CancelFunc) {
+	tick := time.NewTicker(writableEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if canWrite(a.cfg.Journal.File) {
+				a.log.Info().Msg("the journal can be written again; starting over")
+				stop()
+				return
+			}
+		}
+	}
+}
