@@ -81,6 +81,9 @@ func beginCreation(cfg JournalConfig, note string) (*Journal, error) {
 		err = cfg.step("key")
 	}
 	if err == nil {
+		err = j.stillAlone(cfg.KeyFile)
+	}
+	if err == nil {
 		err = writeKey(cfg.KeyFile, secret)
 	}
 	if err != nil {
@@ -159,6 +162,9 @@ func (j *Journal) putInPlace() error {
 		err = j.cfg.step("rename")
 	}
 	if err == nil {
+		err = j.stillAlone()
+	}
+	if err == nil {
 		err = os.Rename(j.cfg.newFile(), j.cfg.File)
 	}
 	if err == nil {
@@ -166,6 +172,22 @@ func (j *Journal) putInPlace() error {
 	}
 	if err != nil {
 		return errors.Join(createError(j.cfg, err), j.dropBolt())
+	}
+	return nil
+}
+
+// stillAlone reports fs.ErrExist where another process makes the same journal at the same time, and has come further.
+func (j *Journal) stillAlone(unmade ...string) error {
+	if made, err := firstOf(append(unmade, j.cfg.File)...); err != nil || made != "" {
+		return errors.Join(err, fs.ErrExist)
+	}
+	ours, err := j.file.Stat()
+	if err != nil {
+		return err
+	}
+	there, err := os.Stat(j.cfg.newFile())
+	if err != nil || !os.SameFile(ours, there) {
+		return errors.Join(err, fs.ErrExist)
 	}
 	return nil
 }

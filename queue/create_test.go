@@ -64,6 +64,30 @@ func TestAJournalWithPaymentsUnderTheUnfinishedNameIsNotTakenForAFreshOne(t *tes
 	b.open()
 }
 
+func TestAMakerThatAnotherHasOvertakenStops(t *testing.T) {
+	for _, step := range []string{"key", "rename"} {
+		t.Run(step, func(t *testing.T) {
+			other := bookIn(t, t.TempDir())
+			slow := other.cfg
+			slow.fault = func(s string) error {
+				if s == step { // the other process takes the file away, and makes the whole journal
+					require.NoError(t, os.Remove(slow.newFile()))
+					_ = os.Remove(slow.KeyFile)
+					_ = os.Remove(slow.memoFile())
+					other.open()
+				}
+				return nil
+			}
+			_, err := OpenJournal(slow)
+			var refused *OpenError
+			require.ErrorAs(t, err, &refused)
+			assert.Equal(t, OpenLocked, refused.Kind, refused.Text)
+			other.paid("key 1", "A-1")
+			other.mustBeClean()
+		})
+	}
+}
+
 func TestTwoStartsAtATimeMakeOneJournal(t *testing.T) {
 	folder := t.TempDir()
 	results := make(chan error, 4)

@@ -228,7 +228,9 @@ func TestALateSuccessIsTiedToAFinalPaymentAndPutsItOnTheList(t *testing.T) {
 	b := newBook(t)
 	entry := b.become(b.scan(b.arm("key 1", "A-1"), "134567890123456789"), payflow.Declined)
 	assert.Empty(t, numbers(b.Unannounced()))
-	entry, err := b.Link(entry.OutTradeNo, payflow.Link{Kind: "late_success", Ref: "4200001"})
+	_, err := b.Acknowledge(entry.OutTradeNo, payflow.Acknowledgement{How: payflow.Seen})
+	require.NoError(t, err)
+	entry, err = b.Link(entry.OutTradeNo, payflow.Link{Kind: "late_success", Ref: "4200001"})
 	require.NoError(t, err)
 	assert.Equal(t, payflow.Declined, entry.Status, "what is final stays (I5)")
 	require.Len(t, entry.Links, 1)
@@ -312,6 +314,19 @@ func TestTheJournalRefusesWhatNoStepMayDo(t *testing.T) {
 	}
 	assert.Equal(t, head, b.Head(), "nothing was written")
 	b.arm("key 3", "A-3") // and the journal goes on
+}
+
+func TestAnEntryOfTheChainIsNeverWrittenOver(t *testing.T) {
+	b := newBook(t)
+	before := b.Head()
+	b.arm("key 1", "A-1")
+	b.Journal.head = before
+	_, err := b.tryArm("key 2", "A-2")
+	var damage *DamageError
+	assert.ErrorAs(t, err, &damage)
+	require.NoError(t, os.Remove(b.cfg.memoFile())) // it would hold the head that this test has made up
+	b.reopen()
+	assert.Len(t, numbers(b.Recent(9)), 1)
 }
 
 func changed(entry payflow.Entry, f func(*payflow.Payment)) payflow.Payment {

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -178,6 +179,10 @@ func isFull(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is
 func (j *Journal) recognise() error {
 	var kind OpenKind
 	err := guarded("opening", func() error {
+		wrong, err := checkStart(j.file, j.db.Info().PageSize)
+		if err != nil || len(wrong) > 0 {
+			return errors.Join(err, errors.New(strings.Join(wrong, "; ")))
+		}
 		return j.db.View(func(tx *bbolt.Tx) (err error) {
 			kind, err = j.recogniseIn(tx)
 			return err

@@ -110,6 +110,23 @@ func TestAMissingJournalIsNeverSilentlyReplaced(t *testing.T) {
 	b.open()
 }
 
+func TestAJournalThatVanishesWhileItIsOpenedIsNotMadeAnew(t *testing.T) {
+	b := newBook(t)
+	require.NoError(t, b.Close())
+	kept := b.cfg.File + ".kept"
+	b.cfg.fault = func(step string) error {
+		if step != "open" {
+			return nil
+		}
+		return os.Rename(b.cfg.File, kept)
+	}
+	b.mustNotOpen()
+	assert.NoFileExists(t, b.cfg.File)
+	b.cfg.fault = nil
+	require.NoError(t, os.Rename(kept, b.cfg.File))
+	b.open()
+}
+
 func TestAPersonMayBeginANewJournalAndNothingIsLost(t *testing.T) {
 	b := newBook(t)
 	old := b.paid("key 1", "A-1")

@@ -116,9 +116,6 @@ func (j *Journal) payment(tx *bbolt.Tx, no payflow.OutTradeNo) (paymentRecord, s
 		return r, "", payflow.ErrNoPayment
 	}
 	mark, err := unseal(j.keys.state, string(bucketPayments), []byte(no), sealed, &r)
-	if err == nil && r.OutTradeNo != no {
-		err = damaged(string(bucketPayments), []byte(no), "it is of another payment")
-	}
 	return r, mark, err
 }
 

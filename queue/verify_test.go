@@ -136,6 +136,21 @@ func TestAPaymentPutBackToAnOlderStateOfItsOwnIsFound(t *testing.T) {
 	assert.Contains(t, b.verify().kinds(), FoundState, "its seal is true, but a later entry is there")
 }
 
+func TestAPaymentUnderAnothersNumberIsNotShown(t *testing.T) {
+	b := damagedBook(t)
+	entries := fiveSales(b)
+	one, two := []byte(entries[0].OutTradeNo), []byte(entries[1].OutTradeNo)
+	b.tamper(func(tx *bbolt.Tx) error {
+		payments := tx.Bucket(bucketPayments)
+		return payments.Put(one, append([]byte{}, payments.Get(two)...))
+	})
+	assert.Contains(t, b.verify().kinds(), FoundState)
+	b.open()
+	_, err := b.Payment(entries[0].OutTradeNo)
+	var damage *DamageError
+	assert.ErrorAs(t, err, &damage, "its seal is true, but not in this place")
+}
+
 func TestAPaymentTakenOutIsFound(t *testing.T) {
 	b := damagedBook(t)
 	entry := fiveSales(b)[2]
