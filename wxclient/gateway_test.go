@@ -84,6 +84,7 @@ type gateway struct {
 	pems     map[string]string
 	keys     map[string]*rsa.PrivateKey
 	handedTo []string // serials that the certificates call hands out
+	mute     bool     // every request is read, and none answered
 	answer   func(r *http.Request, body string) reply
 
 	mu       sync.Mutex
@@ -160,12 +161,22 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.bodies = append(g.bodies, string(body))
 	g.headers = append(g.headers, r.Header.Clone())
 	g.hosts = append(g.hosts, r.Host)
-	answer := g.answer
+	answer, mute := g.answer, g.mute
 	g.mu.Unlock()
+	if mute {
+		<-r.Context().Done()
+		return
+	}
 	if r.URL.Path == "/v3/global/certificates" {
 		answer = g.certificates
 	}
 	g.write(w, r, answer(r, string(body)))
+}
+
+func (g *gateway) setMute(mute bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.mute = mute
 }
 
 func (g *gateway) script(answer func(r *http.Request, body string) reply) {

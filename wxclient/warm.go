@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/http"
 	"sync"
 	"time"
 )
@@ -12,7 +13,12 @@ const (
 	warmKept  = 20 * time.Second // then another connection takes its place, before the gateway closes this one
 	warmRetry = time.Second      // after a dial that failed
 	warmLook  = 3 * time.Second  // between looks at a link that nobody waits for
+
+	probeEvery  = 2 * time.Second // between questions on the link while a payment is armed
+	probeWithin = 3 * time.Second // as long as connecting may take
 )
+
+var errSilent = errors.New("the gateway does not answer")
 
 // warmth is the connection that waits for the next pay call while a payment is armed. Only pay takes it.
 type warmth struct {
@@ -138,8 +144,25 @@ func (c *Client) keepWarm(ctx context.Context) {
 			}
 			continue
 		}
-		c.sleepWarm(ctx, l, warmKept-time.Since(l.opened)+time.Millisecond)
+		c.sleepWarm(ctx, l, min(probeEvery, warmKept-time.Since(l.opened)+time.Millisecond))
+		if c.warm.current() == l && c.warm.wanted() {
+			c.probe(ctx, l)
+		}
 	}
+}
+
+// probe asks for the platform certificates beside the warm connection. Keep-alive sees a cable that is pulled at this PC or
+// behind the next router; a link that some box further on keeps alive, and carries nothing, shows only when something is asked.
+// A gateway that does not answer within three seconds is not one to send a pay call to.
+func (c *Client) probe(ctx context.Context, l *link) {
+	probing, cancel := context.WithTimeout(ctx, probeWithin)
+	defer cancel()
+	_, err := c.callHost(probing, l.host, request{call: "certificates", method: http.MethodGet, target: certificatesTarget}, c.clock.Now)
+	if err == nil || ctx.Err() != nil {
+		return
+	}
+	l.close(errSilent)
+	c.noteBroken(errSilent)
 }
 
 // restWarm is keepWarm while no payment is armed. A link that is down is tried until it is up all the same: no payment is
