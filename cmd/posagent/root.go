@@ -22,6 +22,15 @@ type program struct {
 // subCommands lists the constructors of the sub-commands; a new one is one line here and a file of its own.
 func subCommands() []func(*program) *cobra.Command {
 	return []func(*program) *cobra.Command{
+		runCommand,
+		demoCommand,
+		simulateCommand,
+		checkCommand,
+		payCommand,
+		cancelCommand,
+		statusCommand,
+		journalCommand,
+		scannerCommand,
 		versionCommand,
 	}
 }

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"posagent/health"
+)
+
+// findDaemon asks the running daemon how it is. None running is no fault: check serves before the first start too.
+func (c *checker) findDaemon(ctx context.Context) {
+	ctx, stop := context.WithTimeout(ctx, checkDaemonWithin)
+	defer stop()
+	client, err := dialDaemon(ctx, c.cfg)
+	if isAway(err) {
+		c.ok("daemon", "not running%s", inParentheses(c.apiPlace()))
+		return
+	}
+	if err != nil {
+		c.failBy("daemon", err)
+		return
+	}
+	defer client.Close()
+	report, err := readStatus(ctx, client)
+	if err != nil {
+		c.failBy("daemon", daemonFailure(err))
+		return
+	}
+	c.daemon = &report
+	c.daemonLine()
+}
+
+func (c *checker) apiPlace() string {
+	if c.cfg.API.Socket != "" {
+		return c.cfg.API.Socket
+	}
+	return c.cfg.API.Listen
+}
+
+func (c *checker) daemonLine() {
+	d := c.daemon
+	running := fmt.Sprintf("version %s runs since %s", d.Version, d.StartedAt.Format(time.DateTime))
+	switch {
+	case d.Till != c.cfg.Till.ID || d.Currency != string(c.cfg.Till.Currency):
+		c.fail("daemon", fmt.Sprintf("the posagent that answers is that of till %s (%s), the configuration is that of till %s (%s)", d.Till, d.Currency, c.cfg.Till.ID, c.cfg.Till.Currency),
+			"name this till's file with --config, or restart the service if the file was changed: systemctl restart posagent")
+	case d.Version != version():
+		c.warn("daemon", running+", this program is "+version(), "restart the service when the till is idle: systemctl restart posagent")
+	case !d.Ready && d.NotReady != nil:
+		c.warn("daemon", running+", and takes no payment now: "+d.NotReady.Message, d.NotReady.NextStep.EN)
+	default:
+		c.ok("daemon", "%s, and takes payments", running)
+	}
+}
+
+// daemonWarnings repeats the warnings that hold at the daemon; it sees what happens over the day.
+func (c *checker) daemonWarnings() {
+	if c.daemon == nil {
+		return
+	}
+	for _, w := range c.daemon.Warnings {
+		c.known("daemon warns", w.Code, w.Detail)
+	}
+	if own := c.daemonCertificate(); own != "" && c.creds.Serial != "" && own != c.creds.Serial {
+		w, _ := health.Find(health.CertificateRestart)
+		c.warn("certificate in use", w.Title.EN+" (the service still uses "+own+")", w.NextStep.EN)
+	}
+}
+
+// daemonCertificate is the serial of the merchant certificate that the daemon works with.
+func (c *checker) daemonCertificate() string {
+	for _, certificate := range c.daemon.Certificates {
+		if certificate.Name == "merchant" {
+			return certificate.Serial
+		}
+	}
+	return ""
+}

@@ -1,0 +1,206 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"posagent/health"
+	"posagent/wxclient"
+)
+
+// strangerBits is the size of the key that tries the way where the credentials are unfit; nothing is signed with it.
+const strangerBits = 2048
+
+// hostCheck is what was seen of one gateway host.
+type hostCheck struct {
+	host      string
+	addresses []string // by DNS; none through a proxy
+	linkErr   error    // name, connection, TLS
+	linkTook  time.Duration
+	tripErr   error // the verified round trip
+	tripTook  time.Duration
+	state     wxclient.State
+	clock     *wxclient.Condition // that the clock is off or unusable
+}
+
+// gateway checks each host at once: name, connection, TLS, and one certificates call whose answer is verified. That call costs nothing.
+func (c *checker) gateway(ctx context.Context) {
+	roots, err := rootsWith(c.cfg.WeChat.CAFile)
+	if err != nil {
+		c.failBy("ca_file", err)
+		return
+	}
+	config, err := c.clientConfig()
+	if err != nil {
+		c.failBy("gateway", err)
+		return
+	}
+	config.RootCAs = roots
+	ctx, stop := context.WithTimeout(ctx, checkGatewayWithin)
+	defer stop()
+	seen := make([]hostCheck, len(c.cfg.WeChat.Hosts))
+	var asking sync.WaitGroup
+	for i, host := range c.cfg.WeChat.Hosts {
+		asking.Go(func() { seen[i] = c.askHost(ctx, host, config) })
+	}
+	asking.Wait()
+	c.tellHosts(seen)
+	c.tellClock(seen)
+}
+
+// clientConfig is the daemon's, without a file for the platform certificates. Unfit credentials are replaced by a key of no account:
+// the way to the gateway can be tried even so.
+func (c *checker) clientConfig() (wxclient.Config, error) {
+	w := c.cfg.WeChat
+	config := wxclient.Config{Proxy: w.Proxy, Merchant: (&agent{cfg: c.cfg}).merchant(), Version: version(), Now: c.now,
+		SerialNo: c.creds.Serial, PrivateKey: c.creds.PrivateKey, APIv3Key: c.creds.APIv3Key}
+	if c.fit {
+		return config, nil
+	}
+	key, err := rsa.GenerateKey(rand.Reader, strangerBits)
+	config.SerialNo, config.PrivateKey, config.APIv3Key = "0", key, make([]byte, apiKeyBytes)
+	return config, err
+}
+
+func (c *checker) askHost(ctx context.Context, host string, config wxclient.Config) hostCheck {
+	seen := hostCheck{host: host}
+	config.Hosts = []string{host}
+	var told sync.Mutex // guards seen.clock
+	config.OnCondition = func(condition wxclient.Condition) {
+		told.Lock()
+		defer told.Unlock()
+		if !condition.Over && (condition.Kind == wxclient.ClockOff || condition.Kind == wxclient.ClockUnusable) {
+			seen.clock = &condition
+		}
+	}
+	client, err := wxclient.New(config)
+	if err != nil {
+		seen.linkErr = err
+		return seen
+	}
+	defer client.Close()
+	if config.Proxy == "" {
+		seen.addresses = addressesOf(ctx, host)
+	}
+	began := time.Now()
+	seen.linkErr = client.Warm(ctx)
+	seen.linkTook = time.Since(began)
+	if seen.linkErr == nil && c.fit {
+		began = time.Now()
+		seen.tripErr = client.FirstRoundTrip(ctx)
+		seen.tripTook = time.Since(began)
+		seen.state = client.State()
+	}
+	return seen
+}
+
+func addressesOf(ctx context.Context, host string) []string {
+	u, err := url.Parse(host)
+	if err != nil {
+		return nil
+	}
+	addresses, err := net.DefaultResolver.LookupHost(ctx, u.Hostname())
+	if err != nil {
+		return nil // Warm fails by it, and says so
+	}
+	return addresses
+}
+
+// tellHosts: one host that answers is enough to sell, and a second one in reserve is wanted.
+func (c *checker) tellHosts(seen []hostCheck) {
+	reached, verified := 0, 0
+	for _, s := range seen {
+		if s.linkErr == nil {
+			reached++
+		}
+		if s.linkErr == nil && s.tripErr == nil {
+			verified++
+		}
+	}
+	for _, s := range seen {
+		if s.linkErr != nil {
+			c.gatewayTrouble("gateway", s.host, s.linkErr, reached > 0)
+			continue
+		}
+		c.ok("gateway", "%s%s reached with TLS in %d ms", bareHost(s.host), inParentheses(strings.Join(s.addresses, ", ")), s.linkTook.Milliseconds())
+		switch {
+		case !c.fit:
+		case s.tripErr != nil:
+			c.gatewayTrouble("verified answer", s.host, s.tripErr, verified > 0)
+		default:
+			c.ok("verified answer", "%s answered in %d ms, signed by a platform certificate that is valid to %s", bareHost(s.host), s.tripTook.Milliseconds(), newest(s.state).Format(time.DateOnly))
+		}
+	}
+	if !c.fit {
+		c.warn("verified answer", "not tried, because the credentials are unfit", "mend the credentials first")
+	}
+}
+
+func newest(s wxclient.State) time.Time {
+	var latest time.Time
+	for _, certificate := range s.Certificates {
+		if certificate.NotAfter.After(latest) {
+			latest = certificate.NotAfter
+		}
+	}
+	return latest
+}
+
+// bareHost is a host without the scheme, which is always the same.
+func bareHost(host string) string { return strings.TrimPrefix(host, "https://") }
+
+// gatewayTrouble tells an error of the client's: what happened, the cause in parentheses, and what to do.
+func (c *checker) gatewayTrouble(check, host string, err error, another bool) {
+	if errors.Is(err, context.DeadlineExceeded) && !strings.Contains(err.Error(), ";") {
+		err = fmt.Errorf("no answer within %s; look at the network and the firewall", checkGatewayWithin)
+	}
+	text, cause := err.Error(), ""
+	if at := strings.LastIndex(text, " ("); at > strings.Index(text, "; ") && strings.HasSuffix(text, ")") {
+		text, cause = text[:at], strings.TrimSuffix(text[at+2:], ")")
+	}
+	what, next := splitAdvice(text)
+	line := checked{check, verdictFail, bareHost(host) + ": " + what + inParentheses(cause), next}
+	if another {
+		line.Verdict, line.Fix = verdictWarn, line.Fix+" (another host serves meanwhile)"
+	}
+	c.add(line)
+}
+
+// tellClock compares this PC's clock with WeChat Pay's, as far as it answered.
+func (c *checker) tellClock(seen []hostCheck) {
+	for _, s := range seen {
+		if s.clock != nil {
+			c.clockOff(*s.clock)
+			return
+		}
+	}
+	for _, s := range seen {
+		if s.state.ClockKnown {
+			c.ok("clock", "%s from WeChat Pay's", s.state.ClockOffset.Abs().Round(time.Second))
+			return
+		}
+	}
+	c.warn("clock", "not compared with WeChat Pay's, which did not answer", "mend the way to the gateway; posagent takes no payment before the clock was compared")
+}
+
+func (c *checker) clockOff(condition wxclient.Condition) {
+	code := health.ClockOff
+	if condition.Red {
+		code = health.ClockOffMuch
+	}
+	w, _ := health.Find(code)
+	what, _ := splitAdvice(condition.Text)
+	line := checked{"clock", verdictWarn, what, w.NextStep.EN}
+	if condition.Red {
+		line.Verdict = verdictFail
+	}
+	c.add(line)
+}

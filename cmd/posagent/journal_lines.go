@@ -1,0 +1,149 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"posagent/payflow"
+	"posagent/till"
+)
+
+// paymentLine is one payment as journal list prints it, the same whether the daemon or the file told it.
+type paymentLine struct {
+	ID            payflow.OutTradeNo    `json:"id"`
+	SaleRef       payflow.SaleRef       `json:"sale_ref"`
+	Attempt       int                   `json:"attempt"`
+	Amount        int64                 `json:"amount"` // minor units
+	Currency      payflow.Currency      `json:"currency"`
+	Status        payflow.Status        `json:"status"`
+	Final         bool                  `json:"final"`
+	Reason        payflow.Reason        `json:"reason"`
+	Attention     payflow.Reason        `json:"attention"`
+	SetAside      bool                  `json:"set_aside"`
+	Acknowledged  bool                  `json:"acknowledged"`
+	TransactionID payflow.TransactionID `json:"transaction_id"`
+	CodeTail      string                `json:"code_tail"`
+	Operator      string                `json:"operator,omitempty"`
+	StoreDay      string                `json:"store_day"`
+	ArmedAt       time.Time             `json:"armed_at,omitzero"`
+	FinalAt       time.Time             `json:"final_at,omitzero"`
+}
+
+// paymentShown is one payment as journal show prints it.
+type paymentShown struct {
+	paymentLine
+	Proof      payflow.Proof    `json:"proof"`
+	WeChatCode string           `json:"wechat_code,omitempty"`
+	WeChatText string           `json:"wechat_text,omitempty"`
+	How        payflow.Handover `json:"how,omitempty"`
+	Links      []till.LinkView  `json:"links"`
+	Events     []eventLine      `json:"events"`
+}
+
+// eventLine is one entry of the chain about a payment.
+type eventLine struct {
+	Sequence  uint64         `json:"sequence"`
+	At        time.Time      `json:"at"`
+	Kind      string         `json:"kind"`
+	Status    payflow.Status `json:"status"`
+	Reason    payflow.Reason `json:"reason,omitempty"`
+	Attention payflow.Reason `json:"attention,omitempty"`
+	Operator  string         `json:"operator,omitempty"`
+	Note      string         `json:"note,omitempty"`
+}
+
+func lineOfView(p till.Payment) paymentLine {
+	return paymentLine{
+		ID: p.ID, SaleRef: p.SaleRef, Attempt: p.Attempt, Amount: p.Amount, Currency: p.Currency, Status: p.Status, Final: p.Final,
+		Reason: p.Reason, Attention: p.Attention, SetAside: p.SetAside, Acknowledged: p.Acknowledged, TransactionID: p.TransactionID,
+		CodeTail: p.CodeTail, Operator: p.Operator, StoreDay: p.StoreDay, ArmedAt: p.Times.ArmedAt, FinalAt: p.Times.FinalAt,
+	}
+}
+
+func lineOfEntry(e payflow.Entry) paymentLine {
+	return paymentLine{
+		ID: e.OutTradeNo, SaleRef: e.SaleRef, Attempt: e.Attempt, Amount: e.Amount.Minor, Currency: e.Amount.Currency, Status: e.Status,
+		Final: e.Status.Final(), Reason: e.Reason, Attention: e.Attention, SetAside: !e.SetAside.At.IsZero(),
+		Acknowledged: !e.Acknowledged.At.IsZero(), TransactionID: e.Trade.TransactionID, CodeTail: e.CodeTail, Operator: e.Operator,
+		StoreDay: e.StoreDay, ArmedAt: e.ArmedAt, FinalAt: e.FinalAt,
+	}
+}
+
+func (l paymentLine) amount() string {
+	return payflow.Amount{Minor: l.Amount, Currency: l.Currency}.String()
+}
+
+// marks are what a person must not overlook.
+func (l paymentLine) marks() string {
+	var marks []string
+	if l.Attention != "" {
+		marks = append(marks, "A PERSON MUST LOOK: "+string(l.Attention))
+	}
+	if l.SetAside && !l.Final {
+		marks = append(marks, "set aside")
+	}
+	if l.Status == payflow.Paid && !l.Acknowledged {
+		marks = append(marks, "nobody has acknowledged it")
+	}
+	return strings.Join(marks, ", ")
+}
+
+// writeLines prints payments as a table, with times in the store's time zone.
+func writeLines(w io.Writer, lines []paymentLine, zone *time.Location) {
+	if len(lines) == 0 {
+		fmt.Fprintln(w, "no such payment")
+		return
+	}
+	for _, l := range lines {
+		text := fmt.Sprintf("%s  %-32s  %-16s  %14s  %-10s  %-24s  %s", l.ArmedAt.In(zone).Format(time.DateTime), l.ID, l.SaleRef, l.amount(), l.Status, l.Reason, l.marks())
+		fmt.Fprintln(w, strings.TrimRight(text, " "))
+	}
+}
+
+// write prints a payment and its history.
+func (s paymentShown) write(w io.Writer, zone *time.Location) {
+	row := func(name, text string) {
+		if text != "" {
+			fmt.Fprintf(w, "%-14s %s\n", name, text)
+		}
+	}
+	row("payment", string(s.ID))
+	row("sale", fmt.Sprintf("%s, attempt %d", s.SaleRef, s.Attempt))
+	row("amount", s.amount())
+	row("status", fmt.Sprintf("%s (%s)", s.Status, s.Reason))
+	row("marks", s.marks())
+	row("proof", proofText(s.Proof))
+	row("transaction", string(s.TransactionID))
+	row("code ends in", s.CodeTail)
+	row("WeChat Pay", strings.TrimSpace(s.WeChatCode+" "+s.WeChatText))
+	row("operator", s.Operator)
+	row("handed over", string(s.How))
+	for _, l := range s.Links {
+		row("later", fmt.Sprintf("%s  %s %s", l.At.In(zone).Format(time.DateTime), l.Kind, l.Ref))
+	}
+	for _, e := range s.Events {
+		fmt.Fprintln(w, strings.TrimRight(e.text(zone), " "))
+	}
+}
+
+// text is the entry as one line: sequence, time, what happened, and where the payment stood after it.
+func (e eventLine) text(zone *time.Location) string {
+	tail := strings.TrimSpace(strings.Join([]string{when(e.Attention != "", "attention: "+string(e.Attention)), when(e.Operator != "", "by "+e.Operator), e.Note}, " "))
+	return fmt.Sprintf("%8d  %s  %-16s  %-10s  %-24s  %s", e.Sequence, e.At.In(zone).Format("2006-01-02 15:04:05.000"), e.Kind, cmp.Or(e.Status, "-"), e.Reason, tail)
+}
+
+// proofText says what a final status rests on.
+func proofText(p payflow.Proof) string {
+	switch p {
+	case payflow.ProofSigned:
+		return "signed: an answer to this very order, with WeChat Pay's signature"
+	case payflow.ProofNotSent:
+		return "not sent: no byte of the order left this PC"
+	case payflow.ProofTransport:
+		return "transport: WeChat Pay's host said twice that it has no such order, without a signature; look at it in the reconciliation"
+	}
+	return string(p)
+}
