@@ -199,9 +199,10 @@ func (f *Fault) instead(v *visit, r reply) reply {
 	return r
 }
 
-// dress changes what is then signed.
+// dress changes what is then signed. A 204 has no body to change.
 func (f *Fault) dress(r reply) reply {
 	switch {
+	case f.is(Oversized, TrailingJSON) && r.status == http.StatusNoContent:
 	case f.is(Oversized):
 		r.body = slices.Concat(r.body, bytes.Repeat([]byte(" "), oversize))
 	case f.is(TrailingJSON):
@@ -234,7 +235,7 @@ func (f *Fault) spoil(r reply, by *platform, now time.Time) reply {
 		for _, name := range []string{"Wechatpay-Nonce", "Wechatpay-Signature"} {
 			r.header.Add(name, r.header.Get(name))
 		}
-	case f.is(Gzip):
+	case f.is(Gzip) && r.status != http.StatusNoContent:
 		r.body = squeeze(r.body)
 		r.header.Set("Content-Encoding", "gzip")
 	}
