@@ -105,7 +105,7 @@ func columnOf(p Payment) column {
 		return whileReversing
 	case p.Refusal.Kind == Refused:
 		return whileRefused
-	case p.Refusal.Kind == Collision:
+	case p.collided():
 		return whileCollided
 	}
 	return whileConfirming
@@ -142,7 +142,7 @@ func lookSuccess(p Payment, t Trade) seen {
 	case theirs:
 		return seenAnother
 	case unsaid:
-		if !asAsked || p.Refusal.Kind == Collision {
+		if !asAsked || p.collided() {
 			return seenUnclaimed
 		}
 	}
@@ -158,11 +158,16 @@ func lookUnlessStrange(p Payment, t Trade, row seen) seen {
 	case theirs:
 		return seenAnother
 	case unsaid:
-		if p.Refusal.Kind == Collision {
+		if p.collided() {
 			return seenUnclaimed
 		}
 	}
 	return row
+}
+
+// collided reports that WeChat Pay said the number is in use, signed or not: an answer without attach is then nobody's.
+func (p Payment) collided() bool {
+	return p.Refusal.Kind == Collision || p.Claim.Kind == Collision
 }
 
 // owner says whose tag an answer's attach carries.

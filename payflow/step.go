@@ -1,6 +1,7 @@
 package payflow
 
 import (
+	"cmp"
 	"hash/fnv"
 	"time"
 )
@@ -100,7 +101,7 @@ func (s *stepper) payAnswered(o Outcome) {
 	s.hangUp()
 	if o.Kind == NotSent {
 		s.p.CodeSpent = false
-		s.end(Declined, ReasonNoNetwork, ProofNotSent)
+		s.end(Declined, cmp.Or(o.Reason, ReasonNoNetwork), ProofNotSent)
 		return
 	}
 	s.p.PayEndedAt, s.p.Status = s.at, Confirming
@@ -120,8 +121,8 @@ func (s *stepper) payAnswered(o Outcome) {
 // payLost: rules 5 and 9. What an unsigned answer claimed is shown and hurried, never believed.
 func (s *stepper) payLost(l Lost) {
 	s.p.PayEndedAt, s.p.Status, s.p.Reason = s.at, Confirming, ReasonUnknown
-	if l.Claim == Refused {
-		s.p.Claim = Refusal{Kind: Refused, Code: l.Code, Reason: l.Reason}
+	if l.Claim == Refused || l.Claim == Collision {
+		s.p.Claim = Refusal{Kind: l.Claim, Code: l.Code, Reason: l.Reason}
 		s.p.Reason, s.p.Hurry = ReasonChecking, true
 	}
 	s.ask()
@@ -181,7 +182,7 @@ func (s *stepper) carryOut(v verdict, row seen) {
 	case becomePaid:
 		s.end(Paid, ReasonPaid, ProofSigned)
 	case becomeDecl:
-		s.end(Declined, s.p.Refusal.Reason, ProofSigned)
+		s.end(Declined, cmp.Or(s.p.Refusal.Reason, s.p.Claim.Reason), ProofSigned)
 	case becomeRev:
 		s.end(Reversed, s.reversedReason(), ProofSigned)
 	case reverseSoon:
@@ -253,7 +254,7 @@ func (s *stepper) name(row seen) {
 
 // mayNotReverse: an order that is, or may be, another till's is never reversed (rules 3 and 4).
 func (s *stepper) mayNotReverse() bool {
-	return s.p.Stranger != NoStranger || s.p.Refusal.Kind == Collision && whose(s.p, s.p.Trade) != ours
+	return s.p.Stranger != NoStranger || s.p.collided() && whose(s.p, s.p.Trade) != ours
 }
 
 func (s *stepper) pause() time.Duration {
@@ -394,7 +395,7 @@ func (s *stepper) lookRefund() {
 // nothing can come any more.
 func (s *stepper) declineAtDead(row seen) {
 	if s.dead() {
-		s.end(Declined, s.p.Refusal.Reason, ProofSigned)
+		s.end(Declined, cmp.Or(s.p.Refusal.Reason, s.p.Claim.Reason), ProofSigned)
 		return
 	}
 	s.goOn(row)

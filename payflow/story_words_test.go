@@ -88,7 +88,10 @@ func hearLoss(words string) (Event, error) {
 	e := Event{Kind: CallLost, Lost: Lost{Reason: ReasonTimeout}}
 	words = strings.TrimPrefix(words, ": ")
 	code, refused := strings.CutPrefix(words, "unsigned refusal ")
+	inUse, collides := strings.CutPrefix(words, "unsigned collision ")
 	switch {
+	case collides:
+		e.Lost = Lost{Reason: ReasonNumberInUse, Claim: Collision, Code: inUse}
 	case refused:
 		e.Lost = Lost{Reason: aRefusal(code).Reason, Claim: Refused, Code: code}
 	case words == "unsigned no such order":
