@@ -2,11 +2,13 @@ package queue
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.etcd.io/bbolt"
 
@@ -16,8 +18,15 @@ import (
 // fill stores n paid payments, many in one transaction, as the steps of each would have left them but for the steps between. Three
 // more stay open.
 func (b *book) fill(n int) {
+	b.fillMore(0, n)
+	for i := range 3 {
+		b.arm(fmt.Sprint("open ", i), fmt.Sprint("open ", i))
+	}
+}
+
+func (b *book) fillMore(from, n int) {
 	const slice = 5000
-	for done := 0; done < n; done += slice {
+	for done := from; done < n; done += slice {
 		require.NoError(b.t, b.update(func(tx *bbolt.Tx) (Head, error) {
 			for i := range min(slice, n-done) {
 				next, err := b.fillOne(tx, done+i)
@@ -28,9 +37,6 @@ func (b *book) fill(n int) {
 			}
 			return b.Journal.head, nil
 		}))
-	}
-	for i := range 3 {
-		b.arm(fmt.Sprint("open ", i), fmt.Sprint("open ", i))
 	}
 }
 
@@ -75,6 +81,33 @@ func TestAStartReadsTheOpenPaymentsAndNoOthers(t *testing.T) {
 	require.Len(t, mustList(b.OpenPayments()), 3)
 	b.tamper(func(tx *bbolt.Tx) error { return tx.Bucket(bucketPayments).Delete([]byte("ZZZZ")) })
 	b.open()
+}
+
+// pagesRead counts what is read of a file.
+type pagesRead struct {
+	io.ReaderAt
+	n int
+}
+
+func (r *pagesRead) ReadAt(p []byte, at int64) (int, error) {
+	r.n++
+	return r.ReaderAt.ReadAt(p, at)
+}
+
+func TestTheCheckOfAStartReadsFewPagesHoweverLongTheJournalIs(t *testing.T) {
+	b := newBook(t)
+	read := func(check func(io.ReaderAt, int) ([]string, error)) int {
+		counted := &pagesRead{ReaderAt: b.file}
+		wrong, err := check(counted, os.Getpagesize())
+		require.NoError(t, err)
+		require.Empty(t, wrong)
+		return counted.n
+	}
+	b.fill(100)
+	short := read(checkStart)
+	b.fillMore(100, 4000)
+	assert.LessOrEqual(t, read(checkStart), short+2*len(indexes())+4, "one page deeper at most, in each bucket")
+	assert.Greater(t, read(checkPages), 1000)
 }
 
 // BenchmarkOpenAndFindOpen prints the time to open a journal and find its open payments, for ten thousand and for many.
