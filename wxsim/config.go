@@ -22,7 +22,7 @@ type Config struct {
 	Merchants []Merchant    // empty: one Merchant{}
 	Hosts     []string      // further names and addresses for the TLS certificate, beyond loopback and WeChat Pay's own
 	Keys      Keys          // RSA keys to use; those that are missing are made, some 100 ms each
-	Clock     time.Duration // WeChat Pay's clock minus this machine's; SetClock changes it
+	Clock     time.Duration // WeChat Pay's clock minus this machine's; certificates are issued by it, and SetClock changes it later
 	Behaviour Behaviour     // Behave changes it
 	OrdersMax int           // orders kept, the oldest go first; 0: 200,000
 }

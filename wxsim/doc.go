@@ -53,7 +53,7 @@
 //	14  99.14  card-not-supported        refused: NOT_SUPORT_CARD, as the documents spell it
 //	15  99.15  over-the-limit            refused: RULE_LIMIT
 //	16  99.16  account-error             refused: ACCOUNT_ERROR
-//	17  99.17  too-many-requests         429 FREQUENCY_LIMITED, no order is made
+//	17  99.17  too-many-requests         429 RATE_LIMITED, no order is made
 //	18  99.18  no-money-order-open       refused: NOT_ENOUGH, but the order stays open and unpaid until 45 s
 //	19  99.19  hidden-deduction          refused: NOT_ENOUGH, but the customer was charged
 //	20  99.20  system-error-paid         500 SYSTEM_ERROR, though it is paid

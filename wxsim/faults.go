@@ -1,12 +1,8 @@
 package wxsim
 
 import (
-	"bytes"
-	"compress/gzip"
 	"fmt"
-	"net/http"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -122,9 +118,20 @@ func (s *Sim) Heal() {
 // pick takes the fault for a visit, if one fits. Unread, those are meant that act before the body is read; a fault that
 // names an order, or that a scenario brings, acts once the body has told which order it is.
 func (s *Sim) pick(v *visit, unread bool) *Fault {
+	fits := func(f *Fault) bool {
+		early := f.is(DropUnread, DropHalf, DeadLink, ReadLate) && f.Order == ""
+		return early == unread && f.fits(v)
+	}
+	if f := s.takeFault(fits); f != nil || unread {
+		return f
+	}
+	return s.scenarioFault(v)
+}
+
+// takeFault returns the first armed fault that fits and is not to be skipped, and counts it.
+func (s *Sim) takeFault(fits func(*Fault) bool) *Fault {
 	for i, armed := range s.faults {
-		early := armed.Fault.is(DropUnread, DropHalf, DeadLink, ReadLate) && armed.Order == ""
-		if early != unread || !armed.fits(v) {
+		if !fits(&armed.Fault) {
 			continue
 		}
 		if armed.Skip > 0 {
@@ -137,13 +144,10 @@ func (s *Sim) pick(v *visit, unread bool) *Fault {
 		f := armed.Fault
 		return &f
 	}
-	if unread {
-		return nil
-	}
-	return s.scenarioFault(v)
+	return nil
 }
 
-func (f Fault) fits(v *visit) bool {
+func (f *Fault) fits(v *visit) bool {
 	return f.On != Connect && (f.On == Any || f.On == v.call) && (f.Order == "" || f.Order == v.key.number)
 }
 
@@ -161,93 +165,6 @@ func (s *Sim) scenarioFault(v *visit) *Fault {
 		}
 	}
 	return nil
-}
-
-func (f *Fault) is(any ...Kind) bool { return f != nil && slices.Contains(any, f.Kind) }
-
-// before reports that the request is not carried out.
-func (f *Fault) before() bool {
-	return f.is(DropUnread, DropHalf, DeadLink, Redirect) || f.is(Stall, Refuse, ServerError, HTMLPage) && !f.Processed
-}
-
-// wire is what happens on the wire to a request that is not read.
-func (f *Fault) wire() reply {
-	return reply{drop: !f.is(DeadLink), swallow: f.is(DeadLink)}
-}
-
-// instead replaces the answer, for the kinds that do.
-func (f *Fault) instead(v *visit, r reply) reply {
-	switch {
-	case f == nil:
-		return r
-	case f.is(DropUnread, DropHalf, DropAnswer):
-		return reply{drop: true}
-	case f.is(DeadLink, Stall):
-		return reply{swallow: true}
-	case f.is(Redirect):
-		return reply{status: http.StatusTemporaryRedirect, header: http.Header{"Location": {orElse(f.Location, v.request.RequestURI)}}, bare: true}
-	case f.is(Refuse, ServerError):
-		code := orElse(f.Code, "SYSTEM_ERROR")
-		r = refusal(orElse(f.Status, http.StatusInternalServerError), code, "The simulator was told to answer "+code, 0)
-		r.bare = f.Unsigned
-	case f.is(HTMLPage):
-		r = reply{status: orElse(f.Status, http.StatusBadGateway), body: []byte("<html><body><h1>Bad Gateway</h1></body></html>\n"), bare: true,
-			header: http.Header{"Content-Type": {"text/html; charset=utf-8"}}}
-	case f.is(LateAnswer):
-		r.late = orElse(f.Delay, lateness)
-	}
-	return r
-}
-
-// dress changes what is then signed. A 204 has no body to change.
-func (f *Fault) dress(r reply) reply {
-	switch {
-	case f.is(Oversized, TrailingJSON) && r.status == http.StatusNoContent:
-	case f.is(Oversized):
-		r.body = slices.Concat(r.body, bytes.Repeat([]byte(" "), oversize))
-	case f.is(TrailingJSON):
-		r.body = slices.Concat(r.body, []byte("{}"))
-	case f.is(Unsigned):
-		r.bare = true
-	}
-	return r
-}
-
-func (f *Fault) sealTime(now time.Time) time.Time {
-	if f.is(Stale) {
-		return now.Add(-staleness)
-	}
-	return now
-}
-
-// spoil changes what has been signed.
-func (f *Fault) spoil(r reply, by *platform, now time.Time) reply {
-	switch {
-	case f.is(Forged):
-		r.header.Set("Wechatpay-Serial", by.serial)
-	case f.is(Probe):
-		r.header.Set("Wechatpay-Signature", "WECHATPAY/SIGNTEST/"+strings.TrimRight(r.header.Get("Wechatpay-Signature"), "="))
-	case f.is(WrongDate):
-		r.header.Set("Date", now.Add(orElse(f.Delay, time.Hour)).UTC().Format(http.TimeFormat))
-	case f.is(Truncated):
-		r.cut = true
-	case f.is(DuplicateHeaders):
-		for _, name := range []string{"Wechatpay-Nonce", "Wechatpay-Signature"} {
-			r.header.Add(name, r.header.Get(name))
-		}
-	case f.is(Gzip) && r.status != http.StatusNoContent:
-		r.body = squeeze(r.body)
-		r.header.Set("Content-Encoding", "gzip")
-	}
-	return r
-}
-
-func squeeze(body []byte) []byte {
-	var b bytes.Buffer
-	z := gzip.NewWriter(&b)
-	z.Write(body)
-	z.Close()
-	return b.Bytes()
 }
 
 // connect plays the faults of a connection before its handshake. It reports whether there is to be one.
@@ -271,19 +188,5 @@ func (s *Sim) connected(w *wire) bool {
 func (s *Sim) pickConnect(any ...Kind) *Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i, armed := range s.faults {
-		if armed.On != Connect || !armed.Fault.is(any...) {
-			continue
-		}
-		if armed.Skip > 0 {
-			armed.Skip--
-			continue
-		}
-		if armed.left--; armed.left == 0 {
-			s.faults = slices.Delete(s.faults, i, i+1)
-		}
-		f := armed.Fault
-		return &f
-	}
-	return nil
+	return s.takeFault(func(f *Fault) bool { return f.On == Connect && f.is(any...) })
 }

@@ -74,7 +74,7 @@ func isStruck(kind Kind, a answer, err error) bool {
 		return err == nil && a.status == 503 && a.trust != nil
 	case WrongDate:
 		date, _ := http.ParseTime(a.header.Get("Date"))
-		return err == nil && date.Sub(time.Now()) > 50*time.Minute
+		return err == nil && time.Until(date) > 50*time.Minute
 	case Oversized, TrailingJSON, Gzip: // a 204 has no body to spoil
 		long := len(a.body) > 1<<21 || bytes.HasSuffix(a.body, []byte("}{}")) || a.header.Get("Content-Encoding") == "gzip"
 		return err == nil && (long || a.status == 204) && (kind == Gzip || a.trust == nil)

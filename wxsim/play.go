@@ -35,7 +35,11 @@ type oddAnswer struct {
 }
 
 func (a oddAnswer) reply() reply {
-	return refusal(a.status, a.code, messages[a.code], 0)
+	number := 0
+	if a.code == "RATE_LIMITED" {
+		number = 268447840
+	}
+	return refusal(a.status, a.code, messages[a.code], number)
 }
 
 // messages are the texts of errors. They name the code's meaning and what the documents tell the caller to do.
@@ -50,7 +54,7 @@ var messages = map[string]string{
 	"TRADE_ERROR":         "The transaction is refused",
 	"SYSTEM_ERROR":        "System error; query the order",
 	"BANK_ERROR":          "The bank's system is abnormal; query the order",
-	"FREQUENCY_LIMITED":   "Too many requests; try again later",
+	"RATE_LIMITED":        "Too many requests; try again later",
 	"INVALID_REQUEST":     "The request is not valid",
 	"ORDER_PAID":          "The order has been paid",
 	"BUYER_MISMATCH":      "The order belongs to another payer",

@@ -115,7 +115,7 @@ var scenes = []scene{
 	{Scenario{"14", "card-not-supported", "refused: NOT_SUPORT_CARD, as the documents spell it"}, play{answer: refused(403, "NOT_SUPORT_CARD")}},
 	{Scenario{"15", "over-the-limit", "refused: RULE_LIMIT"}, play{answer: refused(403, "RULE_LIMIT")}},
 	{Scenario{"16", "account-error", "refused: ACCOUNT_ERROR"}, play{answer: refused(403, "ACCOUNT_ERROR")}},
-	{Scenario{"17", "too-many-requests", "429 FREQUENCY_LIMITED, no order is made"}, play{answer: refused(429, "FREQUENCY_LIMITED")}},
+	{Scenario{"17", "too-many-requests", "429 RATE_LIMITED, no order is made"}, play{answer: refused(429, "RATE_LIMITED")}},
 	{Scenario{"18", "no-money-order-open", "refused: NOT_ENOUGH, but the order stays open and unpaid until 45 s"}, unpaid(play{answer: oddAnswer{403, "NOT_ENOUGH", true}})},
 	{Scenario{"19", "hidden-deduction", "refused: NOT_ENOUGH, but the customer was charged"}, play{answer: oddAnswer{403, "NOT_ENOUGH", true}}},
 

@@ -38,7 +38,7 @@ var whatTillsSee = map[string]seen{
 	"card-not-supported":  {"403 NOT_SUPORT_CARD", "ORDER_NOT_EXIST", "ORDER_NOT_EXIST", " charged 0 held 0"},
 	"over-the-limit":      {"403 RULE_LIMIT", "ORDER_NOT_EXIST", "ORDER_NOT_EXIST", " charged 0 held 0"},
 	"account-error":       {"403 ACCOUNT_ERROR", "ORDER_NOT_EXIST", "ORDER_NOT_EXIST", " charged 0 held 0"},
-	"too-many-requests":   {"429 FREQUENCY_LIMITED", "ORDER_NOT_EXIST", "ORDER_NOT_EXIST", " charged 0 held 0"},
+	"too-many-requests":   {"429 RATE_LIMITED", "ORDER_NOT_EXIST", "ORDER_NOT_EXIST", " charged 0 held 0"},
 	"no-money-order-open": {"403 NOT_ENOUGH", "NOTPAY", "NOTPAY", "REVOKED charged 0 held 0"},
 	"hidden-deduction":    {"403 NOT_ENOUGH", "SUCCESS", "SUCCESS", "SUCCESS charged 1 held 1250"},
 
