@@ -18,7 +18,7 @@ func usedBytes(content []byte) int { return len(bytes.TrimRight(content, "\x00")
 func TestAFlippedByteIsNeverAPanicNorAWrongPayment(t *testing.T) {
 	b, truth, whole := damageable(t)
 	dice := rand.New(rand.NewPCG(1, 2))
-	used, flips := usedBytes(whole), 150
+	used, flips := usedBytes(whole), 100
 	if testing.Short() {
 		flips = 40
 	}

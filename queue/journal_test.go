@@ -400,7 +400,7 @@ func TestManyReadersBesideOneWriter(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for range 200 {
+		for range 50 {
 			_, err := b.OpenPayments()
 			assert.NoError(t, err)
 			_, err = b.Recent(5)

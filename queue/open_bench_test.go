@@ -72,7 +72,7 @@ func manyPayments(t testing.TB) int {
 // TestAStartReadsTheOpenPaymentsAndNoOthers counts what a start reads instead of timing it.
 func TestAStartReadsTheOpenPaymentsAndNoOthers(t *testing.T) {
 	b := newBook(t)
-	b.fill(2000)
+	b.fill(500)
 	require.NoError(t, b.Close())
 	b.tamper(func(tx *bbolt.Tx) error { // a start that read any of these would fail
 		return tx.Bucket(bucketPayments).Put([]byte("ZZZZ"), []byte("no record"))
@@ -105,9 +105,9 @@ func TestTheCheckOfAStartReadsFewPagesHoweverLongTheJournalIs(t *testing.T) {
 	}
 	b.fill(100)
 	short := read(checkStart)
-	b.fillMore(100, 4000)
+	b.fillMore(100, 1500)
 	assert.LessOrEqual(t, read(checkStart), short+2*len(indexes())+4, "one page deeper at most, in each bucket")
-	assert.Greater(t, read(checkPages), 1000)
+	assert.Greater(t, read(checkPages), 400)
 }
 
 // BenchmarkOpenAndFindOpen prints the time to open a journal and find its open payments, for ten thousand and for many.

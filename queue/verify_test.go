@@ -248,7 +248,7 @@ func TestVerifyRunsBesideTheEngine(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for range 20 {
+		for range 5 {
 			report, err := b.Verify(context.Background(), nil)
 			assert.NoError(t, err)
 			assert.True(t, report.Clean(), report.String())
