@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"posagent/health"
@@ -60,12 +61,21 @@ func (c *checker) daemonWarnings() {
 		return
 	}
 	for _, w := range c.daemon.Warnings {
+		if slices.Contains(ofPayments(), w.Code) {
+			c.warn("payments", w.Title.EN+inParentheses(w.Detail), w.NextStep.EN)
+			continue
+		}
 		c.known("daemon warns", w.Code, w.Detail)
 	}
 	if own := c.daemonCertificate(); own != "" && c.creds.Serial != "" && own != c.creds.Serial {
 		w, _ := health.Find(health.CertificateRestart)
 		c.warn("certificate in use", w.Title.EN+" (the service still uses "+own+")", w.NextStep.EN)
 	}
+}
+
+// ofPayments are the warnings about payments: somebody must act, but nothing is wrong with this PC.
+func ofPayments() []health.Code {
+	return []health.Code{health.PaymentAttention, health.PaymentSetAside, health.PaidNotAnnounced}
 }
 
 // daemonCertificate is the serial of the merchant certificate that the daemon works with.

@@ -115,7 +115,7 @@ func (b fileBook) find(f journalFilter) ([]payflow.Entry, error) {
 func (b fileBook) show(_ context.Context, no payflow.OutTradeNo) (paymentShown, error) {
 	e, err := b.journal.Payment(no)
 	if errors.Is(err, payflow.ErrNoPayment) {
-		return paymentShown{}, &Failure{What: "no payment " + string(no) + " in this journal", Next: "posagent journal list shows the payments with their ids", Err: err}
+		return paymentShown{}, noSuchPayment(no, err)
 	}
 	if err != nil {
 		return paymentShown{}, journalOpenFailure(err)

@@ -114,35 +114,43 @@ func headSource(given string, stdin io.Reader) ([]byte, error) {
 
 // verifyJournalFile verifies the file itself, or a copy where a daemon holds it.
 func verifyJournalFile(ctx context.Context, cfg queue.JournalConfig, heads []queue.Head) (verified, error) {
-	j, err := openToRead(cfg)
 	v := verified{File: cfg.File}
-	var open *queue.OpenError
-	if errors.As(err, &open) && open.Kind == queue.OpenLocked {
-		v.Live = true
-		err = v.verifyCopy(ctx, cfg, heads)
+	j, live, end, err := openOrCopy(ctx, cfg)
+	if err != nil {
 		return v, err
 	}
-	if err != nil {
-		return v, journalOpenFailure(err)
-	}
-	defer j.Close()
-	err = v.run(ctx, j, heads)
+	defer end()
+	v.Live = live
+	v.Report, err = j.Verify(ctx, heads)
+	v.Clean = err == nil && v.Report.Clean()
 	return v, err
 }
 
-func (v *verified) run(ctx context.Context, j *queue.Journal, heads []queue.Head) (err error) {
-	v.Report, err = j.Verify(ctx, heads)
-	v.Clean = err == nil && v.Report.Clean()
-	return err
+// openOrCopy opens a journal for reading, or a consistent copy of it where the daemon holds it (live). end closes it and removes the copy.
+func openOrCopy(ctx context.Context, cfg queue.JournalConfig) (j *queue.Journal, live bool, end func(), err error) {
+	j, err = openToRead(cfg)
+	var open *queue.OpenError
+	if errors.As(err, &open) && open.Kind == queue.OpenLocked {
+		j, end, err = openCopy(ctx, cfg)
+		return j, true, end, err
+	}
+	if err != nil {
+		return nil, false, nil, journalOpenFailure(err)
+	}
+	return j, false, func() { _ = j.Close() }, nil
 }
 
-// verifyCopy copies the memo first and the journal after it, so that the memo can't name an entry that the copy lacks. The key is not copied.
-func (v *verified) verifyCopy(ctx context.Context, cfg queue.JournalConfig, heads []queue.Head) error {
-	folder, err := os.MkdirTemp("", "posagent-verify-")
+// openCopy copies the memo first and the journal after it, so that the memo can't name an entry that the copy lacks. The key is not copied.
+func openCopy(ctx context.Context, cfg queue.JournalConfig) (_ *queue.Journal, end func(), err error) {
+	folder, err := os.MkdirTemp("", "posagent-journal-")
 	if err != nil {
-		return copyFailure(err)
+		return nil, nil, copyFailure(err)
 	}
-	defer os.RemoveAll(folder)
+	defer func() {
+		if err != nil {
+			_ = os.RemoveAll(folder)
+		}
+	}()
 	copied := cfg
 	copied.File, copied.KeyFile = filepath.Join(folder, "journal.db"), filepath.Join(folder, "journal.key")
 	key, err := filepath.Abs(cfg.KeyFile)
@@ -153,22 +161,21 @@ func (v *verified) verifyCopy(ctx context.Context, cfg queue.JournalConfig, head
 		err = copyFile(cfg.KeyFile+".head", copied.KeyFile+".head")
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) { // without a memo Verify says so
-		return copyFailure(err)
+		return nil, nil, copyFailure(err)
 	}
 	if err := copyConsistent(ctx, cfg.File, copied.File); err != nil {
-		return copyFailure(err)
+		return nil, nil, copyFailure(err)
 	}
 	j, err := queue.OpenJournal(copied)
 	if err != nil {
-		return journalOpenFailure(err)
+		return nil, nil, journalOpenFailure(err)
 	}
-	defer j.Close()
-	return v.run(ctx, j, heads)
+	return j, func() { _ = errors.Join(j.Close(), os.RemoveAll(folder)) }, nil
 }
 
 func copyFailure(err error) error {
-	return &Failure{What: "the journal that the daemon holds can't be copied to be checked: " + err.Error(),
-		Next: "run it as the service's user (sudo -u posagent posagent journal verify) with room in the temporary folder, or stop the service first", Err: err}
+	return &Failure{What: "the journal that the daemon holds can't be copied: " + err.Error(),
+		Next: "run it as the service's user (sudo -u posagent posagent …) with room in the temporary folder, or stop the service first", Err: err}
 }
 
 // copyConsistent copies a journal that somebody writes. A transaction of bbolt writes to pages that the state before it does not use, and

@@ -30,6 +30,7 @@ func subCommands() []func(*program) *cobra.Command {
 		cancelCommand,
 		statusCommand,
 		journalCommand,
+		receiptCommand,
 		scannerCommand,
 		versionCommand,
 	}
