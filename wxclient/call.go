@@ -91,6 +91,7 @@ func (c *Client) exchange(ctx context.Context, l *link, r request, authorization
 		line.Err(err).Msg("wire")
 		return a, err
 	}
+	c.answered()
 	line.Int("status", a.status).Str("request_id", requestID(a)).Int("bytes", len(a.body)).Msg("wire")
 	if l.alive() {
 		c.idle.put(l)

@@ -26,7 +26,9 @@ type warmth struct {
 	on   bool
 	link *link
 	down bool
-	wake chan struct{} // holds one; tells Run that on or link has changed
+	// silent says that connections can be made and nothing comes back on them.
+	silent bool
+	wake   chan struct{} // holds one; tells Run that on or link has changed
 }
 
 // KeepWarm says whether a payment is armed. While it is, Run keeps one TLS connection ready, with keep-alive probes
@@ -117,8 +119,17 @@ func (w *warmth) wanted() bool {
 func (w *warmth) setDown(down bool) (changed bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	down = down || w.silent
 	changed = w.down != down
 	w.down = down
+	return changed
+}
+
+func (w *warmth) setSilent(silent bool) (changed bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	changed = w.silent != silent
+	w.silent = silent
 	return changed
 }
 
@@ -141,11 +152,13 @@ func (c *Client) keepWarm(ctx context.Context) {
 		if l == nil {
 			if c.Warm(ctx) != nil {
 				c.sleepWarm(ctx, nil, warmRetry)
+			} else if l = c.warm.current(); l != nil && !c.LinkUp() {
+				c.probe(ctx, l)
 			}
 			continue
 		}
-		c.sleepWarm(ctx, l, min(probeEvery, warmKept-time.Since(l.opened)+time.Millisecond))
-		if c.warm.current() == l && c.warm.wanted() {
+		rested := c.sleepWarm(ctx, l, min(probeEvery, warmKept-time.Since(l.opened)+time.Millisecond))
+		if rested && c.warm.current() == l && c.warm.wanted() {
 			c.probe(ctx, l)
 		}
 	}
@@ -162,14 +175,24 @@ func (c *Client) probe(ctx context.Context, l *link) {
 		return
 	}
 	l.close(errSilent)
+	c.warm.setSilent(true)
 	c.noteBroken(errSilent)
+}
+
+// answered notes that something came back: a link that was silent carries again.
+func (c *Client) answered() {
+	if c.warm.setSilent(false) {
+		c.reachable()
+	}
 }
 
 // restWarm is keepWarm while no payment is armed. A link that is down is tried until it is up all the same: no payment is
 // armed before, so nothing else would.
 func (c *Client) restWarm(ctx context.Context) {
-	if !c.LinkUp() {
-		_ = c.Warm(ctx) // its failure stands as a condition already
+	if !c.LinkUp() && c.Warm(ctx) == nil { // its failure stands as a condition already
+		if l := c.warm.current(); l != nil {
+			c.probe(ctx, l)
+		}
 	}
 	if spare := c.warm.replace(nil); spare != nil {
 		c.idle.put(spare)
@@ -179,8 +202,9 @@ func (c *Client) restWarm(ctx context.Context) {
 	}
 }
 
-// sleepWarm waits for a nudge, the end of l, or the pause (0: for ever).
-func (c *Client) sleepWarm(ctx context.Context, l *link, pause time.Duration) {
+// sleepWarm waits for a nudge, the end of l, or the pause (0: for ever), and reports that the pause was waited out. A nudge is no
+// reason to probe: it comes right behind the handshake, when the scan may come too, and a probe's signature costs a core.
+func (c *Client) sleepWarm(ctx context.Context, l *link, pause time.Duration) (rested bool) {
 	var dead <-chan struct{}
 	if l != nil {
 		dead = l.dead
@@ -195,9 +219,11 @@ func (c *Client) sleepWarm(ctx context.Context, l *link, pause time.Duration) {
 	case <-ctx.Done():
 	case <-c.warm.wake:
 	case <-end:
+		return true
 	case <-dead:
 		c.noteBroken(l.reason())
 	}
+	return false
 }
 
 // noteBroken: a gateway that hangs up politely is no news before the next dial fails; a link that broke is.
@@ -212,7 +238,7 @@ func (c *Client) noteBroken(why error) {
 	}
 }
 
-// reachable notes that a connection could be made.
+// reachable notes that a connection could be made. After a silent link that alone is no news: something must come back on it.
 func (c *Client) reachable() {
 	if c.warm.setDown(false) {
 		c.conditions.over(LinkDown)
