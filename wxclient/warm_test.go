@@ -75,6 +75,19 @@ func TestKeepWarmHoldsOneConnectionAndRenewsIt(t *testing.T) {
 	})
 }
 
+func TestNothingIsAskedRightAfterArming(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, _, c, _ := running(t)
+		before := g.count("certificates")
+		c.KeepWarm(true)
+		time.Sleep(probeEvery - time.Millisecond)
+		require.NotNil(t, c.warm.current())
+		assert.Equal(t, before, g.count("certificates"), "a probe's signature would take a core from the scan's")
+		time.Sleep(2 * time.Millisecond)
+		assert.Equal(t, before+1, g.count("certificates"))
+	})
+}
+
 func TestAPulledCableIsKnownBeforeTheScan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, network, c, told := running(t)
