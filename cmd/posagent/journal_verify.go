@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -17,8 +18,9 @@ import (
 )
 
 const (
-	headsBytesMax = 64 << 20 // of one text with heads: years of a system log's lines
-	copyTries     = 20
+	headsBytesMax   = 64 << 20 // of one text with heads: years of a system log's lines
+	copyTries       = 20
+	headDigitsShown = 12
 )
 
 // headText is a head wherever it stands in a line of the system log.
@@ -251,11 +253,20 @@ func (v verified) write(w io.Writer) {
 		if f.OutTradeNo != "" {
 			about = "payment " + string(f.OutTradeNo) + ": "
 		}
-		fmt.Fprintf(w, "%s: %s%s; %s\n", f.Kind, about, f.Text, findingStep(f.Kind))
+		fmt.Fprintf(w, "%s: %s%s%s; %s\n", f.Kind, about, f.Text, measuredAgainst(f.Head), findingStep(f.Kind))
 	}
 	if v.Clean {
 		fmt.Fprintln(w, "nothing is wrong")
 	}
+}
+
+// measuredAgainst names the head that a finding was measured against: enough of it to be found in the system log.
+func measuredAgainst(head string) string {
+	sequence, hash, ok := strings.Cut(head, ":")
+	if !ok || !headText.MatchString(head) {
+		return ""
+	}
+	return fmt.Sprintf(" (head %s:%s…)", sequence, hash[:headDigitsShown])
 }
 
 // findingStep says what to do about a finding.
