@@ -91,12 +91,15 @@ func (a *agent) journalConfig(beginNew bool) queue.JournalConfig {
 
 // keyFileOf is where the journal's key lies: outside the journal, so that who can write the one cannot forge it without the other.
 func keyFileOf(journal string) string {
-	return filepath.Join(filepath.Dir(journal), "journal.key")
+	return filepath.Join(filepath.Dir(journal), "keys", "journal.key")
 }
 
 // openJournal opens the journal for writing; one that can't be written is opened to be shown (I9).
 func (a *agent) openJournal(o agentOptions) error {
 	cfg := a.journalConfig(o.BeginNew)
+	if err := os.MkdirAll(filepath.Dir(cfg.KeyFile), 0o700); err != nil {
+		a.log.Warn().Err(err).Msg("the folder of the journal's key could not be made")
+	}
 	journal, err := queue.OpenJournal(cfg)
 	var open *queue.OpenError
 	if errors.As(err, &open) && open.Kind == queue.OpenUnwritable {
@@ -132,23 +135,28 @@ func journalFailure(err error) error {
 }
 
 func (a *agent) openClient(agentOptions) error {
-	roots, err := rootsWith(a.cfg.WeChat.CAFile)
+	config, err := a.clientConfig()
 	if err != nil {
 		return err
 	}
+	if a.client, err = wxclient.New(config); err != nil {
+		return &Failure{Code: ExitUsage, What: "the connection to WeChat Pay can't be set up: " + err.Error(), Next: "correct the [wechat] section, then run: posagent check", Err: err}
+	}
+	a.health.Set(health.NotVerifiedYet, "")
+	return nil
+}
+
+// clientConfig is how the gateway is called, out of the configuration and the credentials.
+func (a *agent) clientConfig() (wxclient.Config, error) {
 	w := a.cfg.WeChat
-	a.client, err = wxclient.New(wxclient.Config{
+	roots, err := rootsWith(w.CAFile)
+	return wxclient.Config{
 		Hosts: w.Hosts, RootCAs: roots, Proxy: w.Proxy, Merchant: a.merchant(),
 		SerialNo: a.creds.Serial, PrivateKey: a.creds.PrivateKey, APIv3Key: a.creds.APIv3Key,
 		CertificatesFile: filepath.Join(filepath.Dir(a.cfg.Journal.File), "platform-certificates.json"),
 		PayTimeout:       a.cfg.Flow.PayTimeout, Version: version(), Log: a.log.With().Str("part", "wechat").Logger(),
 		OnCondition: a.takeCondition,
-	})
-	if err != nil {
-		return &Failure{Code: ExitUsage, What: "the connection to WeChat Pay can't be set up: " + err.Error(), Next: "correct the [wechat] section, then run: posagent check", Err: err}
-	}
-	a.health.Set(health.NotVerifiedYet, "")
-	return nil
+	}, err
 }
 
 // rootsWith returns the system's trusted roots and those of an extra PEM file; nil stands for the system's alone.

@@ -142,6 +142,10 @@ func (a *agent) warnOfPayments() {
 }
 
 func (a *agent) warnOfDisk() {
+	if a.journal.ReserveUsed() && a.readOnly == nil && a.journal.RestoreReserve() == nil {
+		a.log.Info().Msg("the disk has room again: the journal's reserve is back")
+		a.health.Clear(health.DiskFull)
+	}
 	free, err := diskFree(a.cfg.Journal.File)
 	a.warnIf(err == nil && free < diskLowBytes, health.DiskNearlyFull, fmt.Sprintf("%d MiB free", free>>20))
 }
@@ -198,7 +202,18 @@ func (a *agent) logHead(when string) {
 	a.log.Info().Str("when", when).Str("head", a.journal.Head().String()).Msg("journal head")
 }
 
+// verifyJournal waits for a moment without a customer: no step is made while the file's pages are checked.
 func (a *agent) verifyJournal(ctx context.Context) {
+	for {
+		if _, busy := a.engine.Holding(); !busy {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(warningsEvery):
+		}
+	}
 	report, err := a.journal.Verify(ctx, nil)
 	switch {
 	case ctx.Err() != nil:

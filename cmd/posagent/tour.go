@@ -209,7 +209,10 @@ func mustEnd(p till.Payment, status payflow.Status, reason payflow.Reason) error
 
 // copyJournal copies a stopped till's journal with its key, as somebody does who clones a PC.
 func copyJournal(from, to string) error {
-	for _, name := range []string{"journal.db", "journal.key", "journal.key.head"} {
+	if err := os.MkdirAll(filepath.Join(to, "keys"), 0o700); err != nil {
+		return err
+	}
+	for _, name := range []string{"journal.db", "keys/journal.key", "keys/journal.key.head"} {
 		content, err := os.ReadFile(filepath.Join(from, name))
 		if err != nil {
 			return err
