@@ -1,0 +1,96 @@
+// The page's calls of the local API. A write carries the header that only this page can send; a code goes into a body and nowhere else.
+
+const answerWithin = 10000; // ms
+
+// ProblemError is an answer of the agent that says no; problem is its problem+json.
+export class ProblemError extends Error {
+  constructor(problem) {
+    super(problem.code || 'internal');
+    this.problem = problem;
+  }
+}
+
+async function call(path, options) {
+  const answer = await fetch(path, { credentials: 'same-origin', cache: 'no-store', signal: AbortSignal.timeout(answerWithin), ...options });
+  const body = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new ProblemError({ ...body, status: answer.status });
+  return body;
+}
+
+function post(path, body, headers) {
+  return call(path, { method: 'POST', body: JSON.stringify(body), headers: { 'Content-Type': 'application/json', 'X-Posagent': 'page', ...headers } });
+}
+
+const of = (id) => `/v1/payments/${encodeURIComponent(id)}`;
+
+export const agent = {
+  words: () => call('/page/words.json'),
+  status: () => call('/v1/status'),
+  recent: () => call('/v1/payments?limit=50').then((list) => list.payments),
+  unannounced: () => call('/v1/payments?unannounced=true&limit=200').then((list) => list.payments),
+  payment: (id) => call(of(id)),
+  arm: (request, key) => post('/v1/payments', request, { 'Idempotency-Key': key }),
+  code: (id, code) => post(`${of(id)}/code`, { code }),
+  cancel: (id) => post(`${of(id)}/cancel`, {}),
+  setAside: (id, operator, reason) => post(`${of(id)}/set-aside`, { operator, reason }),
+  acknowledge: (id, how) => post(`${of(id)}/acknowledge`, { how }),
+};
+
+const lostAfter = 1700; // ms without a sign of life; the agent gives one each second, and a person must be told within 2 s
+const againAfter = 500; // ms
+const aliveWithin = 1500; // ms that a new stream has to begin
+
+// Stream keeps the event stream open. heard is told each event, lost each change of whether the agent is heard, opened each new stream,
+// so that what was missed is read again.
+export class Stream {
+  #source = null;
+  #seen = 0;
+  #lost = false;
+  #again = 0;
+
+  constructor(handlers) {
+    this.handlers = handlers;
+    this.#seen = performance.now();
+    this.#open();
+    setInterval(() => this.#watch(), 200);
+  }
+
+  #open() {
+    this.#source = new EventSource('/v1/events');
+    for (const kind of ['payment', 'alive']) {
+      this.#source.addEventListener(kind, (event) => {
+        this.#alive();
+        this.handlers.heard(kind, JSON.parse(event.data));
+      });
+    }
+    this.#source.addEventListener('journal', () => this.#alive());
+    this.#source.addEventListener('open', () => this.handlers.opened());
+    this.#source.addEventListener('error', () => this.#broken());
+    this.#again = performance.now() + aliveWithin;
+  }
+
+  #alive() {
+    this.#seen = performance.now();
+    if (this.#lost) this.#tell(false);
+  }
+
+  // broken closes the stream and tries again by itself: a browser gives up for good after an answer that is no stream.
+  #broken() {
+    this.#source.close();
+    this.#again = performance.now() + againAfter;
+    this.handlers.broken();
+  }
+
+  #watch() {
+    const now = performance.now();
+    if (!this.#lost && now - this.#seen > lostAfter) this.#tell(true);
+    if (now < this.#again) return;
+    if (this.#source.readyState === EventSource.CLOSED) this.#open();
+    else if (now - this.#seen > lostAfter + aliveWithin) this.#broken();
+  }
+
+  #tell(lost) {
+    this.#lost = lost;
+    this.handlers.lost(lost);
+  }
+}

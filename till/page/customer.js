@@ -1,0 +1,47 @@
+import { h } from './dom.js';
+import { sign } from './signs.js';
+import { amountText, both, languages } from './texts.js';
+
+// customerPage is the window that faces the customer: amount and state, nothing that only the cashier needs.
+export function customerPage(state) {
+  const { name, signs, texts } = facing(state);
+  const p = state.payment;
+  const shown = languages.map(([language]) => language).filter((language) => !chinese(language) || language === scriptOf(state));
+  const first = state.language === 'en' ? 'en' : scriptOf(state);
+  const tree = h('div', { class: `page customer ${name}`, 'data-screen': name, lang: state.language },
+    h('header', {}, h('div', { class: 'name' }, state.status ? state.status.store : '')),
+    h('main', { class: 'stage', key: name },
+      h('div', { class: 'top' }, h('div', { class: 'signs' }, signs.map(sign)), p && h('div', { class: 'amount' }, p.amount_text)),
+      [...shown].sort((a, b) => (b === first) - (a === first)).map((language, i) => h('p', { class: i === 0 ? 'message' : 'second', lang: language }, texts[language])),
+      name === 'paid' && otherWallet(state, p)));
+  return { tree, keys: {}, name: `customer_${name}`, sound: '' };
+}
+
+const chinese = (language) => language.startsWith('zh');
+
+function scriptOf(state) {
+  if (chinese(state.language)) return state.language;
+  const currency = state.payment ? state.payment.currency : state.status && state.status.currency;
+  return ['HKD', 'MOP', 'TWD'].includes(currency) ? 'zh-Hant' : 'zh-Hans';
+}
+
+function facing(state) {
+  const say = (name, ...signs) => ({ name, signs, texts: both(state, `customer_${name}`) });
+  if (state.lost) return say('wait', 'hourglass');
+  const p = state.payment;
+  if (!p) return state.status && state.status.ready ? say('welcome') : say('closed', 'plug');
+  switch (p.status) {
+    case 'waiting': return say('scan', 'barcode');
+    case 'paying': return say('wait', 'hourglass');
+    case 'confirming': return p.reason === 'customer_enters_password' && !p.attention ? say('password', 'phone') : say('wait', 'hourglass');
+    case 'paid': return { name: 'paid', signs: ['tick'], texts: both(state, 'customer_paid_done') };
+    case 'reversing':
+    case 'reversed': return say('taken_back', 'cross', 'returned');
+  }
+  return say('not_paid', 'cross');
+}
+
+function otherWallet(state, p) {
+  if (!p.payer_amount || p.payer_currency === p.currency) return null;
+  return h('p', { class: 'second' }, amountText(state, p.payer_amount, p.payer_currency));
+}

@@ -1,0 +1,175 @@
+import { agent, ProblemError, Stream } from './agent.js';
+import { Actions } from './actions.js';
+import { patch } from './dom.js';
+import { KeyReader, keyOf, quietAfter } from './keys.js';
+import { again, Sounds } from './sound.js';
+import { choose } from './choose.js';
+import { labelIn } from './texts.js';
+import { render } from './view.js';
+
+// The page: it keeps the plain state that render shows, hears the agent, and turns keys and clicks into actions. It holds no state of
+// its own about money: what a payment is, it is told.
+
+const query = new URLSearchParams(location.search);
+const root = document.getElementById('page');
+const sounds = new Sounds();
+const reader = new KeyReader();
+const known = new Map(); // payments by id, each in its newest form
+
+const state = {
+  words: null, language: '', view: query.get('view') || '', now: Date.now(), status: null, payment: null, payments: [],
+  typed: '', codeOpen: false, codeLength: 0, asking: '', operator: '', recovered: false, otherMeans: false, lost: false, refused: '', note: '',
+};
+
+let ahead = 0; // the agent's clock minus this page's, in ms
+let screen = { keys: {}, name: '', sound: '' };
+let heardAt = 0; // when the screen's tone was last heard
+
+const actions = new Actions({ state, agent, ProblemError, learn, settle, show, language: setLanguage, print: () => window.print() });
+
+function show() {
+  if (!state.words) return;
+  state.now = Date.now() + ahead;
+  choose(state, known, actions.mine);
+  const before = screen;
+  screen = render(state);
+  patch(root, [screen.tree]);
+  document.documentElement.lang = state.language;
+  sound(before);
+}
+
+// sound plays the tone of a screen when it comes, and of some again while they stay.
+function sound(before) {
+  const now = performance.now();
+  const came = screen.name !== before.name || screen.sound !== before.sound;
+  if (!screen.sound) return;
+  if (!came && !(again[screen.sound] && now - heardAt > again[screen.sound] * 1000)) return;
+  heardAt = now;
+  sounds.play(screen.sound);
+  if (came && screen.sound === 'paid') sounds.say(`${labelIn(state, state.language, 'spoken_paid')} ${state.payment.amount_text}`, state.language);
+}
+
+// learn takes a payment from the agent; an older form than the one that is known changes nothing.
+function learn(payment) {
+  const old = known.get(payment.id);
+  if (old && (old.version > payment.version || (old.version === payment.version && old.acknowledged && !payment.acknowledged))) return;
+  known.set(payment.id, payment);
+  if (!payment.final) actions.mine.add(payment.id);
+  ahead = Date.parse(payment.times.now) - Date.now();
+}
+
+const shownMax = 200; // payments that the page keeps
+
+// settle reads anew all that the page shows.
+async function settle() {
+  const [status, recent, unannounced] = await Promise.all([agent.status(), agent.recent(), agent.unannounced()]);
+  takeStatus(status);
+  if (known.size > shownMax) known.clear();
+  [...recent, ...unannounced].forEach(learn);
+  if (status.holding && !known.has(status.holding)) learn(await agent.payment(status.holding));
+  state.untold = unannounced.map((p) => p.id);
+  show();
+}
+
+function takeStatus(status) {
+  state.status = status;
+  ahead = Date.parse(status.now) - Date.now();
+  if (!state.language) setLanguage(remembered() || status.language);
+}
+
+function setLanguage(language) {
+  state.language = language;
+  try {
+    localStorage.setItem('language', language);
+  } catch { /* a browser without storage asks the agent each time */ }
+}
+
+function remembered() {
+  try {
+    return localStorage.getItem('language') || '';
+  } catch {
+    return '';
+  }
+}
+
+let settling = null;
+
+// refresh settles once, however many ask for it.
+function refresh() {
+  settling ||= settle().catch(refusedCall).finally(() => { settling = null; });
+  return settling;
+}
+
+const reloadPause = 10000; // ms
+
+// refusedCall loads the page again where its session has ended, as it does with every start of the agent.
+function refusedCall(error) {
+  if (!(error instanceof ProblemError) || error.problem.status !== 401) return;
+  let last = 0;
+  try {
+    last = Number(sessionStorage.getItem('reloaded'));
+    sessionStorage.setItem('reloaded', String(Date.now()));
+  } catch { /* then it is loaded again each time */ }
+  if (Date.now() - last > reloadPause) location.reload();
+}
+
+function heard(kind, data) {
+  if (kind === 'payment') {
+    learn(data);
+    show();
+    if (data.final) refresh();
+    return;
+  }
+  ahead = Date.parse(data.now) - Date.now();
+  const { status } = state;
+  if (!status || status.ready !== data.ready || status.warnings.length !== data.warnings) refresh();
+}
+
+const refreshEvery = 5000; // ms: what no event tells, such as which device is away
+
+async function start() {
+  state.words = await agent.words();
+  await refresh();
+  new Stream({ heard, opened: refresh, broken: refresh, lost: (lost) => { state.lost = lost; show(); } });
+  setInterval(refresh, refreshEvery);
+  setInterval(show, 250);
+}
+
+// pressed carries out what the reader is sure of.
+function pressed(events) {
+  for (const event of events) {
+    if (event.scan !== undefined) actions.scanned(event.scan);
+    else actions.key(event.key, screen.keys);
+    show();
+  }
+}
+
+document.addEventListener('keydown', (event) => {
+  sounds.allow();
+  if (state.view === 'customer' || event.repeat) return;
+  const key = keyOf(event);
+  if (key === '' || focusOwns(key)) return;
+  event.preventDefault();
+  pressed(reader.press(key, event.timeStamp));
+  setTimeout(() => pressed(reader.quiet(performance.now())), quietAfter);
+}, { capture: true });
+
+// focusOwns leaves Tab to the browser, and Enter and blank to a button that was reached by Tab; a scan's end is never theirs.
+function focusOwns(key) {
+  if (reader.holds) return false;
+  return key === 'Tab' || ((key === 'Enter' || key === ' ') && document.activeElement instanceof HTMLButtonElement);
+}
+
+document.addEventListener('click', (event) => {
+  sounds.allow();
+  const button = event.target.closest('[data-action]');
+  if (!button) return;
+  button.blur(); // the next Enter is the screen's, not this button's
+  actions.carry(button.dataset.action);
+  show();
+});
+
+document.addEventListener('paste', (event) => event.preventDefault()); // a code from a clipboard has no business here
+document.addEventListener('visibilitychange', () => { if (!document.hidden) refresh(); });
+
+start().catch(() => setTimeout(() => location.reload(), 2000));

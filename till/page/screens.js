@@ -1,0 +1,250 @@
+import { h } from './dom.js';
+import { amountText, both, clockText, label, notice, since, until, withoutAmount } from './texts.js';
+
+// screenOf chooses the one screen of a state: its name, signs, texts, and the keys that do something now. What binds the cashier most
+// comes first: a lost agent, then the payment, then why none can be taken, then the keypad.
+export function screenOf(state) {
+  if (state.lost) return lost(state);
+  if (state.asking && questions[state.asking] && state.payment) return questions[state.asking](state, state.payment);
+  if (state.payment) return paymentScreen(state, state.payment);
+  if (!state.status) return starting(state);
+  if (!state.status.ready) return offline(state);
+  return idle(state);
+}
+
+const noticeSeconds = 12; // how long a refused scan is said
+
+// paymentScreen is the screen of a payment's status, with the texts that came with it.
+function paymentScreen(state, p) {
+  const screen = statuses[p.status](state, p);
+  screen.amount ??= p.amount_text;
+  screen.message ??= withoutAmount(p.message, p.amount_text);
+  screen.next ??= p.next_step;
+  if (p.attention) needsPerson(state, screen);
+  if (p.status !== 'waiting') alsoRefused(state, p, screen);
+  return screen;
+}
+
+// needsPerson shows that a person must look, whatever the status.
+function needsPerson(state, screen) {
+  screen.frame = 'attention';
+  screen.signs = ['person', ...screen.signs.filter((s) => s !== 'person')];
+  if (!screen.actions.some((a) => a.action === 'manager')) screen.actions.push(manager(state));
+}
+
+// alsoRefused says beside a running payment that a scan was not taken.
+function alsoRefused(state, p, screen) {
+  const kind = state.refused || (recent(state, p.notice) && p.notice.kind);
+  if (!kind) return;
+  screen.facts = [`✖ ${notice(state, kind).message[state.language]}`, ...(screen.facts || [])];
+}
+
+function recent(state, refused) {
+  return refused && since(state, refused.at) < noticeSeconds;
+}
+
+const statuses = { waiting, paying, confirming, reversing, paid, declined, reversed, cancelled };
+
+function waiting(state, p) {
+  const kind = state.refused || (recent(state, p.notice) && p.notice.kind);
+  const screen = kind ? wrongCode(state, kind) : { name: 'waiting', signs: ['barcode'], sound: 'waiting' };
+  const left = until(state, p.times.scan_until);
+  const whole = (Date.parse(p.times.scan_until) - Date.parse(p.times.armed_at)) / 1000;
+  if (left !== null) screen.ring = { seconds: left, part: Math.min(1, left / whole), label: label(state, 'seconds') };
+  screen.actions = state.codeOpen
+    ? [{ key: 'Enter', action: 'send_code', label: label(state, 'send_code'), first: true, disabled: !state.codeLength }, { key: '⌫', action: 'erase', label: label(state, 'erase') }, { key: 'Esc', action: 'close_code', label: label(state, 'back') }]
+    : [{ key: 'Esc', action: 'cancel', label: label(state, 'cancel') }, { key: 'T', action: 'type_code', label: label(state, 'type_code') }];
+  screen.keys = { digits: 'code' };
+  if (state.codeOpen) screen.facts = [`${label(state, 'type_code')}: ${'●'.repeat(Math.min(state.codeLength, 24))} (${state.codeLength})`];
+  return screen;
+}
+
+function wrongCode(state, kind) {
+  const texts = notice(state, kind);
+  return { name: 'wrong_code', signs: ['struck'], message: texts.message, next: texts.next_step, sound: 'wrong_code' };
+}
+
+function seconds(state, p) {
+  const gone = since(state, p.times.pay_started_at || p.times.scanned_at);
+  return gone === null ? null : { seconds: gone, part: null, label: label(state, 'seconds') };
+}
+
+function paying(state, p) {
+  return { name: 'paying', signs: ['hourglass'], ring: seconds(state, p), actions: [] };
+}
+
+// confirming is two screens: the customer is seen to be typing, or nothing is known.
+function confirming(state, p) {
+  if (p.sale_may_use_other_means) return notOurs(state);
+  if (p.reason === 'customer_enters_password' && !p.cancel_asked && !p.attention && !p.set_aside) return password(state, p);
+  return unknown(state, p);
+}
+
+function password(state, p) {
+  const early = until(state, p.times.cancel_from);
+  const text = early ? `${label(state, 'cancel')} (${label(state, 'in')} ${early} s)` : label(state, 'cancel_now');
+  return { name: 'password', signs: ['phone'], ring: seconds(state, p), sound: 'password', actions: [{ key: 'C', pad: 'Escape', action: 'ask:cancel', label: text, disabled: early > 0 }] };
+}
+
+function unknown(state, p) {
+  const wait = until(state, p.times.next_step_at);
+  return {
+    name: 'unknown', frame: 'striped', signs: ['triangle'], sound: 'unknown', actions: [manager(state)],
+    ring: { seconds: wait ?? 0, part: null, label: label(state, 'asked_again') },
+    facts: [wait > 0 ? `${label(state, 'asked_again')}: ${wait} s` : label(state, 'asking_now')],
+  };
+}
+
+function notOurs(state) {
+  return { name: 'another', frame: 'attention', signs: ['person', 'cross'], sound: 'declined', actions: [otherMeans(state), manager(state)] };
+}
+
+function reversing(state) {
+  const screen = { name: 'reversing', signs: ['back'], sound: 'declined', actions: [otherMeans(state), { key: 'P', action: 'print', label: label(state, 'print_slip') }] };
+  if (state.otherMeans) {
+    screen.actions = screen.actions.slice(1);
+    screen.facts = [`✓ ${label(state, 'other_means_taken')}`];
+  }
+  return screen;
+}
+
+function paid(state, p) {
+  const screen = { name: 'paid', signs: ['tick'], sound: 'paid', facts: payerFacts(state, p) };
+  if (!state.recovered) {
+    screen.actions = [{ key: 'Enter', action: 'next', label: label(state, 'next'), first: true }, { key: 'P', action: 'print', label: label(state, 'print') }];
+    return screen;
+  }
+  // The result is older than this page: goods may have gone or not, and only a person knows.
+  const others = unanswered(state).length;
+  return {
+    ...screen, name: 'not_announced', signs: ['tick', 'question'], next: both(state, 'not_announced'), sound: '',
+    facts: [`${label(state, 'sale')} ${p.sale_ref} · ${clockText(p.times.final_at)}`, others > 0 && `${label(state, 'older_unanswered')}: ${others}`].filter(Boolean),
+    actions: [
+      { key: 'Enter', action: 'goods_given', label: label(state, 'goods_given'), first: true },
+      { key: 'B', pad: 'Escape', action: 'ask:money_back', label: label(state, 'money_given_back') },
+      { key: 'P', action: 'print', label: label(state, 'print') },
+    ],
+  };
+}
+
+// unanswered are the other results that wait for an answer.
+function unanswered(state) {
+  return state.payments.filter((q) => q.final && !q.acknowledged && q.id !== state.payment.id && ['paid', 'reversed'].includes(q.status));
+}
+
+function payerFacts(state, p) {
+  if (!p.payer_amount || p.payer_currency === p.currency) return [];
+  return [`${label(state, 'customer_paid')}: ${amountText(state, p.payer_amount, p.payer_currency)}`];
+}
+
+function declined(state, p) {
+  const offline = p.reason === 'no_network';
+  const again = { key: 'R', pad: 'Enter', action: 'scan_again', label: label(state, 'scan_again') };
+  const other = otherMeans(state);
+  return { name: 'declined', signs: offline ? ['cross', 'plug'] : ['cross'], sound: 'declined', actions: offline ? [{ ...other, pad: 'Enter' }, { ...again, pad: '' }] : [again, other] };
+}
+
+function reversed(state) {
+  return {
+    name: 'reversed', signs: ['cross', 'returned'], sound: 'reversed',
+    actions: [{ key: 'R', action: 'scan_again', label: label(state, 'scan_again') }, { ...otherMeans(state), pad: 'Enter' }, { key: 'P', action: 'print', label: label(state, 'print_slip') }],
+  };
+}
+
+function cancelled(state) {
+  return { name: 'cancelled', signs: ['cross'], actions: [{ key: 'Enter', pad: 'Escape', action: 'next', label: label(state, 'next'), first: true }, { key: 'R', action: 'scan_again', label: label(state, 'scan_again') }] };
+}
+
+const otherMeans = (state) => ({ key: 'K', pad: 'Escape', action: 'other_means', label: label(state, 'other_means') });
+const manager = (state) => ({ key: 'M', action: 'ask:manager', label: label(state, 'call_manager') });
+const back = (state) => ({ key: 'Esc', action: 'back', label: label(state, 'back') });
+
+const questions = {
+  cancel: (state, p) => ({
+    name: 'question', signs: ['question'], amount: p.amount_text, message: both(state, 'cancel_sure'), next: p.message,
+    actions: [{ key: 'Enter', pad: 'c', action: 'cancel', label: label(state, 'cancel_yes') }, back(state)],
+  }),
+  money_back: (state, p) => ({
+    name: 'question', signs: ['question'], amount: p.amount_text, message: both(state, 'money_back_sure'), next: both(state, 'money_back_how'),
+    actions: [{ key: 'Enter', action: 'money_back', label: label(state, 'money_back_yes') }, back(state)],
+  }),
+  manager: managerScreen,
+  set_aside: setAside,
+};
+
+// managerScreen is what a manager needs to look a payment up. Nothing on it forces a result.
+function managerScreen(state, p) {
+  const from = p.attention ? 0 : until(state, p.times.set_aside_from);
+  const possible = !p.final && !p.set_aside && from !== null && p.status !== 'waiting';
+  const text = from > 0 ? `${label(state, 'set_aside')} (${label(state, 'in')} ${from} s)` : label(state, 'set_aside');
+  return {
+    name: 'manager', signs: ['person'], amount: p.amount_text, message: p.message, next: p.next_step,
+    facts: [`${label(state, 'sale')} ${p.sale_ref} · ${clockText(p.times.armed_at)}`, `${label(state, 'order_number')} ${p.id}`,
+      p.transaction_id && `${label(state, 'transaction_id')} ${p.transaction_id}`, p.wechat_code && `WeChat Pay: ${p.wechat_code}`].filter(Boolean),
+    actions: [possible && { key: 'S', action: 'ask:set_aside', label: text, disabled: from > 0 }, back(state)].filter(Boolean),
+  };
+}
+
+function setAside(state, p) {
+  return {
+    name: 'question', signs: ['person', 'question'], amount: p.amount_text, message: both(state, 'set_aside_sure'), next: both(state, 'set_aside_what'),
+    facts: [`${label(state, 'operator')}: ${state.operator || '…'}`], keys: { text: 'operator' },
+    actions: [{ key: 'Enter', action: 'set_aside', label: label(state, 'set_aside'), disabled: !state.operator }, { key: '⌫', action: 'erase', label: label(state, 'erase') }, back(state)],
+  };
+}
+
+function lost(state) {
+  const message = both(state, 'agent_lost');
+  return { name: 'lost', signs: ['plug'], amount: state.payment && state.payment.amount_text, message, next: both(state, 'agent_lost_next'), sound: 'lost', actions: [] };
+}
+
+function starting(state) {
+  const texts = notice(state, 'starting');
+  return { name: 'starting', signs: ['hourglass'], message: texts.message, next: texts.next_step, actions: [] };
+}
+
+function offline(state) {
+  const why = state.status.not_ready || { reason: 'other' };
+  const texts = notice(state, why.reason);
+  const waits = ['starting', 'stopping', 'recovering'].includes(why.reason);
+  return { name: 'offline', signs: [waits ? 'hourglass' : 'plug'], message: texts.message, next: texts.next_step, sound: waits ? '' : 'offline', actions: waits ? [] : [{ key: 'K', pad: 'Escape', action: 'clear', label: label(state, 'other_means') }] };
+}
+
+const pad = ['7', '8', '9', '4', '5', '6', '1', '2', '3', '00', '0', '⌫'];
+const recentMax = 4;
+
+// idle is the keypad. Digits shift in from the right, as on every till: 1 2 5 0 is 12.50.
+function idle(state) {
+  const { currency } = state.status;
+  const typed = state.typed || '';
+  const next = state.refused ? notice(state, state.refused) : null;
+  const enter = { key: 'Enter', action: 'arm', label: label(state, 'take_payment'), first: true, disabled: !/[1-9]/.test(typed) };
+  return {
+    name: 'idle', keys: { digits: 'amount' }, sound: state.refused ? 'wrong_code' : '',
+    actions: [enter, { key: '00', action: 'digit:00', label: '00' }, { key: 'Esc', action: 'clear', label: label(state, 'clear') }],
+    body: [
+      h('h1', { class: 'message' }, label(state, 'enter_amount'), ' ', h('span', { class: 'second', lang: other(state) }, both(state, 'enter_amount')[other(state)])),
+      h('div', { class: 'amount', 'aria-live': 'polite' }, amountText(state, typed || '0', currency)),
+      h('div', { class: 'desk' },
+        h('div', { class: 'keypad' }, pad.map((k) => h('button', { type: 'button', key: k, 'data-action': k === '⌫' ? 'erase' : `digit:${k}`, 'aria-label': k === '⌫' ? label(state, 'erase') : k }, k))),
+        next ? refusedNote(state, next) : lastPayments(state)),
+    ],
+  };
+}
+
+function other(state) {
+  if (state.language !== 'en') return 'en';
+  return ['HKD', 'MOP', 'TWD'].includes(state.status.currency) ? 'zh-Hant' : 'zh-Hans';
+}
+
+function refusedNote(state, texts) {
+  return h('div', { class: 'refused', role: 'alert' }, h('b', {}, `✖ ${texts.message[state.language]}`), h('p', {}, texts.next_step[state.language]));
+}
+
+const marks = { paid: '✓', declined: '✖', reversed: '↩', cancelled: '–', reversing: '←', confirming: '⚠', paying: '…', waiting: '…' };
+
+function lastPayments(state) {
+  const last = [...state.payments].sort((a, b) => b.sequence - a.sequence).slice(0, recentMax);
+  return h('div', { class: 'last' }, h('h2', {}, label(state, 'last_payments')),
+    last.map((p) => h('p', { key: p.id }, h('span', { class: 'mark' }, marks[p.status] || ''), `${clockText(p.times.armed_at)} ${p.amount_text} `, h('b', {}, label(state, `status_${p.status}`)))));
+}

@@ -1,0 +1,114 @@
+import { h } from './dom.js';
+import { ring, sign } from './signs.js';
+import { screenOf } from './screens.js';
+import { customerPage } from './customer.js';
+import { amountText, clockText, label, labelIn, languages, secondOf } from './texts.js';
+
+// render makes of a state, a plain object, what the page shows and what its keys do. It is pure: the same state gives the same screen,
+// whether it comes from a till or from the storybook.
+//
+//   state.words      labels, notices and currencies (words.json)
+//   state.language   en, zh-Hans, zh-Hant
+//   state.view       "customer" for the window that faces the customer
+//   state.now        the agent's time, in ms
+//   state.status     the agent's status report, or null before the first
+//   state.payment    the payment that the screen is about, or null
+//   state.payments   all payments that the page knows
+//   state.typed      digits of the amount so far
+//   state.codeOpen, codeLength   typing a code: how many keys so far, never which
+//   state.asking     the question that waits for an answer: cancel, manager, set_aside, money_back
+//   state.operator   typed so far, in the question about setting aside
+//   state.recovered  the result is older than this page
+//   state.otherMeans the cashier has taken other means for the payment that is being taken back
+//   state.lost       nothing has come from the agent for too long
+//   state.refused    why the last scan or wish was refused (a key of notices), while it is said
+//   state.note       a label that is said for a moment
+//
+// It returns {tree, keys, name, sound}: keys maps a key to the action that it stands for.
+export function render(state) {
+  if (state.view === 'customer') return customerPage(state);
+  const screen = screenOf(state);
+  const tree = h('div', { class: `page ${screen.name} ${screen.frame || ''}`, 'data-screen': screen.name, lang: state.language },
+    header(state), banners(state), stage(state, screen), footer(state, screen), slip(state));
+  return { tree, keys: keysOf(screen), name: screen.name, sound: screen.sound || '' };
+}
+
+// header names the till, what is open on the side, and the languages.
+function header(state) {
+  const { status } = state;
+  const name = status ? [status.store, `${label(state, 'till')} ${status.till}`].filter(Boolean).join(' · ') : 'posagent';
+  const aside = state.payments.filter((p) => p.set_aside && !p.final).length;
+  return h('header', {},
+    h('div', { class: 'name' }, name),
+    aside > 0 && h('div', { class: 'aside' }, `⚠ ${label(state, 'set_aside_open')}: ${aside}`),
+    h('nav', {}, languages.map(([language, short]) => h('button', {
+      type: 'button', 'data-action': `language:${language}`, lang: language, 'aria-pressed': String(language === state.language),
+      'aria-label': labelIn(state, language, 'language'),
+    }, short))));
+}
+
+const bannersMax = 2;
+
+// banners name what is away or will go wrong, the worst first; a refused scan of this moment comes before them.
+function banners(state) {
+  const warnings = ((state.status && state.status.warnings) || []).filter((w) => w.readers.includes('cashier') && w.code !== 'paid_not_announced');
+  return h('div', { class: 'banners', role: 'status' }, warnings.slice(0, bannersMax).map((w) => h('div', { class: `banner ${w.severity}`, key: w.code },
+    h('b', {}, w.severity === 'red' ? '✖ ' : '⚠ ', w.title[state.language]), w.detail ? ` (${w.detail})` : '')));
+}
+
+// stage is the state itself: sign, amount, what happened, what to do now.
+function stage(state, screen) {
+  if (screen.body) return h('main', { class: 'stage', key: screen.name }, screen.body);
+  const second = secondOf(state.language, currencyOf(state));
+  return h('main', { class: 'stage', key: screen.name, role: 'alert' },
+    h('div', { class: 'top' },
+      h('div', { class: 'signs' }, screen.signs.map(sign)),
+      screen.amount && h('div', { class: 'amount' }, screen.amount),
+      screen.ring && ring(screen.ring.seconds, screen.ring.part, screen.ring.label)),
+    h('h1', { class: 'message' }, screen.message[state.language]),
+    h('p', { class: 'second', lang: second }, screen.message[second]),
+    h('p', { class: 'next' }, h('span', { class: 'arrow', 'aria-hidden': 'true' }, '➜'), h('span', {}, screen.next[state.language])),
+    (screen.facts || []).map((fact) => h('p', { class: 'fact' }, fact)));
+}
+
+// footer holds the keys that do something now, each also a button.
+function footer(state, screen) {
+  return h('footer', {}, screen.actions.map((a) => h('button', {
+    type: 'button', 'data-action': a.action, class: a.first ? 'first' : '', disabled: a.disabled || false, key: a.action,
+  }, h('kbd', {}, a.key), h('span', {}, a.label))),
+  state.note && h('span', { class: 'note', role: 'status' }, label(state, state.note)));
+}
+
+const keyNames = { Enter: 'Enter', Esc: 'Escape', '⌫': 'Backspace' };
+
+function keysOf(screen) {
+  const keys = { ...screen.keys };
+  for (const a of screen.actions) {
+    if (a.disabled) continue;
+    keys[keyNames[a.key] || a.key.toLowerCase()] = a.action;
+    if (a.pad) keys[a.pad] = a.action;
+  }
+  return keys;
+}
+
+export function currencyOf(state) {
+  if (state.payment) return state.payment.currency;
+  return state.status ? state.status.currency : '';
+}
+
+// slip is what P prints: it stands on paper only. PAID stands on none but a paid payment's.
+function slip(state) {
+  const p = state.payment;
+  if (!p || !['paid', 'declined', 'reversing', 'reversed'].includes(p.status)) return null;
+  const second = secondOf(state.language, p.currency);
+  const row = (key, value) => value && h('tr', {}, h('th', {}, labelIn(state, state.language, key)), h('td', {}, value));
+  const payer = p.payer_amount && p.payer_currency !== p.currency ? amountText(state, p.payer_amount, p.payer_currency) : '';
+  const at = p.times.final_at || p.times.reversing_at;
+  return h('section', { class: 'slip', 'aria-hidden': 'true' },
+    h('h2', {}, state.status ? state.status.store : ''),
+    h('h1', {}, `${labelIn(state, state.language, p.status === 'paid' ? 'slip_paid' : 'slip_not_paid')} ${p.amount_text}`),
+    h('p', { lang: second }, labelIn(state, second, p.status === 'paid' ? 'slip_paid' : 'slip_not_paid')),
+    h('table', {}, row('customer_paid', payer), row('sale', p.sale_ref), row('order_number', p.id), row('transaction_id', p.transaction_id),
+      row('till', state.status ? state.status.till : ''), row('time', at ? `${p.store_day || ''} ${clockText(at)}` : '')),
+    p.status !== 'paid' && h('p', {}, p.message[state.language], ' ', labelIn(state, state.language, 'slip_money_back')));
+}

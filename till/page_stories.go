@@ -1,0 +1,230 @@
+package till
+
+import (
+	"time"
+
+	"posagent/health"
+	"posagent/payflow"
+)
+
+// story is one prepared state of the page: what the agent has told it, and what it holds itself. It is a page that can be looked at
+// without a till (/page/storybook.html).
+type story struct {
+	Name     string        `json:"name"`
+	View     string        `json:"view,omitempty"` // customer; "": the cashier's
+	Now      time.Time     `json:"now"`
+	Status   *StatusReport `json:"status"`
+	Payment  *Payment      `json:"payment"`
+	Payments []Payment     `json:"payments,omitempty"` // others that it knows
+	Page     pageState     `json:"page"`
+}
+
+// pageState is what the page holds by itself.
+type pageState struct {
+	Typed      string `json:"typed,omitempty"`
+	CodeOpen   bool   `json:"codeOpen,omitempty"`
+	CodeLength int    `json:"codeLength,omitempty"`
+	Asking     string `json:"asking,omitempty"`
+	Operator   string `json:"operator,omitempty"`
+	Recovered  bool   `json:"recovered,omitempty"`
+	OtherMeans bool   `json:"otherMeans,omitempty"`
+	Lost       bool   `json:"lost,omitempty"`
+	Refused    string `json:"refused,omitempty"`
+	Note       string `json:"note,omitempty"`
+}
+
+// storyAt is when the stories happen.
+var storyAt = time.Date(2026, 11, 28, 4, 30, 0, 0, time.UTC)
+
+// stories returns every state of the page, with the words that the catalogue has for it.
+func stories(w Words) []story {
+	b := storyBook{server: &Server{cfg: Config{Words: w}}}
+	b.idle()
+	b.waiting()
+	b.confirming()
+	b.attention()
+	b.ends()
+	b.recovered()
+	b.offline()
+	b.customer()
+	return b.all
+}
+
+type storyBook struct {
+	server *Server
+	all    []story
+}
+
+// add keeps a story of a payment; nil: of none.
+func (b *storyBook) add(name string, e *payflow.Entry, change ...func(*story)) {
+	s := story{Name: name, Now: storyAt.Add(20 * time.Second), Status: &StatusReport{
+		Now: storyAt, Ready: true, Store: "Tencent Building Branch", Till: "T1", Currency: "HKD", Language: "en", Warnings: []health.Active{}}}
+	if e != nil {
+		p := b.server.view(*e, s.Now)
+		s.Payment = &p
+	}
+	for _, c := range change {
+		c(&s)
+	}
+	b.all = append(b.all, s)
+}
+
+// aStory is a payment of HK$ 12.50, armed 20 s ago and moved on from there.
+func aStory(status payflow.Status, reason payflow.Reason, change ...func(*payflow.Entry)) *payflow.Entry {
+	e := payflow.Entry{Sequence: 7, StoreDay: "2026-11-28"}
+	e.OutTradeNo, e.SaleRef, e.Attempt, e.Operator = "SZTX001T1261128000042AB12C9", "A-1001", 1, "P001"
+	e.Amount, e.Status, e.Reason, e.Version = payflow.Amount{Minor: 1250, Currency: "HKD"}, status, reason, 3
+	e.ArmedAt, e.WakeAt = storyAt, storyAt.Add(90*time.Second)
+	if status != payflow.Waiting {
+		e.ScannedAt, e.FirstPayAt, e.CodeTail = storyAt.Add(4*time.Second), storyAt.Add(4*time.Second), "6789"
+		e.WakeAt, e.Timing = storyAt.Add(22*time.Second), payflow.DefaultTiming()
+	}
+	if status == payflow.Confirming || status == payflow.Reversing {
+		e.PayEndedAt = storyAt.Add(5 * time.Second)
+	}
+	if status.Final() {
+		e.FinalAt, e.WakeAt = storyAt.Add(19*time.Second), time.Time{}
+	}
+	for _, c := range change {
+		c(&e)
+	}
+	return &e
+}
+
+func paidStory(change ...func(*payflow.Entry)) *payflow.Entry {
+	return aStory(payflow.Paid, payflow.ReasonPaid, append([]func(*payflow.Entry){func(e *payflow.Entry) {
+		e.Trade = payflow.Trade{State: payflow.TradeSuccess, TransactionID: "4200000000202611280000000001", PayerAmount: payflow.Amount{Minor: 1250, Currency: "HKD"}}
+	}}, change...)...)
+}
+
+func (b *storyBook) idle() {
+	b.add("idle", nil)
+	b.add("idle-typed", nil, func(s *story) { s.Page.Typed = "1250" })
+	b.add("idle-large-amount", nil, func(s *story) { s.Page.Typed = "99999999" })
+	b.add("idle-after-sales", nil, func(s *story) {
+		s.Payments = []Payment{b.server.view(*paidStory(), s.Now), b.server.view(*aStory(payflow.Declined, payflow.ReasonNotEnough), s.Now)}
+		for i := range s.Payments {
+			s.Payments[i].Acknowledged = true
+		}
+	})
+	b.add("idle-scanned-too-early", nil, func(s *story) { s.Page.Refused = payflow.NoticeNothingArmed })
+	b.add("scanner-away", nil, func(s *story) { s.Status.Warnings = warned(health.ScannerAway, "/dev/posagent-scanner") })
+	b.add("certificate-warning", nil, func(s *story) { s.Status.Warnings = warned(health.Certificate14Days, "merchant: 11 days") })
+}
+
+func warned(code health.Code, detail string) []health.Active {
+	warning, _ := health.Find(code)
+	return []health.Active{{Warning: warning, Detail: detail, Since: storyAt}}
+}
+
+func (b *storyBook) waiting() {
+	armed := func(change ...func(*payflow.Entry)) *payflow.Entry {
+		return aStory(payflow.Waiting, payflow.ReasonWaiting, change...)
+	}
+	refused := func(kind string) func(*payflow.Entry) {
+		return func(e *payflow.Entry) {
+			e.Notice = payflow.Notice{At: storyAt.Add(18 * time.Second), Kind: kind, Device: "/dev/posagent-scanner"}
+		}
+	}
+	b.add("waiting", armed())
+	b.add("waiting-scanner-away", armed(), func(s *story) { s.Status.Warnings = warned(health.ScannerAway, "/dev/posagent-scanner") })
+	b.add("waiting-typed-code", armed(), func(s *story) { s.Page.CodeOpen, s.Page.CodeLength = true, 11 })
+	b.add("wrong-code-alipay", armed(refused(string(payflow.CodeAlipay))))
+	b.add("wrong-code-unionpay", armed(refused(string(payflow.CodeUnionPay))))
+	b.add("wrong-code-goods", armed(refused(string(payflow.CodeGoods))))
+	b.add("wrong-code-merchant-own", armed(refused(string(payflow.CodeMerchantOwn))))
+	b.add("wrong-code-used", armed(refused(payflow.NoticeSameCode)))
+	b.add("paying", aStory(payflow.Paying, payflow.ReasonSending))
+	b.add("paying-cancel-noted", aStory(payflow.Paying, payflow.ReasonSending, func(e *payflow.Entry) { e.CancelAsked = true }))
+	b.add("paying-second-scan", aStory(payflow.Paying, payflow.ReasonSending, refused(payflow.NoticeBusy)))
+}
+
+func (b *storyBook) confirming() {
+	password := aStory(payflow.Confirming, payflow.ReasonPassword)
+	unknown := func(change ...func(*payflow.Entry)) *payflow.Entry {
+		return aStory(payflow.Confirming, payflow.ReasonUnknown, change...)
+	}
+	b.add("password", password)
+	b.add("password-early", password, func(s *story) { s.Now = storyAt.Add(9 * time.Second) })
+	b.add("password-cancel-asked", password, func(s *story) { s.Page.Asking = "cancel" })
+	b.add("unknown", unknown())
+	b.add("unknown-cancel-noted", unknown(func(e *payflow.Entry) { e.CancelAsked = true }))
+	b.add("unknown-refused", unknown(func(e *payflow.Entry) {
+		e.Reason, e.Claim = payflow.ReasonChecking, payflow.Refusal{Kind: payflow.Refused, Reason: payflow.ReasonCodeExpired}
+	}))
+	b.add("unknown-manager", unknown(), func(s *story) { s.Page.Asking = "manager" })
+	b.add("unknown-answer-lost", unknown(), func(s *story) { s.Page.Lost = true })
+}
+
+func (b *storyBook) attention() {
+	mismatch := aStory(payflow.Confirming, payflow.ReasonUnknown, func(e *payflow.Entry) { e.Attention = payflow.AttentionMismatch })
+	b.add("attention-mismatch", mismatch)
+	b.add("attention-another-till", aStory(payflow.Confirming, payflow.ReasonUnknown, func(e *payflow.Entry) {
+		e.Attention, e.Stranger = payflow.AttentionAnotherTill, payflow.Another
+	}))
+	b.add("attention-reverse-refused", aStory(payflow.Reversing, payflow.ReasonTakingBack, func(e *payflow.Entry) { e.Attention = payflow.AttentionReverseRefused }))
+	b.add("set-aside-asked", mismatch, func(s *story) { s.Page.Asking, s.Page.Operator = "set_aside", "P001" })
+	b.add("idle-set-aside", nil, func(s *story) {
+		e := *mismatch
+		e.SetAside = payflow.SetAside{At: storyAt.Add(15 * time.Second), Operator: "P001", Note: "no end"}
+		s.Payments = []Payment{b.server.view(e, s.Now)}
+	})
+}
+
+func (b *storyBook) ends() {
+	b.add("reversing", aStory(payflow.Reversing, payflow.ReasonTakingBack))
+	b.add("reversing-other-means", aStory(payflow.Reversing, payflow.ReasonTakingBack), func(s *story) { s.Page.OtherMeans = true })
+	b.add("reversed", aStory(payflow.Reversed, payflow.ReasonRefunded, func(e *payflow.Entry) { e.MoneySeen = true }))
+	b.add("reversed-closed", aStory(payflow.Reversed, payflow.ReasonClosed))
+	b.add("reversed-never-arrived", aStory(payflow.Reversed, payflow.ReasonNeverArrived))
+	b.add("declined-code-expired", aStory(payflow.Declined, payflow.ReasonCodeExpired))
+	b.add("declined-not-enough", aStory(payflow.Declined, payflow.ReasonNotEnough))
+	b.add("declined-configuration", aStory(payflow.Declined, payflow.ReasonConfiguration))
+	b.add("declined-no-network", aStory(payflow.Declined, payflow.ReasonNoNetwork))
+	b.add("cancelled-no-scan", aStory(payflow.Cancelled, payflow.ReasonScanTimeout))
+	b.add("paid", paidStory())
+	b.add("paid-from-another-wallet", paidStory(func(e *payflow.Entry) { e.Trade.PayerAmount = payflow.Amount{Minor: 1150, Currency: "CNY"} }))
+	b.add("paid-large-amount", paidStory(func(e *payflow.Entry) { e.Amount.Minor = 9_999_999_99 }))
+}
+
+func (b *storyBook) recovered() {
+	opened := func(s *story) { s.Page.Recovered = true }
+	older := func(s *story) {
+		e := paidStory(func(e *payflow.Entry) { e.OutTradeNo, e.SaleRef = "SZTX001T1261128000041AB12C9", "A-1000" })
+		s.Payments = []Payment{b.server.view(*e, s.Now)}
+	}
+	b.add("paid-not-announced", paidStory(), opened)
+	b.add("paid-not-announced-two", paidStory(), opened, older)
+	b.add("money-back-asked", paidStory(), opened, func(s *story) { s.Page.Asking = "money_back" })
+	b.add("reversed-not-announced", aStory(payflow.Reversed, payflow.ReasonClosed), opened)
+	b.add("paid-after-the-end", aStory(payflow.Reversed, payflow.ReasonNeverArrived, func(e *payflow.Entry) {
+		e.Attention, e.Links = payflow.AttentionLateSuccess, []payflow.Link{{At: storyAt, Kind: "late_success"}}
+	}), opened)
+}
+
+func (b *storyBook) offline() {
+	unready := func(reason string) func(*story) {
+		return func(s *story) {
+			s.Status.Ready, s.Status.NotReady = false, b.server.notReady(&payflow.NotReadyError{Code: reason, Text: reason})
+		}
+	}
+	b.add("offline", nil, unready("no_network"))
+	b.add("offline-starting", nil, unready("starting"))
+	b.add("offline-journal", nil, unready("journal"))
+	b.add("offline-key-mismatch", nil, unready("key_mismatch"))
+	b.add("lost", nil, func(s *story) { s.Page.Lost = true })
+}
+
+func (b *storyBook) customer() {
+	facing := func(s *story) { s.View = "customer" }
+	b.add("customer-idle", nil, facing)
+	b.add("customer-waiting", aStory(payflow.Waiting, payflow.ReasonWaiting), facing)
+	b.add("customer-paying", aStory(payflow.Paying, payflow.ReasonSending), facing)
+	b.add("customer-password", aStory(payflow.Confirming, payflow.ReasonPassword), facing)
+	b.add("customer-unknown", aStory(payflow.Confirming, payflow.ReasonUnknown), facing)
+	b.add("customer-paid", paidStory(), facing)
+	b.add("customer-declined", aStory(payflow.Declined, payflow.ReasonCodeExpired), facing)
+	b.add("customer-reversing", aStory(payflow.Reversing, payflow.ReasonTakingBack), facing)
+	b.add("customer-reversed", aStory(payflow.Reversed, payflow.ReasonRefunded, func(e *payflow.Entry) { e.MoneySeen = true }), facing)
+	b.add("customer-lost", nil, facing, func(s *story) { s.Page.Lost = true })
+}
