@@ -31,6 +31,17 @@ func TestAWarmConnectionGoesDeadWithoutAWord(t *testing.T) {
 	})
 }
 
+func TestAnAnswerThatIsOnItsWayIsLostInADeadLink(t *testing.T) {
+	town(t, Config{}, func(t *testing.T, c *caller) {
+		c.fetch()
+		c.sim.Inject(Fault{On: Pay, Kind: LateAnswer, Delay: 5 * time.Second})
+		time.AfterFunc(time.Second, c.sim.DeadenLinks)
+		_, err := c.play("A1", "pays-at-once")
+		require.Error(t, err)
+		assert.Equal(t, "SUCCESS", c.state("A1"))
+	})
+}
+
 func TestAConnectionCanFailBeforeItsFirstRequest(t *testing.T) {
 	for _, kind := range []Kind{DropUnread, Stall, DeadLink, ReadLate} {
 		town(t, Config{}, func(t *testing.T, c *caller) {

@@ -40,8 +40,9 @@ func (s *Sim) pay(v *visit) reply {
 	if no != nil {
 		return *no
 	}
-	p := payRequest{params: sha256.Sum256(mustJSON(members))}
-	if err := json.Unmarshal(v.body, &p); err != nil {
+	canonical := mustJSON(members) // the same for the same parameters, in any order
+	p := payRequest{params: sha256.Sum256(canonical)}
+	if err := json.Unmarshal(canonical, &p); err != nil {
 		return *wrong("", "the body cannot be read", errnoParam)
 	}
 	if no := v.account.checkIDs(p.MchID+p.SpMchID, p.SubMchID); no != nil {

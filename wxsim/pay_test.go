@@ -199,6 +199,9 @@ func TestTwoMerchantsMayUseTheSameNumber(t *testing.T) {
 		other.counter = 100
 		assert.Equal(t, "200 SUCCESS", whatCame(other.mustPlay("A1", "pays-at-once"), nil))
 		assert.Len(t, c.sim.Books().Orders, 2)
+		ours := c.query("A1").text("id")
+		theirs := other.must("GET", "/v3/global/transactions/id/"+ours+"?"+other.ids(), "")
+		assert.Equal(t, "404 ORDER_NOT_EXIST", whatCame(theirs, nil), "nobody sees another merchant's order")
 	})
 }
 

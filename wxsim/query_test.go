@@ -62,7 +62,7 @@ func TestAnUnknownOrderIsNotFound(t *testing.T) {
 func TestQueryStringsHoldExactlyTheIDsOfTheMode(t *testing.T) {
 	town(t, Config{}, func(t *testing.T, c *caller) {
 		c.fetch()
-		for _, query := range []string{"", "?sp_mchid=10000100", "?sub_mchid=20000100", "?mchid=10000100", "?" + c.ids() + "&mchid=10000100",
+		for _, query := range []string{"", "?sp_mchid=10000100", "?sub_mchid=20000100", "?mchid=10000100", "?" + c.ids() + "&mchid=10000100", "?" + c.ids() + "&x=1",
 			"?" + c.ids() + "&sub_mchid=20000100"} {
 			a := c.must("GET", "/v3/global/transactions/out-trade-no/A1"+query, "")
 			assert.Equal(t, "400 PARAM_ERROR", whatCame(a, nil), query)

@@ -73,6 +73,9 @@ func TestFieldsOfThePayCallAreHeldAgainstTheDocument(t *testing.T) {
 			change(body)
 			a := c.must("POST", payPath, jsonText(body))
 			assert.Equal(t, "400 PARAM_ERROR", whatCame(a, nil), name)
+			if name == "an unknown member" {
+				assert.True(t, strings.HasSuffix(a.header.Get("Request-ID"), "-270924358"))
+			}
 			assert.Equal(t, "body", a.members["detail"].(map[string]any)["location"], name)
 			assert.NotContains(t, string(a.body), realCode, "%s: a payment code is never repeated", name)
 		}
