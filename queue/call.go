@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"errors"
+	"runtime"
 	"time"
 
 	"posagent/payflow"
@@ -18,7 +19,8 @@ type Gateway interface {
 	KeepWarm(on bool)
 }
 
-// prepare starts the pay call beside the commit: it signs, and waits for leave.
+// prepare starts the pay call beside the commit: it signs, and waits for leave. Signing is the longer of the two, so it takes the
+// processor that is running; the commit goes on as soon as another has woken.
 func (e *Engine) prepare(l *live, p payflow.Payment, commands []payflow.Command) {
 	for _, c := range commands {
 		if c.Kind != payflow.SendPay {
@@ -29,6 +31,7 @@ func (e *Engine) prepare(l *live, p payflow.Payment, commands []payflow.Command)
 		e.spawn(p.OutTradeNo, c.Call, payflow.PayAnswered, func(ctx context.Context) (payflow.Outcome, error) {
 			return e.cfg.Gateway.Pay(ctx, p.Order, c.Code, leave)
 		})
+		runtime.Gosched()
 	}
 }
 
