@@ -74,6 +74,8 @@ func TestEachThingThatIsWrong(t *testing.T) {
 			func(pc *storePC) { pc.gateway.offset = -95 * time.Second }},
 		{"a damaged journal", "fail", "journal", "is damaged", "copy it before anything else", ExitFailed,
 			func(pc *storePC) { pc.makeJournal(); pc.scribble("journal.db", 0, 16<<10) }},
+		{"a journal in which an entry was edited", "fail", "journal", "findings, the first: ", "posagent journal verify", ExitFailed,
+			func(pc *storePC) { pc.makeJournal(); pc.replace("journal.db", `"kind":"created"`, `"kind":"crea7ed"`) }},
 		{"a journal without its key", "fail", "journal", "its key", "put the key back", ExitFailed,
 			func(pc *storePC) {
 				pc.makeJournal()
@@ -121,6 +123,15 @@ func TestCheckGoesOnWithoutNetwork(t *testing.T) {
 	_, out, _ := pc.run("check")
 	assert.Less(t, time.Since(began), 20*time.Second)
 	golden(t, "check_no_network", out)
+}
+
+func TestCheckCallsNobodyWithUnfitCredentials(t *testing.T) {
+	pc := newStorePC(t)
+	pc.account.signsWith = merchantKeys()[1]
+	_, out, _ := pc.run("check")
+	assert.Contains(t, lineOf(out, "ok", "gateway"), "reached with TLS", "the way is tried even so")
+	assert.Contains(t, lineOf(out, "warn", "verified answer"), "mend the credentials first")
+	assert.Zero(t, pc.gateway.calls.Load())
 }
 
 func TestCheckOfAConfigurationThatCannotBeUsed(t *testing.T) {
@@ -216,6 +227,15 @@ func (pc *storePC) holdJournal() *queue.Journal {
 }
 
 func (pc *storePC) makeJournal() { require.NoError(pc.t, pc.holdJournal().Close()) }
+
+// replace changes a text in a file for another of the same length.
+func (pc *storePC) replace(name, from, to string) {
+	pc.t.Helper()
+	text, err := os.ReadFile(pc.path(name))
+	require.NoError(pc.t, err)
+	require.Contains(pc.t, string(text), from)
+	require.NoError(pc.t, os.WriteFile(pc.path(name), bytes.ReplaceAll(text, []byte(from), []byte(to)), 0o600))
+}
 
 // scribble overwrites part of a file.
 func (pc *storePC) scribble(name string, at int64, bytes int) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -206,6 +207,20 @@ func TestJournalVerifyOfAJournalThatIsWrittenMeanwhile(t *testing.T) {
 	}
 	stop()
 	writing.Wait()
+}
+
+func TestACopyOfWhatChangesAllTheTimeIsNotTaken(t *testing.T) {
+	t.Parallel()
+	const changes = "/proc/sys/kernel/random/uuid" // Linux: another text at each reading
+	if _, err := os.Stat(changes); err != nil {
+		t.Skip("only Linux has a file that changes at each reading")
+	}
+	to := filepath.Join(t.TempDir(), "copy")
+	assert.ErrorContains(t, copyConsistent(t.Context(), changes, to), "try again in a quiet minute")
+
+	still := filepath.Join(t.TempDir(), "still")
+	require.NoError(t, os.WriteFile(still, []byte("pages"), 0o600))
+	assert.NoError(t, copyConsistent(t.Context(), still, to))
 }
 
 func TestJournalOfABackup(t *testing.T) {

@@ -104,7 +104,7 @@ func TestScannerRecordAndPlay(t *testing.T) {
 	assert.Contains(t, out, "the same scans as when it was recorded")
 	assert.NotContains(t, out, codePaid[:4])
 
-	status, _, stderr = posagent(t, "scanner", "record", file, "--device", device)
+	status, _, stderr = posagent(t, "scanner", "record", file, "--device", device, "--for", "100ms")
 	assert.Equal(t, ExitFailed, status, "a recording is never overwritten")
 	assert.Contains(t, stderr, "is there already")
 

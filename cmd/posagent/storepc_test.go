@@ -25,6 +25,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -96,6 +97,7 @@ type certificateGateway struct {
 	apiKey    string
 	key       *rsa.PrivateKey
 	pem       []byte
+	calls     atomic.Int64
 }
 
 func newCertificateGateway(t *testing.T, apiKey string) *certificateGateway {
@@ -126,6 +128,7 @@ func selfSigned(t *testing.T, c *x509.Certificate, key crypto.Signer) []byte {
 }
 
 func (g *certificateGateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	g.calls.Add(1)
 	now := time.Now().Add(g.offset)
 	w.Header().Set("Date", now.UTC().Format(http.TimeFormat))
 	w.Header().Set("Content-Type", "application/json")
