@@ -18,11 +18,12 @@ type reply struct {
 	trouble *trouble // the body of an error, spelled when it is sealed
 	order   orderKey // what it is about, for replays
 
-	drop    bool          // the connection is closed without an answer
-	swallow bool          // the link goes dead
-	late    time.Duration // the answer waits
-	cut     bool          // the connection is closed in the middle of the body
-	bare    bool          // it carries no signature
+	drop  bool          // the connection is closed without an answer
+	dead  bool          // the link goes dead
+	stall bool          // nothing comes back, and the connection stays
+	late  time.Duration // the answer waits
+	cut   bool          // the connection is closed in the middle of the body
+	bare  bool          // it carries no signature
 }
 
 // trouble is an error body (Global v3, HTTP status and errors).

@@ -40,13 +40,14 @@ func (s *Sim) NetworkUp() error {
 }
 
 // DeadenLinks makes every connection that is open now a black hole in both directions: nothing arrives, nothing comes
-// back, and nobody hangs up.
+// back, and nobody hangs up. On Linux TCP nothing is acknowledged either, as with a pulled cable: a till's keep-alive
+// finds out.
 func (s *Sim) DeadenLinks() {
 	n := &s.network
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for w := range n.wires {
-		w.dead.Store(true)
+		w.die()
 	}
 }
 

@@ -13,7 +13,7 @@ type Kind string
 const (
 	DropUnread Kind = "drop-unread" // the connection is closed before the request's body is read; it is not carried out
 	DropHalf   Kind = "drop-half"   // the same in the middle of the body
-	DeadLink   Kind = "dead-link"   // bytes vanish in both directions, and nobody hangs up; it is not carried out
+	DeadLink   Kind = "dead-link"   // bytes vanish in both directions as with a pulled cable; it is not carried out
 	ReadLate   Kind = "read-late"   // it is read only after Delay (20 s), and carried out then, whoever is still there
 	Stall      Kind = "stall"       // nothing comes back, and nobody hangs up; carried out if Processed
 	Redirect   Kind = "redirect"    // 307 to Location, or to itself; it is not carried out
@@ -171,7 +171,7 @@ func (s *Sim) scenarioFault(v *visit) *Fault {
 func (s *Sim) connect(w *wire) bool {
 	f := s.pickConnect(DropUnread, Stall)
 	if f.is(Stall) {
-		w.swallow()
+		w.stay()
 	}
 	return f == nil
 }
@@ -180,7 +180,8 @@ func (s *Sim) connect(w *wire) bool {
 func (s *Sim) connected(w *wire) bool {
 	f := s.pickConnect(DeadLink, ReadLate)
 	if f.is(DeadLink) {
-		w.swallow()
+		w.die()
+		w.stay()
 	}
 	return !f.is(DeadLink) && (f == nil || s.network.wait(orElse(f.Delay, lateness)))
 }

@@ -14,13 +14,13 @@ func (s *Sim) Handler() http.Handler { return http.HandlerFunc(s.serveHTTP) }
 func (s *Sim) serveHTTP(out http.ResponseWriter, in *http.Request) {
 	in.Body = http.MaxBytesReader(out, in.Body, bodyMax+1)
 	r := s.take(in)
-	if r.swallow {
+	if r.dead || r.stall {
 		select {
 		case <-in.Context().Done():
 		case <-s.network.closing:
 		}
 	}
-	if r.swallow || r.drop || !s.network.wait(r.late) {
+	if r.dead || r.stall || r.drop || !s.network.wait(r.late) {
 		panic(http.ErrAbortHandler)
 	}
 	maps.Copy(out.Header(), r.header)

@@ -18,7 +18,7 @@ func (f *Fault) before() bool {
 
 // wire is what happens on the wire to a request that is not read.
 func (f *Fault) wire() reply {
-	return reply{drop: !f.is(DeadLink), swallow: f.is(DeadLink)}
+	return reply{drop: !f.is(DeadLink), dead: f.is(DeadLink)}
 }
 
 // instead replaces the answer, for the kinds that do.
@@ -29,7 +29,7 @@ func (f *Fault) instead(v *visit, r reply) reply {
 	case f.is(DropUnread, DropHalf, DropAnswer):
 		return reply{drop: true}
 	case f.is(DeadLink, Stall):
-		return reply{swallow: true}
+		return reply{dead: f.is(DeadLink), stall: f.is(Stall)}
 	case f.is(Redirect):
 		return reply{status: http.StatusTemporaryRedirect, header: http.Header{"Location": {orElse(f.Location, v.request.RequestURI)}}, bare: true}
 	case f.is(Refuse, ServerError):

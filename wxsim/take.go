@@ -92,7 +92,7 @@ func (s *Sim) takeWhole(v *visit) reply {
 	r = v.fault.instead(v, r)
 	s.arrive(v, processed, r)
 	s.mu.Unlock()
-	if r.drop || r.swallow {
+	if r.drop || r.dead || r.stall {
 		return r
 	}
 	return s.send(v, r)

@@ -4,12 +4,10 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"slices"
 	"strconv"
 	"sync/atomic"
@@ -19,6 +17,7 @@ import (
 const (
 	handshakeMax = 10 * time.Second
 	idleMax      = 5 * time.Minute // a connection without a request is closed
+	deadMax      = time.Hour       // a dead link is forgotten: nobody says that the other side has left
 	readMax      = time.Minute     // for the rest of a request that has begun
 	headMax      = 64 << 10        // bytes of request line and headers
 	bodyMax      = 1 << 20         // bytes of a request's body
@@ -30,15 +29,31 @@ type wire struct {
 	dead atomic.Bool // bytes are swallowed both ways
 }
 
+// die makes the link dead, for an hour at most.
+func (w *wire) die() {
+	if w.dead.Swap(true) {
+		return
+	}
+	deafen(w.Conn)
+	w.Conn.SetReadDeadline(time.Now().Add(deadMax))
+}
+
 // Read returns no byte from a dead link; it ends when the other side, or the simulator, closes.
 func (w *wire) Read(b []byte) (int, error) {
 	for {
 		n, err := w.Conn.Read(b)
-		if !w.dead.Load() || err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		if err != nil || !w.dead.Load() {
 			return n, err
 		}
-		w.Conn.SetReadDeadline(time.Time{})
 	}
+}
+
+// SetReadDeadline leaves a dead link its hour.
+func (w *wire) SetReadDeadline(at time.Time) error {
+	if w.dead.Load() {
+		return nil
+	}
+	return w.Conn.SetReadDeadline(at)
 }
 
 func (w *wire) Write(b []byte) (int, error) {
@@ -48,10 +63,9 @@ func (w *wire) Write(b []byte) (int, error) {
 	return w.Conn.Write(b)
 }
 
-// swallow makes the link dead and stays with it until it is closed.
-func (w *wire) swallow() {
-	w.dead.Store(true)
-	w.Conn.SetReadDeadline(time.Time{})
+// stay leaves the connection open without a word, and reads on so that it is seen when the other side leaves.
+func (w *wire) stay() {
+	w.SetReadDeadline(time.Now().Add(deadMax))
 	io.Copy(io.Discard, w.Conn)
 }
 
@@ -91,8 +105,11 @@ func (s *Sim) serveOne(w *wire, t *tls.Conn, limited *io.LimitedReader, in *bufi
 	limited.N = bodyMax + int64(in.Size())
 	r := s.take(head)
 	switch {
-	case r.swallow:
-		w.swallow()
+	case r.dead, r.stall:
+		if r.dead {
+			w.die()
+		}
+		w.stay()
 		return false
 	case r.drop || !s.network.wait(r.late):
 		return false
