@@ -99,7 +99,7 @@ func TestEveryFileThatThePageLoadsIsBuiltInAndItsOwn(t *testing.T) {
 func TestEveryLabelThatThePageNamesIsInTheCatalogue(t *testing.T) {
 	w := loadedWords(t)
 	labels := w.catalogues["en"].Labels
-	named := regexp.MustCompile(`(?:label|both|labelIn|row)\((?:state, )?(?:state\.language, |second, )?'([a-z_]+)'|#say\('([a-z_]+)'\)|say\('([a-z_]+)'`)
+	named := regexp.MustCompile(`(?:label|both|labelIn|row|print)\((?:state, )?(?:state\.language, |second, )?'([a-z_]+)'|#say\('([a-z_]+)'\)|say\('([a-z_]+)'`)
 	count := 0
 	for _, name := range builtInPage() {
 		text, err := pageFiles.ReadFile("page/" + name)

@@ -1,5 +1,5 @@
 import { h } from './dom.js';
-import { sign } from './signs.js';
+import { amountOf, sign } from './signs.js';
 import { amountText, both, languages } from './texts.js';
 
 // customerPage is the window that faces the customer: amount and state, nothing that only the cashier needs.
@@ -11,7 +11,7 @@ export function customerPage(state) {
   const tree = h('div', { class: `page customer ${name}`, 'data-screen': name, lang: state.language },
     h('header', {}, h('div', { class: 'name' }, state.status ? state.status.store : '')),
     h('main', { class: 'stage', key: name },
-      h('div', { class: 'top' }, h('div', { class: 'signs' }, signs.map(sign)), p && h('div', { class: 'amount' }, p.amount_text)),
+      h('div', { class: 'top' }, h('div', { class: 'signs' }, signs.map(sign)), p && amountOf(p.amount_text)),
       [...shown].sort((a, b) => (b === first) - (a === first)).map((language, i) => h('p', { class: i === 0 ? 'message' : 'second', lang: language }, texts[language])),
       name === 'paid' && otherWallet(state, p)));
   return { tree, keys: {}, name: `customer_${name}`, sound: '' };

@@ -1,4 +1,5 @@
 import { h } from './dom.js';
+import { amountOf } from './signs.js';
 import { amountText, both, clockText, label, notice, since, until, withoutAmount } from './texts.js';
 
 // screenOf chooses the one screen of a state: its name, signs, texts, and the keys that do something now. What binds the cashier most
@@ -20,16 +21,18 @@ function paymentScreen(state, p) {
   screen.amount ??= p.amount_text;
   screen.message ??= withoutAmount(p.message, p.amount_text);
   screen.next ??= p.next_step;
-  if (p.attention) needsPerson(state, screen);
+  if (p.attention) needsPerson(state, p, screen);
   if (p.status !== 'waiting') alsoRefused(state, p, screen);
   return screen;
 }
 
 // needsPerson shows that a person must look, whatever the status.
-function needsPerson(state, screen) {
+function needsPerson(state, p, screen) {
   screen.frame = 'attention';
-  screen.signs = ['person', ...screen.signs.filter((s) => s !== 'person')];
-  if (!screen.actions.some((a) => a.action === 'manager')) screen.actions.push(manager(state));
+  screen.signs = ['person', screen.signs.find((s) => s !== 'person')];
+  screen.ring = null;
+  if (p.final && p.status !== 'paid') screen.actions = [{ key: 'Enter', action: 'seen', label: label(state, 'seen') }, print(state, 'print_slip')]; // no new try before a person has looked
+  if (!screen.actions.some((a) => a.action === 'ask:manager')) screen.actions.push(manager(state));
 }
 
 // alsoRefused says beside a running payment that a scan was not taken.
@@ -100,7 +103,7 @@ function notOurs(state) {
 }
 
 function reversing(state) {
-  const screen = { name: 'reversing', signs: ['back'], sound: 'declined', actions: [otherMeans(state), { key: 'P', action: 'print', label: label(state, 'print_slip') }] };
+  const screen = { name: 'reversing', signs: ['back'], sound: 'declined', actions: [otherMeans(state), print(state, 'print_slip')] };
   if (state.otherMeans) {
     screen.actions = screen.actions.slice(1);
     screen.facts = [`✓ ${label(state, 'other_means_taken')}`];
@@ -111,7 +114,7 @@ function reversing(state) {
 function paid(state, p) {
   const screen = { name: 'paid', signs: ['tick'], sound: 'paid', facts: payerFacts(state, p) };
   if (!state.recovered) {
-    screen.actions = [{ key: 'Enter', action: 'next', label: label(state, 'next'), first: true }, { key: 'P', action: 'print', label: label(state, 'print') }];
+    screen.actions = [{ key: 'Enter', action: 'next', label: label(state, 'next'), first: true }, print(state, 'print')];
     return screen;
   }
   // The result is older than this page: goods may have gone or not, and only a person knows.
@@ -122,7 +125,7 @@ function paid(state, p) {
     actions: [
       { key: 'Enter', action: 'goods_given', label: label(state, 'goods_given'), first: true },
       { key: 'B', pad: 'Escape', action: 'ask:money_back', label: label(state, 'money_given_back') },
-      { key: 'P', action: 'print', label: label(state, 'print') },
+      print(state, 'print'),
     ],
   };
 }
@@ -147,7 +150,7 @@ function declined(state, p) {
 function reversed(state) {
   return {
     name: 'reversed', signs: ['cross', 'returned'], sound: 'reversed',
-    actions: [{ key: 'R', action: 'scan_again', label: label(state, 'scan_again') }, { ...otherMeans(state), pad: 'Enter' }, { key: 'P', action: 'print', label: label(state, 'print_slip') }],
+    actions: [{ key: 'R', action: 'scan_again', label: label(state, 'scan_again') }, { ...otherMeans(state), pad: 'Enter' }, print(state, 'print_slip')],
   };
 }
 
@@ -157,6 +160,7 @@ function cancelled(state) {
 
 const otherMeans = (state) => ({ key: 'K', pad: 'Escape', action: 'other_means', label: label(state, 'other_means') });
 const manager = (state) => ({ key: 'M', action: 'ask:manager', label: label(state, 'call_manager') });
+const print = (state, name) => ({ key: 'P', action: 'print', label: label(state, name) });
 const back = (state) => ({ key: 'Esc', action: 'back', label: label(state, 'back') });
 
 const questions = {
@@ -221,10 +225,10 @@ function idle(state) {
   const enter = { key: 'Enter', action: 'arm', label: label(state, 'take_payment'), first: true, disabled: !/[1-9]/.test(typed) };
   return {
     name: 'idle', keys: { digits: 'amount' }, sound: state.refused ? 'wrong_code' : '',
-    actions: [enter, { key: '00', action: 'digit:00', label: '00' }, { key: 'Esc', action: 'clear', label: label(state, 'clear') }],
+    actions: [enter, { key: 'Esc', action: 'clear', label: label(state, 'clear') }],
     body: [
       h('h1', { class: 'message' }, label(state, 'enter_amount'), ' ', h('span', { class: 'second', lang: other(state) }, both(state, 'enter_amount')[other(state)])),
-      h('div', { class: 'amount', 'aria-live': 'polite' }, amountText(state, typed || '0', currency)),
+      amountOf(amountText(state, typed || '0', currency), { 'aria-live': 'polite' }),
       h('div', { class: 'desk' },
         h('div', { class: 'keypad' }, pad.map((k) => h('button', { type: 'button', key: k, 'data-action': k === '⌫' ? 'erase' : `digit:${k}`, 'aria-label': k === '⌫' ? label(state, 'erase') : k }, k))),
         next ? refusedNote(state, next) : lastPayments(state)),
@@ -245,6 +249,6 @@ const marks = { paid: '✓', declined: '✖', reversed: '↩', cancelled: '–',
 
 function lastPayments(state) {
   const last = [...state.payments].sort((a, b) => b.sequence - a.sequence).slice(0, recentMax);
-  return h('div', { class: 'last' }, h('h2', {}, label(state, 'last_payments')),
+  return h('div', { class: 'last' }, last.length > 0 && h('h2', {}, label(state, 'last_payments')),
     last.map((p) => h('p', { key: p.id }, h('span', { class: 'mark' }, marks[p.status] || ''), `${clockText(p.times.armed_at)} ${p.amount_text} `, h('b', {}, label(state, `status_${p.status}`)))));
 }

@@ -27,6 +27,14 @@ export function sign(name) {
   return h('svg', { key: name, class: `sign ${name}`, viewBox: '0 0 100 100', 'aria-hidden': 'true' }, drawings[name]());
 }
 
+const longNumber = 9; // characters, from 100000.00 on
+
+// amountOf writes an amount: its number large, what it is counted in before it.
+export function amountOf(text, attrs) {
+  const [unit, number] = text.split(' ');
+  return h('div', { class: number.length >= longNumber ? 'amount long' : 'amount', ...attrs }, h('span', { class: 'unit' }, unit), ' ', h('span', { class: 'number' }, number));
+}
+
 const round = 2 * Math.PI * 42;
 
 // ring draws seconds: the arc is the part that is left (0 to 1) or, without one, only the number is shown.

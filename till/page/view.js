@@ -1,5 +1,5 @@
 import { h } from './dom.js';
-import { ring, sign } from './signs.js';
+import { amountOf, ring, sign } from './signs.js';
 import { screenOf } from './screens.js';
 import { customerPage } from './customer.js';
 import { amountText, clockText, label, labelIn, languages, secondOf } from './texts.js';
@@ -56,6 +56,10 @@ function banners(state) {
     h('b', {}, w.severity === 'red' ? '✖ ' : '⚠ ', w.title[state.language]), w.detail ? ` (${w.detail})` : '')));
 }
 
+const shortMessage = 26; // columns that fit in large letters; a Chinese character takes two
+
+const isShort = (text) => text.replace(/[^\x00-\xff]/g, 'xx').length <= shortMessage;
+
 // stage is the state itself: sign, amount, what happened, what to do now.
 function stage(state, screen) {
   if (screen.body) return h('main', { class: 'stage', key: screen.name }, screen.body);
@@ -63,9 +67,9 @@ function stage(state, screen) {
   return h('main', { class: 'stage', key: screen.name, role: 'alert' },
     h('div', { class: 'top' },
       h('div', { class: 'signs' }, screen.signs.map(sign)),
-      screen.amount && h('div', { class: 'amount' }, screen.amount),
+      screen.amount && amountOf(screen.amount),
       screen.ring && ring(screen.ring.seconds, screen.ring.part, screen.ring.label)),
-    h('h1', { class: 'message' }, screen.message[state.language]),
+    h('h1', { class: isShort(screen.message[state.language]) ? 'message short' : 'message' }, screen.message[state.language]),
     h('p', { class: 'second', lang: second }, screen.message[second]),
     h('p', { class: 'next' }, h('span', { class: 'arrow', 'aria-hidden': 'true' }, '➜'), h('span', {}, screen.next[state.language])),
     (screen.facts || []).map((fact) => h('p', { class: 'fact' }, fact)));

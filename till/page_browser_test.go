@@ -1,0 +1,344 @@
+package till
+
+import (
+	"context"
+	_ "embed"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"posagent/payflow"
+)
+
+//go:embed testdata/page_check.js
+var pageCheck string
+
+// The bounds of a browser test. What is waited for comes within moments, but for a machine that is busy.
+const (
+	browserTime = 90 * time.Second
+	showTime    = 20 * time.Second // of one screen
+)
+
+// aBrowser is one window of a real browser.
+type aBrowser struct {
+	t   *testing.T
+	ctx context.Context
+}
+
+func chromium() string {
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	return ""
+}
+
+// openBrowser starts a browser. It skips the test where there is no Chromium, or fails it where the environment requires one.
+func openBrowser(t *testing.T) context.Context {
+	t.Helper()
+	path := chromium()
+	if path == "" && os.Getenv("POSAGENT_REQUIRE_BROWSER") == "1" {
+		t.Fatal("no Chromium, and POSAGENT_REQUIRE_BROWSER=1 requires one; install the package chromium")
+	}
+	if path == "" {
+		t.Skip("no Chromium: browser tests not run")
+	}
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
+		chromedp.UserDataDir(t.TempDir()))
+	ctx, end := chromedp.NewExecAllocator(t.Context(), options...)
+	ctx, closeWindow := chromedp.NewContext(ctx)
+	t.Cleanup(func() { closeWindow(); end() })
+	require.NoError(t, chromedp.Do(ctx), "start %s", path)
+	return ctx
+}
+
+// window opens a window; at its test's end nothing may have gone wrong in it: no script has thrown, and nothing was asked for that the
+// page's policy forbids.
+func window(t *testing.T, browser context.Context) *aBrowser {
+	t.Helper()
+	ctx, closeWindow := chromedp.NewContext(browser)
+	require.NoError(t, chromedp.Do(ctx))
+	var complaints []string
+	messages, drained := chromedp.Console(ctx), make(chan struct{})
+	go func() {
+		defer close(drained)
+		for m, err := range messages {
+			if err != nil {
+				return
+			}
+			if m.IsException() || (m.Type == chromedp.ConsoleError && m.Source != "network") {
+				complaints = append(complaints, m.Text)
+			}
+		}
+	}()
+	t.Cleanup(func() {
+		closeWindow()
+		<-drained
+		assert.Empty(t, complaints)
+	})
+	within, stop := context.WithTimeout(ctx, browserTime)
+	t.Cleanup(stop)
+	return &aBrowser{t: t, ctx: within}
+}
+
+func (b *aBrowser) do(actions ...chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	require.NoError(b.t, chromedp.Do(b.ctx, actions...))
+}
+
+// shows waits for a screen by its name.
+func (b *aBrowser) shows(screen string) {
+	b.t.Helper()
+	within, stop := context.WithTimeout(b.ctx, showTime)
+	defer stop()
+	err := chromedp.Do(within, chromedp.WaitVisible(`[data-screen="`+screen+`"]`))
+	require.NoError(b.t, err, "the screen %s never came; there is: %s", screen, b.text())
+}
+
+func (b *aBrowser) text() string {
+	b.t.Helper()
+	text, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](`document.body.innerText`))
+	require.NoError(b.t, err)
+	return text
+}
+
+func (b *aBrowser) html() string {
+	b.t.Helper()
+	html, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](`document.documentElement.outerHTML`))
+	require.NoError(b.t, err)
+	return html
+}
+
+// press sends keys as a hand does, one after another.
+func (b *aBrowser) press(keys ...string) {
+	b.t.Helper()
+	for _, key := range keys {
+		b.do(chromedp.KeyEvent(key), chromedp.Sleep(90*time.Millisecond))
+	}
+}
+
+// wedge sends keys as a scanner that plays a keyboard does: all at once, with Enter behind them.
+func (b *aBrowser) wedge(code string) {
+	b.t.Helper()
+	b.do(chromedp.Evaluate[chromedp.Void](`{
+		const at = performance.now();
+		for (const key of [...` + "`" + code + "`" + `, 'Enter']) {
+			document.body.dispatchEvent(new KeyboardEvent('keydown', { key, code: key === 'Enter' ? 'Enter' : 'Digit' + key, bubbles: true, cancelable: true }));
+		}
+	}`))
+}
+
+// aShop is the page in a window, served by a till with a fake desk.
+func aShop(t *testing.T, browser context.Context) (*aBrowser, *aTill, *httptest.Server) {
+	t.Helper()
+	a := newTill(t, func(c *Config) { c.Words, c.Page = loadedWords(t), Page(loadedWords(t)) })
+	web := httptest.NewServer(a.server.Handler())
+	t.Cleanup(web.Close)
+	t.Cleanup(a.server.close) // before the server: it ends the streams
+	return window(t, browser), a, web
+}
+
+// TestThePageInABrowser tells the page's stories in a real browser, each in a window and a shop of its own.
+func TestThePageInABrowser(t *testing.T) {
+	browser := openBrowser(t)
+	for name, story := range map[string]func(*testing.T, context.Context){
+		"every state fits its window and can be read":                 everyStateFits,
+		"a sale by the keyboard alone":                                aSaleByTheKeyboard,
+		"a code that is typed is never shown":                         aTypedCodeIsNeverShown,
+		"a scan reaches nothing but a payment that waits":             aScanReachesOnlyWhatWaits,
+		"after a load the page opens on what is open or unanswered":   afterALoad,
+		"not paid must be answered, and the sale can be tried again":  notPaidMustBeAnswered,
+		"the agent's silence is shown, and that it is offline before": theAgentsSilence,
+		"the customer's window shows no more than the customer needs": theCustomersWindow,
+	} {
+		t.Run(name, func(t *testing.T) { story(t, browser) })
+	}
+}
+
+func everyStateFits(t *testing.T, browser context.Context) {
+	b, _, web := aShop(t, browser)
+	for _, size := range []struct{ width, height int64 }{{1024, 768}, {1366, 768}, {800, 600}} {
+		b.do(chromedp.EmulateViewport(size.width, size.height), chromedp.Navigate(web.URL+"/page/storybook.html"),
+			chromedp.WaitVisible(".storybook"))
+		got, err := chromedp.Run(b.ctx, chromedp.Evaluate[checked](pageCheck, chromedp.EvalAwaitPromise))
+		require.NoError(t, err)
+		assert.Greater(t, got.Stories, 50)
+		assert.Empty(t, got.Faults, "at %dx%d", size.width, size.height)
+	}
+}
+
+// checked is what testdata/page_check.js returns.
+type checked struct {
+	Stories int      `json:"stories"`
+	Faults  []string `json:"faults"`
+}
+
+const (
+	eighteen      = "134567890123456789"
+	eighteenOther = "134567890123456700"
+)
+
+func aSaleByTheKeyboard(t *testing.T, browser context.Context) {
+	b, a, web := aShop(t, browser)
+	b.do(chromedp.Navigate(web.URL))
+	b.shows("idle")
+	b.press("1", "2", "5", "0", "0", kb.Backspace)
+	assert.Contains(t, b.text(), "12.50")
+	b.press(kb.Enter)
+	b.shows("waiting")
+	held, ok := a.desk.Holding()
+	require.True(t, ok)
+	assert.Equal(t, payflow.Amount{Minor: 1250, Currency: "HKD"}, held.Amount)
+
+	b.wedge(eighteen)
+	b.shows("paying")
+	assert.Equal(t, []string{eighteen}, a.desk.codes)
+	a.desk.move(held.OutTradeNo, confirming)
+	b.shows("password")
+	a.desk.move(held.OutTradeNo, func(e *payflow.Entry) { e.Reason = payflow.ReasonUnknown })
+	b.shows("unknown")
+	b.press("m")
+	b.shows("manager")
+	b.press(kb.Escape)
+	b.shows("unknown")
+	a.desk.move(held.OutTradeNo, paid)
+	b.shows("paid")
+	b.press(kb.Enter)
+	b.shows("idle")
+	ended, err := a.desk.Payment(held.OutTradeNo)
+	require.NoError(t, err)
+	assert.Equal(t, payflow.GoodsGiven, ended.Acknowledged.How)
+	assert.NotContains(t, b.html(), eighteen)
+}
+
+func aTypedCodeIsNeverShown(t *testing.T, browser context.Context) {
+	b, a, web := aShop(t, browser)
+	b.do(chromedp.Navigate(web.URL))
+	b.shows("idle")
+	b.press("5", "0", "0", kb.Enter)
+	b.shows("waiting")
+	b.press("t")
+	b.press(strings.Split(eighteen, "")...)
+	shown := b.html()
+	assert.Contains(t, shown, strings.Repeat("●", 18))
+	assert.NotContains(t, shown, eighteen[:6])
+	b.press(kb.Enter)
+	b.shows("paying")
+	assert.Equal(t, []string{eighteen}, a.desk.codes)
+}
+
+func aScanReachesOnlyWhatWaits(t *testing.T, browser context.Context) {
+	b, a, web := aShop(t, browser)
+	b.do(chromedp.Navigate(web.URL))
+	b.shows("idle")
+	b.wedge(eighteen)
+	b.do(chromedp.WaitVisible(".refused"))
+	assert.Contains(t, b.text(), "No amount has been entered")
+	assert.Contains(t, b.text(), "0.00")
+	assert.NotContains(t, b.html(), eighteen[:6])
+	_, armed := a.desk.Holding()
+	assert.False(t, armed)
+
+	b.press("5", "0", "0", kb.Enter)
+	b.shows("waiting")
+	held, _ := a.desk.Holding()
+	b.wedge("2" + eighteen[1:])
+	b.shows("wrong_code")
+	b.wedge(eighteen)
+	b.shows("paying")
+	a.desk.move(held.OutTradeNo, paid)
+	b.shows("paid")
+	b.wedge(eighteenOther) // the next customer's code, and its Enter, confirm nothing
+	b.do(chromedp.Sleep(300 * time.Millisecond))
+	b.shows("paid")
+	ended, err := a.desk.Payment(held.OutTradeNo)
+	require.NoError(t, err)
+	assert.True(t, ended.Acknowledged.At.IsZero())
+	assert.Equal(t, []string{eighteen}, a.desk.codes)
+}
+
+func afterALoad(t *testing.T, browser context.Context) {
+	b, a, web := aShop(t, browser)
+	id := a.armed("A-1")
+	a.desk.move(id, confirming)
+	b.do(chromedp.Navigate(web.URL))
+	b.shows("password")
+	b.do(chromedp.Navigate("about:blank"))
+	a.desk.move(id, paid)
+	b.do(chromedp.Navigate(web.URL))
+	b.shows("not_announced")
+	b.press("7", kb.Escape) // no amount is taken, and money is not given back by one key
+	b.shows("question")
+	b.press(kb.Enter)
+	b.shows("idle")
+	ended, err := a.desk.Payment(id)
+	require.NoError(t, err)
+	assert.Equal(t, payflow.MoneyGivenBack, ended.Acknowledged.How)
+}
+
+func notPaidMustBeAnswered(t *testing.T, browser context.Context) {
+	b, a, web := aShop(t, browser)
+	id := a.armed("A-1")
+	b.do(chromedp.Navigate(web.URL))
+	b.shows("waiting")
+	a.desk.move(id, reversing)
+	b.shows("reversing")
+	b.press(kb.Enter) // nothing to confirm while it goes on
+	b.shows("reversing")
+	a.desk.move(id, func(e *payflow.Entry) { e.Status, e.Reason, e.FinalAt = payflow.Reversed, payflow.ReasonClosed, noon() })
+	b.shows("reversed")
+	b.press("r")
+	b.shows("waiting")
+	ended, err := a.desk.Payment(id)
+	require.NoError(t, err)
+	assert.Equal(t, payflow.Seen, ended.Acknowledged.How)
+	again, ok := a.desk.Holding()
+	require.True(t, ok)
+	assert.Equal(t, payflow.SaleRef("A-1"), again.SaleRef)
+	assert.NotEqual(t, id, again.OutTradeNo)
+	b.press(kb.Escape)
+	b.shows("idle")
+}
+
+func theAgentsSilence(t *testing.T, browser context.Context) {
+	b, a, web := aShop(t, browser)
+	a.desk.mu.Lock()
+	a.desk.notReady = &payflow.NotReadyError{Code: "no_network", Text: "no network"}
+	a.desk.mu.Unlock()
+	b.do(chromedp.Navigate(web.URL))
+	b.shows("offline")
+	a.desk.mu.Lock()
+	a.desk.notReady = nil
+	a.desk.mu.Unlock()
+	b.shows("idle")
+	a.server.close() // streams end, and none begins
+	web.CloseClientConnections()
+	web.Listener.Close()
+	b.shows("lost")
+}
+
+func theCustomersWindow(t *testing.T, browser context.Context) {
+	b, a, web := aShop(t, browser)
+	id := a.armed("A-1")
+	b.do(chromedp.Navigate(web.URL + "/?view=customer"))
+	b.shows("scan")
+	assert.Contains(t, b.text(), "12.50")
+	assert.NotContains(t, b.text(), "A-1")
+	assert.NotContains(t, b.html(), "data-action")
+	b.press(kb.Escape) // the customer's window decides nothing
+	a.desk.move(id, paid)
+	b.shows("paid")
+	ended, err := a.desk.Payment(id)
+	require.NoError(t, err)
+	assert.True(t, ended.Acknowledged.At.IsZero())
+}

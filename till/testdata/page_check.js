@@ -1,0 +1,62 @@
+// Renders every story in every language in the window as it is, and returns what is wrong with each.
+(async () => {
+  const { patch } = await import('/page/dom.js');
+  const { render } = await import('/page/view.js');
+  const { stateOf } = await import('/page/storybook.js');
+  const load = async (name) => (await fetch(`/page/${name}`)).json();
+  const [words, stories] = [await load('words.json'), await load('stories.json')];
+  const root = document.getElementById('page');
+  const faults = [];
+
+  const numbers = (color) => color.match(/[\d.]+/g).map(Number);
+  const luminance = ([r, g, b]) => [r, g, b].map((v) => v / 255).map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)).reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const solid = (color) => { const [, , , alpha = 1] = numbers(color); return alpha === 1; };
+
+  function ground(element) {
+    for (let e = element; e; e = e.parentElement) {
+      const color = getComputedStyle(e).backgroundColor;
+      if (solid(color)) return color;
+    }
+    return 'rgb(255, 255, 255)';
+  }
+
+  function contrast(element) {
+    const [a, b] = [luminance(numbers(getComputedStyle(element).color)), luminance(numbers(ground(element)))].sort((x, y) => y - x);
+    return (a + 0.05) / (b + 0.05);
+  }
+
+  const ownText = (e) => [...e.childNodes].some((n) => n.nodeType === Node.TEXT_NODE && n.data.trim() !== '');
+
+  function check(where) {
+    const say = (what) => faults.push(`${where}: ${what}`);
+    const page = document.documentElement;
+    if (page.scrollWidth > innerWidth || page.scrollHeight > innerHeight) say(`the window scrolls: ${page.scrollWidth}x${page.scrollHeight}`);
+    for (const e of root.querySelectorAll('.page, main, footer, header nav, .banners, .desk, .keypad, .last, .refused, .top, .amount, .message, .next')) {
+      if (e.scrollHeight > e.clientHeight + 2 || e.scrollWidth > e.clientWidth + 2) say(`${e.className || e.tagName} overflows: ${e.scrollWidth}x${e.scrollHeight} in ${e.clientWidth}x${e.clientHeight}`);
+    }
+    for (const e of root.querySelectorAll('*')) {
+      if (!ownText(e) || e.closest('.slip')) continue;
+      const style = getComputedStyle(e);
+      const box = e.getBoundingClientRect();
+      const text = e.textContent.slice(0, 30);
+      if (parseFloat(style.fontSize) < 24) say(`"${text}" is ${style.fontSize}`);
+      if (contrast(e) < 4.5) say(`"${text}" has a contrast of ${contrast(e).toFixed(2)}`);
+      if (box.left < 0 || box.top < 0 || box.right > innerWidth + 1 || box.bottom > innerHeight + 1) say(`"${text}" lies outside`);
+      if (/undefined|null|NaN|\[object/.test(e.textContent)) say(`"${text}" is no text`);
+    }
+    for (const e of root.querySelectorAll('.amount .number')) {
+      if (parseFloat(getComputedStyle(e).fontSize) < 96) say('the amount is too small');
+    }
+    if (!root.querySelector('svg, .keypad') && !root.querySelector('.customer')) say('it has no sign');
+  }
+
+  for (const story of stories) {
+    for (const language of Object.keys(words.languages)) {
+      const screen = render(stateOf(story, words, language));
+      root.replaceChildren();
+      patch(root, [screen.tree]);
+      check(`${story.name} ${language} ${innerWidth}x${innerHeight}`);
+    }
+  }
+  return { stories: stories.length, faults };
+})()
