@@ -16,6 +16,7 @@ func (s *Sim) remember(v *visit, r reply) {
 	if v.fault != nil || r.bare {
 		return
 	}
+	r.header = r.header.Clone() // the one that is sent goes on changing
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sent = append(s.sent, sentAnswer{v.call, v.key, r})
@@ -26,6 +27,8 @@ func (s *Sim) remember(v *visit, r reply) {
 
 // replayed finds the newest answer to the same call that was sent before: about the same order, or about another one.
 func (s *Sim) replayed(v *visit) (reply, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for i := len(s.sent) - 1; i >= 0; i-- {
 		old := s.sent[i]
 		if old.call == v.call && (old.order == v.key) == v.fault.is(Replayed) {

@@ -140,13 +140,12 @@ func (s *Sim) send(v *visit, r reply) reply {
 		s.rollOver()
 	}
 	behaviour, by := s.behaviour, s.signs
-	old, haveOld := s.replayed(v)
 	s.mu.Unlock()
 	if v.fault.is(Replayed, ReplayedOther) {
-		if !haveOld {
-			return reply{drop: true}
+		if old, have := s.replayed(v); have {
+			return old
 		}
-		return old
+		return reply{drop: true}
 	}
 	now := s.clockNow()
 	r.finish(behaviour, now)
