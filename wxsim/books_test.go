@@ -76,6 +76,9 @@ func TestAnothersOrderStandsUnderANumber(t *testing.T) {
 		assert.Equal(t, "REFUND", c.state("A3"))
 		assert.True(t, c.line("A1").Foreign)
 		assert.Empty(t, c.violations(), "a till cannot know of another's order")
+		time.Sleep(15 * time.Second)
+		assert.Equal(t, 204, c.reverse("A1").status, "WeChat Pay knows of no tills")
+		assert.Equal(t, []string{"reversed another till's order"}, c.violations())
 	})
 }
 

@@ -54,6 +54,9 @@ func (s *Sim) checkReverseTime(o *order, v *visit) *reply {
 func (s *Sim) reverseOrder(o *order) reply {
 	now := time.Now()
 	o.settle(now)
+	if o.foreign {
+		s.violate(o.orderKey, "reversed another till's order")
+	}
 	if o.play.paysOnReverse && o.state.unpaid() {
 		o.turn(Success, now)
 	}
