@@ -130,6 +130,9 @@ func (c catalogue) fill(text string, e payflow.Entry) string {
 
 // stateCase names the state's words: the status, and what sets it apart for whoever stands at the till.
 func stateCase(p payflow.Payment) string {
+	if p.Attention == payflow.AttentionLateSuccess && p.Status.Final() && p.Status != payflow.Paid {
+		return "late_success"
+	}
 	switch p.Status {
 	case payflow.Paying:
 		if p.CancelAsked {

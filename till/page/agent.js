@@ -26,7 +26,7 @@ const of = (id) => `/v1/payments/${encodeURIComponent(id)}`;
 export const agent = {
   words: () => call('/page/words.json'),
   status: () => call('/v1/status'),
-  recent: () => call('/v1/payments?limit=50').then((list) => list.payments),
+  recent: (limit) => call(`/v1/payments?limit=${limit}`).then((list) => list.payments),
   unannounced: () => call('/v1/payments?unannounced=true&limit=200').then((list) => list.payments),
   payment: (id) => call(of(id)),
   arm: (request, key) => post('/v1/payments', request, { 'Idempotency-Key': key }),

@@ -58,15 +58,27 @@ function learn(payment) {
   ahead = Date.parse(payment.times.now) - Date.now();
 }
 
-const shownMax = 200; // payments that the page keeps
+const shownMax = 400; // payments that the page keeps
+
+function dropOldest() {
+  const final = [...known.values()].filter((p) => p.final).sort((a, b) => a.sequence - b.sequence);
+  for (const p of final.slice(0, shownMax / 2)) known.delete(p.id);
+}
+
+const recentMany = 200; // payments that a page which has just opened looks at: one that was set aside may be old
+const recentFew = 20; // and later, when it has heard of all others
 
 // settle reads anew all that the page shows.
 async function settle() {
-  const [status, recent, unannounced] = await Promise.all([agent.status(), agent.recent(), agent.unannounced()]);
+  const [status, recent, unannounced] = await Promise.all([agent.status(), agent.recent(known.size ? recentFew : recentMany), agent.unannounced()]);
   takeStatus(status);
-  if (known.size > shownMax) known.clear();
-  [...recent, ...unannounced].forEach(learn);
-  if (status.holding && !known.has(status.holding)) learn(await agent.payment(status.holding));
+  if (known.size > shownMax) dropOldest();
+  const read = [...recent, ...unannounced];
+  const ids = new Set(read.map((p) => p.id));
+  const missed = [...known.values()].filter((p) => !p.final && !ids.has(p.id)).map((p) => p.id);
+  if (status.holding && !ids.has(status.holding)) missed.push(status.holding);
+  read.push(...await Promise.all([...new Set(missed)].map(agent.payment)));
+  read.forEach(learn);
   state.untold = unannounced.map((p) => p.id);
   show();
 }

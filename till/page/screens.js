@@ -31,8 +31,13 @@ function needsPerson(state, p, screen) {
   screen.frame = 'attention';
   screen.signs = ['person', screen.signs.find((s) => s !== 'person')];
   screen.ring = null;
-  if (p.final && p.status !== 'paid') screen.actions = [{ key: 'Enter', action: 'seen', label: label(state, 'seen') }, print(state, 'print_slip')]; // no new try before a person has looked
+  if (p.final && p.status !== 'paid') screen.actions = [{ key: 'Enter', action: 'seen', label: label(state, 'seen') }, hasSlip(p) && print(state, 'print_slip')].filter(Boolean); // no new try before a person has looked
   if (!screen.actions.some((a) => a.action === 'ask:manager')) screen.actions.push(manager(state));
+}
+
+// hasSlip reports that something true can stand on paper: NOT PAID is not true of what was paid after the end.
+export function hasSlip(p) {
+  return ['paid', 'declined', 'reversing', 'reversed'].includes(p.status) && p.attention !== 'paid_after_the_end';
 }
 
 // alsoRefused says beside a running payment that a scan was not taken.
@@ -58,7 +63,7 @@ function waiting(state, p) {
     ? [{ key: 'Enter', action: 'send_code', label: label(state, 'send_code'), first: true, disabled: !state.codeLength }, { key: '⌫', action: 'erase', label: label(state, 'erase') }, { key: 'Esc', action: 'close_code', label: label(state, 'back') }]
     : [{ key: 'Esc', action: 'cancel', label: label(state, 'cancel') }, { key: 'T', action: 'type_code', label: label(state, 'type_code') }];
   screen.keys = { digits: 'code' };
-  if (state.codeOpen) screen.facts = [`${label(state, 'type_code')}: ${'●'.repeat(Math.min(state.codeLength, 24))} (${state.codeLength})`];
+  if (state.codeOpen) screen.facts = [`${label(state, 'type_code')}: ${'●'.repeat(Math.min(state.codeLength, 24))} (${state.codeLength}/18)`];
   return screen;
 }
 
@@ -99,16 +104,17 @@ function unknown(state, p) {
 }
 
 function notOurs(state) {
-  return { name: 'another', frame: 'attention', signs: ['person', 'cross'], sound: 'declined', actions: [otherMeans(state), manager(state)] };
+  return withOtherMeans(state, { name: 'another', frame: 'attention', signs: ['person', 'cross'], sound: 'declined', actions: [otherMeans(state), manager(state)] });
 }
 
 function reversing(state) {
-  const screen = { name: 'reversing', signs: ['back'], sound: 'declined', actions: [otherMeans(state), print(state, 'print_slip')] };
-  if (state.otherMeans) {
-    screen.actions = screen.actions.slice(1);
-    screen.facts = [`✓ ${label(state, 'other_means_taken')}`];
-  }
-  return screen;
+  return withOtherMeans(state, { name: 'reversing', signs: ['back'], sound: 'declined', actions: [otherMeans(state), print(state, 'print_slip')] });
+}
+
+// withOtherMeans says that the cashier has taken other means, once that was noted.
+function withOtherMeans(state, screen) {
+  if (!state.otherMeans) return screen;
+  return { ...screen, actions: screen.actions.filter((a) => a.action !== 'other_means'), facts: [`✓ ${label(state, 'other_means_taken')}`] };
 }
 
 function paid(state, p) {
@@ -165,7 +171,7 @@ const back = (state) => ({ key: 'Esc', action: 'back', label: label(state, 'back
 
 const questions = {
   cancel: (state, p) => ({
-    name: 'question', signs: ['question'], amount: p.amount_text, message: both(state, 'cancel_sure'), next: p.message,
+    name: 'question', signs: ['question'], amount: p.amount_text, message: both(state, 'cancel_sure'), next: both(state, 'cancel_what'),
     actions: [{ key: 'Enter', pad: 'c', action: 'cancel', label: label(state, 'cancel_yes') }, back(state)],
   }),
   money_back: (state, p) => ({

@@ -1,6 +1,6 @@
 import { h } from './dom.js';
 import { amountOf, ring, sign } from './signs.js';
-import { screenOf } from './screens.js';
+import { hasSlip, screenOf } from './screens.js';
 import { customerPage } from './customer.js';
 import { amountText, clockText, label, labelIn, languages, secondOf } from './texts.js';
 
@@ -103,7 +103,7 @@ export function currencyOf(state) {
 // slip is what P prints: it stands on paper only. PAID stands on none but a paid payment's.
 function slip(state) {
   const p = state.payment;
-  if (!p || !['paid', 'declined', 'reversing', 'reversed'].includes(p.status)) return null;
+  if (!p || !hasSlip(p)) return null;
   const second = secondOf(state.language, p.currency);
   const row = (key, value) => value && h('tr', {}, h('th', {}, labelIn(state, state.language, key)), h('td', {}, value));
   const payer = p.payer_amount && p.payer_currency !== p.currency ? amountText(state, p.payer_amount, p.payer_currency) : '';
