@@ -37,6 +37,8 @@ func newDialer(config Config, clock *clock) (dialer, error) {
 		MinVersion: tls.VersionTLS12,
 		NextProtos: []string{"http/1.1"},
 		Time:       clock.Now,
+		// A request is one record and one Write, not a first packet of it and a rest.
+		DynamicRecordSizingDisabled: true,
 		// No session cache: a warm connection saves more than resuming does, and each connection verifies anew.
 	}}
 	if d.dial == nil {

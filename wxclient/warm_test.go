@@ -188,6 +188,20 @@ func TestWarmWithoutRunServesTheNextPay(t *testing.T) {
 	})
 }
 
+func TestAPayCallIsOneWrite(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, c := inTown(t)
+		o := testOrder()
+		o.Detail = `{"goods_detail":[{"goods_name":"` + strings.Repeat("x", 4000) + `"}]}`
+		g.always(reply{status: 200, body: paidBody(o)})
+		require.NoError(t, c.Warm(t.Context()))
+		l := c.warm.current()
+		_, err := c.Pay(t.Context(), o, testAuthCode(t), gone())
+		require.NoError(t, err)
+		assert.EqualValues(t, 1, l.conn.writes.Load(), "nothing of it left, or all of it was given to the kernel at once")
+	})
+}
+
 func TestCloseLeavesNothingBehind(t *testing.T) {
 	// The bubble fails when a goroutine is left over.
 	synctest.Test(t, func(t *testing.T) {
