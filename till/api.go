@@ -58,7 +58,7 @@ func (c call) operation(api huma.API) huma.Operation {
 		problems = append(problems, Forbidden)
 	}
 	if c.method == http.MethodPost {
-		problems = append(problems, CrossOrigin, TooSlow, TooLarge, MediaType, HoldsCode)
+		problems = append(problems, CrossOrigin, TooSlow, TooLarge, MediaType, HoldsCode, HoldsSecret)
 	}
 	for _, code := range problems {
 		describeProblem(api, &op, code)

@@ -94,7 +94,7 @@ func (s *Server) armRequest(in *armInput) (payflow.ArmRequest, *Problem) {
 	if !ok {
 		return payflow.ArmRequest{}, fieldProblem("detail", fieldRules["body.detail"])
 	}
-	if p := s.refuseCodes(map[string]string{"sale_ref": b.SaleRef, "description": b.Description, "operator": b.Operator, "attach": b.Attach,
+	if p := s.refuseSecrets(map[string]string{"sale_ref": b.SaleRef, "description": b.Description, "operator": b.Operator, "attach": b.Attach,
 		"goods_tag": b.GoodsTag, "detail": detail, "Idempotency-Key": in.Key}); p != nil {
 		return payflow.ArmRequest{}, p
 	}
@@ -118,16 +118,23 @@ func (s *Server) armRequest(in *armInput) (payflow.ArmRequest, *Problem) {
 	}, nil
 }
 
-// refuseCodes refuses a request with a payment code where none belongs.
-func (s *Server) refuseCodes(fields map[string]string) *Problem {
+// refuseSecrets refuses a request with a payment code, a key or a token in a text that would be journaled and shown.
+func (s *Server) refuseSecrets(fields map[string]string) *Problem {
 	for field, text := range fields {
 		if holdsCode(text, s.cfg.CodePrefixes) {
-			p := newProblem(HoldsCode, field+" holds what looks like a payment code; nothing was done with it")
-			p.Fields = []FieldFault{{Field: field, Text: "must not hold a payment code"}}
-			return p
+			return heldIn(field, HoldsCode, "a payment code")
+		}
+		if holdsToken(text) || s.cfg.Secret != nil && s.cfg.Secret(text) {
+			return heldIn(field, HoldsSecret, "a secret")
 		}
 	}
 	return nil
+}
+
+func heldIn(field string, code ProblemCode, what string) *Problem {
+	p := newProblem(code, field+" holds what looks like "+what+"; nothing was done with it")
+	p.Fields = []FieldFault{{Field: field, Text: "must not hold " + what}}
+	return p
 }
 
 func printable(key string) bool {

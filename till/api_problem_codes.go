@@ -13,6 +13,7 @@ type ProblemCode string
 const (
 	BadRequest       ProblemCode = "bad_request"
 	HoldsCode        ProblemCode = "holds_payment_code"
+	HoldsSecret      ProblemCode = "holds_secret"
 	KeyMissing       ProblemCode = "key_missing"
 	KeyReused        ProblemCode = "key_reused"
 	Unauthorized     ProblemCode = "unauthorized"
@@ -54,6 +55,9 @@ var problemKinds = map[ProblemCode]problemKind{
 	HoldsCode: {http.StatusBadRequest, "A field holds what looks like a payment code",
 		health.Words{EN: "A code was scanned into the wrong field. Clear it and enter what belongs there.",
 			ZhHans: "付款码被扫入了错误的栏位。请清除后输入正确内容。", ZhHant: "付款碼被掃入了錯誤的欄位。請清除後輸入正確內容。"}},
+	HoldsSecret: {http.StatusBadRequest, "A field holds a key or a token of this till",
+		health.Words{EN: "A secret was put into the wrong field. It was not kept; clear the field, and think who may have seen it.",
+			ZhHans: "密钥或令牌被填入了错误的栏位，系统未保存。请清除该栏位，并确认是否有人看到。", ZhHant: "金鑰或權杖被填入了錯誤的欄位，系統未保存。請清除該欄位，並確認是否有人看到。"}},
 	KeyMissing: {http.StatusBadRequest, "The Idempotency-Key header is missing or not 1 to 64 printable characters",
 		health.Words{EN: "Send one Idempotency-Key for each payment.", ZhHans: "每笔付款请发送一个 Idempotency-Key。", ZhHant: "每筆付款請傳送一個 Idempotency-Key。"}},
 	KeyReused: {http.StatusUnprocessableEntity, "The Idempotency-Key was used for another request",

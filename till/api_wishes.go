@@ -155,7 +155,7 @@ func handover(e payflow.Entry, how payflow.Handover) (payflow.Handover, *Problem
 
 // wish checks what every wish carries.
 func (s *Server) wish(id string, texts map[string]string) (payflow.OutTradeNo, *Problem) {
-	if p := s.refuseCodes(texts); p != nil {
+	if p := s.refuseSecrets(texts); p != nil {
 		return "", p
 	}
 	return paymentID(id)

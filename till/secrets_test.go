@@ -214,3 +214,27 @@ func TestNoPaymentCodeComesBackFromBrokenRequests(t *testing.T) {
 		assert.NotContains(t, a.log.String(), plantedCode[:14])
 	})
 }
+
+func TestAKeyOrATokenInATextIsRefusedAndNotKept(t *testing.T) {
+	const key = "kJ8sD72mQx0PzRt5LwEyVb3NcGh9UaFi"
+	a := newTill(t, func(c *Config) { c.Secret = func(text string) bool { return strings.Contains(text, key) } })
+	id := string(a.armed("A-1001"))
+	for _, secret := range []string{key, "my key is " + key, a.token, "Bearer " + strings.ToUpper(a.token)} {
+		for path, body := range map[string]map[string]any{
+			"/v1/payments":                      {"amount": 1250, "sale_ref": "A-1002", "description": secret},
+			"/v1/payments/" + id + "/cancel":    {"operator": secret},
+			"/v1/payments/" + id + "/set-aside": {"operator": "M001", "reason": secret},
+		} {
+			text, err := json.Marshal(body)
+			require.NoError(t, err)
+			r := a.request(http.MethodPost, path, string(text))
+			r.Header.Set("Idempotency-Key", "k1")
+			got := a.do(r)
+			assert.Equal(t, HoldsSecret, got.problem().Code, path)
+			assert.NotContains(t, got.Body, secret)
+		}
+	}
+	kept, err := json.Marshal(a.desk.payments)
+	require.NoError(t, err)
+	assert.NotContains(t, string(kept), key)
+}

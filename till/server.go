@@ -47,6 +47,8 @@ type Config struct {
 	AllowCodeInAPI bool     // till software may hand in codes that it scanned itself
 	CodePrefixes   []string // of payment codes; nil: payflow's default list
 
+	Secret func(text string) bool // whether a text that would be kept holds a key of this till; nil: none is known
+
 	Currency payflow.Currency // the till's; a request in another is refused; "": any
 	Language string           // en, zh-Hans, zh-Hant
 	Store    string           // the store's name

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
+	"strings"
+	"unicode"
 )
 
 // Exit statuses, for scripts and for the unit (which does not restart on ExitUsage).
@@ -65,6 +68,7 @@ func tellError(w io.Writer, err error, asJSON bool) {
 	if errors.As(err, &failure) {
 		t.Error, t.NextStep = failure.What, failure.Next
 	}
+	t.Error = withoutSecrets(t.Error)
 	var config *ConfigError
 	if errors.As(err, &config) {
 		t.NextStep, t.File, t.Mistakes = "correct the file, then run: posagent check", config.File, config.Mistakes
@@ -77,4 +81,22 @@ func tellError(w io.Writer, err error, asJSON bool) {
 	if t.NextStep != "" {
 		fmt.Fprintf(w, "what to do: %s\n", t.NextStep)
 	}
+}
+
+// secretShaped is what a scanner types or a clipboard holds: the 18 digits of a payment code, or the 32 characters of an API key.
+var secretShaped = regexp.MustCompile(`[0-9]{18,}|\b[0-9A-Za-z]{32}\b`)
+
+// withoutSecrets hides in an error what may be a secret that was given in the wrong place: errors repeat wrong arguments, and those of a
+// service stand in the system log. An order number has 32 characters at most too, but no small letter.
+func withoutSecrets(text string) string {
+	return secretShaped.ReplaceAllStringFunc(text, func(found string) string {
+		if isNumberOfOrder(found) {
+			return found
+		}
+		return "(hidden)"
+	})
+}
+
+func isNumberOfOrder(text string) bool {
+	return strings.ContainsFunc(text, unicode.IsUpper) && !strings.ContainsFunc(text, unicode.IsLower)
 }

@@ -1,0 +1,26 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+)
+
+func TestAnErrorHidesWhatMayBeASecret(t *testing.T) {
+	for text, want := range map[string]string{
+		"134650720866361395 is no amount":                            "(hidden) is no amount",
+		"log level kJ8sD72mQx0PzRt5LwEyVb3NcGh9UaFi is not known":    "log level (hidden) is not known",
+		"unknown command 000134650720866361395":                      "unknown command (hidden)",
+		"payment SZTX001V12611240001K2W0OJ is not in the journal":    "payment SZTX001V12611240001K2W0OJ is not in the journal",
+		"payment SZTX00123456T1K2611240001K2W0OJX is not there":      "payment SZTX00123456T1K2611240001K2W0OJX is not there",
+		"can't listen on 127.0.0.1:7080: address already in use 98.": "can't listen on 127.0.0.1:7080: address already in use 98.",
+	} {
+		for _, asJSON := range []bool{false, true} {
+			var out bytes.Buffer
+			tellError(&out, errors.New(text), asJSON)
+			assert.Contains(t, out.String(), want, asJSON)
+		}
+	}
+}
