@@ -52,7 +52,7 @@ export class Stream {
     this.handlers = handlers;
     this.#seen = performance.now();
     this.#open();
-    setInterval(() => this.#watch(), 200);
+    setInterval(() => this.#watch(), 100);
   }
 
   #open() {

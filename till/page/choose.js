@@ -6,7 +6,7 @@ export function choose(state, known, mine) {
   state.payments = [...known.values()];
   const holding = state.payments.find((p) => !p.final && !p.set_aside);
   const shown = holding || newest(state.payments.filter((p) => waitsForAnswer(state, p, mine)));
-  if ((state.payment && state.payment.id) !== (shown && shown.id)) forget(state);
+  if ((state.payment && state.payment.id) !== (shown && shown.id)) forget(state, shown);
   if (shown && state.payment && shown.status !== state.payment.status) state.asking = '';
   state.payment = shown || null;
   state.recovered = Boolean(shown && shown.final && !mine.has(shown.id));
@@ -26,6 +26,7 @@ function newest(payments) {
 }
 
 // forget drops what belonged to the screen before: nothing typed for one payment reaches another.
-function forget(state) {
+function forget(state, shown) {
+  if (shown) state.note = '';
   Object.assign(state, { codeOpen: false, codeLength: 0, asking: '', operator: '', otherMeans: false, refused: '' });
 }
