@@ -28,9 +28,9 @@ type wechat struct {
 	journal *Journal
 
 	mu      sync.Mutex
-	pay     func(o payflow.Order) (payflow.Outcome, error)
-	query   func(o payflow.Order) (payflow.Outcome, error)
-	reverse func(o payflow.Order) (payflow.Outcome, error)
+	pay     answer
+	query   answer
+	reverse answer
 	left    []string // calls, in the order in which they left
 	codes   []string
 	warm    bool
@@ -52,9 +52,9 @@ func (w *wechat) Pay(ctx context.Context, o payflow.Order, code payflow.AuthCode
 		w.statusAtPay = entry.Status
 	}
 	w.commitsAt = w.journal.boltCommits()
-	answer := w.pay
+	answers := w.pay
 	w.mu.Unlock()
-	return answer(o)
+	return answers(o)
 }
 
 // boltCommits counts the transactions on disk by bbolt's own number, whoever made them.
@@ -67,18 +67,38 @@ func (j *Journal) boltCommits() (n uint64) {
 }
 
 func (w *wechat) Query(_ context.Context, o payflow.Order) (payflow.Outcome, error) {
-	return w.call("query", w.query, o)
+	return w.call("query", &w.query, o)
 }
 
 func (w *wechat) Reverse(_ context.Context, o payflow.Order) (payflow.Outcome, error) {
-	return w.call("reverse", w.reverse, o)
+	return w.call("reverse", &w.reverse, o)
 }
 
-func (w *wechat) call(name string, answer func(payflow.Order) (payflow.Outcome, error), o payflow.Order) (payflow.Outcome, error) {
+func (w *wechat) call(name string, asked *answer, o payflow.Order) (payflow.Outcome, error) {
 	w.mu.Lock()
 	w.left = append(w.left, name)
+	answers := *asked
 	w.mu.Unlock()
-	return answer(o)
+	return answers(o)
+}
+
+// answer is what the gateway does with one call.
+type answer func(payflow.Order) (payflow.Outcome, error)
+
+func (w *wechat) pays(a answer)     { w.set(&w.pay, a) }
+func (w *wechat) queries(a answer)  { w.set(&w.query, a) }
+func (w *wechat) reverses(a answer) { w.set(&w.reverse, a) }
+
+func (w *wechat) set(field *answer, a answer) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	*field = a
+}
+
+func (w *wechat) isWarm() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.warm
 }
 
 func (w *wechat) KeepWarm(on bool) {
@@ -99,6 +119,7 @@ type shop struct {
 	cfg    JournalConfig
 	wechat *wechat
 	engine *Engine
+	mu     sync.Mutex // guards ready
 	ready  error
 	stop   func()
 	ended  chan error
@@ -123,18 +144,31 @@ func (s *shop) start() {
 	s.engine, err = NewEngine(Config{
 		Journal: journal, Gateway: s.wechat, Merchant: payflow.Merchant{Mode: payflow.Direct, AppID: "wx1", MerchantID: "10000100", CategoryCode: "4111"},
 		Store: payflow.Store{ID: "SZTX001", Name: "Shop", Till: "T1"}, API: payflow.APIv3, HostFamily: "https://a",
-		Ready: func() error { return s.ready }, Log: zerolog.Nop(),
+		Ready: s.readyNow, Log: zerolog.Nop(),
 	})
 	require.NoError(s.t, err)
 	ctx, stop := context.WithCancel(s.t.Context())
-	s.ended = make(chan error, 1)
-	go func() { s.ended <- s.engine.Run(ctx) }()
+	engine, ended := s.engine, make(chan error, 1)
+	go func() { ended <- engine.Run(ctx) }()
+	s.ended = ended
 	s.stop = func() {
 		stop()
 		<-s.engine.Done()
 		require.NoError(s.t, journal.Close())
 	}
 	synctest.Wait()
+}
+
+func (s *shop) readyNow() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ready
+}
+
+func (s *shop) setReady(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ready = err
 }
 
 // restart ends the engine as a kill would, between two commits, and starts the next on the same journal.
@@ -221,7 +255,8 @@ func TestAScannedCodeIsPaidWithExactlyOneCommitFromScanToWire(t *testing.T) {
 
 func TestPollingWritesNothing(t *testing.T) {
 	story(t, func(t *testing.T, s *shop) {
-		s.wechat.pay, s.wechat.query = lost, found(payflow.TradeUserPaying)
+		s.wechat.pays(lost)
+		s.wechat.queries(found(payflow.TradeUserPaying))
 		s.arm("A-1")
 		require.NoError(t, s.scan(codeA))
 		before := s.wechat.journal.Commits()
@@ -234,13 +269,12 @@ func TestPollingWritesNothing(t *testing.T) {
 
 func TestAnUnpaidOrderIsReversedNotSoonerThan15sAndProven(t *testing.T) {
 	story(t, func(t *testing.T, s *shop) {
-		s.wechat.pay, s.wechat.query = lost, found(payflow.TradeUserPaying)
-		s.wechat.reverse = func(payflow.Order) (payflow.Outcome, error) {
-			s.wechat.mu.Lock()
-			defer s.wechat.mu.Unlock()
-			s.wechat.query = found(payflow.TradeRevoked)
+		s.wechat.pays(lost)
+		s.wechat.queries(found(payflow.TradeUserPaying))
+		s.wechat.reverses(func(payflow.Order) (payflow.Outcome, error) {
+			s.wechat.queries(found(payflow.TradeRevoked))
 			return payflow.Outcome{Kind: payflow.ReverseDone}, nil
-		}
+		})
 		no := s.arm("A-1").OutTradeNo
 		began := time.Now()
 		require.NoError(t, s.scan(codeA))
@@ -274,10 +308,10 @@ func (s *shop) until(no payflow.OutTradeNo, status payflow.Status) payflow.Entry
 func TestAfterARestartAnOpenPaymentIsAskedForAndPayNeverSentAgain(t *testing.T) {
 	story(t, func(t *testing.T, s *shop) {
 		answer := make(chan struct{})
-		s.wechat.pay = func(o payflow.Order) (payflow.Outcome, error) {
+		s.wechat.pays(func(o payflow.Order) (payflow.Outcome, error) {
 			<-answer
 			return lost(o)
-		}
+		})
 		no := s.arm("A-1").OutTradeNo
 		require.NoError(t, s.scan(codeA))
 		assert.Equal(t, payflow.Paying, s.status(no))
@@ -307,14 +341,16 @@ func TestARestartCancelsWhatWaited(t *testing.T) {
 
 func TestNothingIsArmedBeforeEveryOpenPaymentWasAskedFor(t *testing.T) {
 	story(t, func(t *testing.T, s *shop) {
-		s.wechat.pay, s.wechat.query, s.wechat.reverse = lost, lost, lost
+		s.wechat.pays(lost)
+		s.wechat.queries(lost)
+		s.wechat.reverses(lost)
 		no := s.arm("A-1").OutTradeNo
 		require.NoError(t, s.scan(codeA))
 		time.Sleep(80 * time.Second)
 		_, err := s.engine.SetAside(t.Context(), no, "P001", "does not end")
 		require.NoError(t, err)
 		gate := make(chan struct{})
-		s.wechat.query = func(o payflow.Order) (payflow.Outcome, error) { <-gate; return lost(o) }
+		s.wechat.queries(func(o payflow.Order) (payflow.Outcome, error) { <-gate; return lost(o) })
 		s.restart()
 		s.arm("A-2") // set aside: the till is free
 		close(gate)
@@ -325,7 +361,8 @@ func TestOneScanForOneArmedPayment(t *testing.T) {
 	story(t, func(t *testing.T, s *shop) {
 		assert.ErrorIs(t, s.scan(codeA), payflow.ErrNothingArmed)
 
-		s.wechat.pay, s.wechat.query = lost, found(payflow.TradeUserPaying)
+		s.wechat.pays(lost)
+		s.wechat.queries(found(payflow.TradeUserPaying))
 		no := s.arm("A-1").OutTradeNo
 		var wrong *payflow.WrongCodeError
 		require.ErrorAs(t, s.scan("287634438256643941"), &wrong)
@@ -344,12 +381,12 @@ func TestOneScanForOneArmedPayment(t *testing.T) {
 
 func TestASpentCodePaysNoSecondOrderAndAReleasedOneDoes(t *testing.T) {
 	story(t, func(t *testing.T, s *shop) {
-		s.wechat.pay = outcome(payflow.Outcome{Kind: payflow.NotSent})
+		s.wechat.pays(outcome(payflow.Outcome{Kind: payflow.NotSent}))
 		first := s.arm("A-1").OutTradeNo
 		require.NoError(t, s.scan(codeA))
 		assert.Equal(t, payflow.Declined, s.status(first))
 
-		s.wechat.pay = found(payflow.TradeSuccess)
+		s.wechat.pays(found(payflow.TradeSuccess))
 		second := s.arm("A-1", withKey("again")).OutTradeNo
 		assert.NotEqual(t, first, second)
 		require.NoError(t, s.scan(codeA), "nothing was sent, so the code is still good")
@@ -378,7 +415,9 @@ func TestASaleIsChargedAtMostOnce(t *testing.T) {
 
 func TestASetAsidePaymentFreesTheTillAndNotTheSale(t *testing.T) {
 	story(t, func(t *testing.T, s *shop) {
-		s.wechat.pay, s.wechat.query, s.wechat.reverse = lost, lost, lost
+		s.wechat.pays(lost)
+		s.wechat.queries(lost)
+		s.wechat.reverses(lost)
 		no := s.arm("A-1").OutTradeNo
 		require.NoError(t, s.scan(codeA))
 		_, err := s.engine.SetAside(t.Context(), no, "P001", "stuck")
@@ -394,7 +433,7 @@ func TestASetAsidePaymentFreesTheTillAndNotTheSale(t *testing.T) {
 		var open *payflow.SaleOpenError
 		require.ErrorAs(t, err, &open)
 
-		s.wechat.pay = found(payflow.TradeSuccess)
+		s.wechat.pays(found(payflow.TradeSuccess))
 		next := s.arm("A-2").OutTradeNo
 		require.NoError(t, s.scan(codeB))
 		assert.Equal(t, payflow.Paid, s.status(next))
@@ -417,13 +456,13 @@ func TestTheSameKeyIsTheSamePayment(t *testing.T) {
 
 func TestNothingIsArmedWhileNotReady(t *testing.T) {
 	story(t, func(t *testing.T, s *shop) {
-		s.ready = &payflow.NotReadyError{Code: "not_verified", Text: "not yet"}
+		s.setReady(&payflow.NotReadyError{Code: "not_verified", Text: "not yet"})
 		_, err := s.engine.Arm(t.Context(), armRequest("A-1"))
-		assert.ErrorIs(t, err, s.ready)
+		assert.ErrorIs(t, err, s.readyNow())
 
-		s.ready = nil
+		s.setReady(nil)
 		no := s.arm("A-1").OutTradeNo
-		s.ready = &payflow.NotReadyError{Code: "no_network", Text: "take cash"}
+		s.setReady(&payflow.NotReadyError{Code: "no_network", Text: "take cash"})
 		assert.Error(t, s.scan(codeA), "a cable pulled after arming")
 		assert.Equal(t, payflow.Waiting, s.status(no))
 		assert.Empty(t, s.wechat.calls())
@@ -433,14 +472,14 @@ func TestNothingIsArmedWhileNotReady(t *testing.T) {
 func TestAPaymentWithoutAScanIsCancelled(t *testing.T) {
 	story(t, func(t *testing.T, s *shop) {
 		no := s.arm("A-1").OutTradeNo
-		assert.True(t, s.wechat.warm)
+		assert.True(t, s.wechat.isWarm())
 		time.Sleep(91 * time.Second)
 		synctest.Wait()
 		entry, err := s.engine.Payment(no)
 		require.NoError(t, err)
 		assert.Equal(t, payflow.Cancelled, entry.Status)
 		assert.Equal(t, payflow.ReasonScanTimeout, entry.Reason)
-		assert.False(t, s.wechat.warm)
+		assert.False(t, s.wechat.isWarm())
 	})
 }
 
