@@ -71,7 +71,7 @@ func tellError(w io.Writer, err error, asJSON bool) {
 	t.Error = withoutSecrets(t.Error)
 	var config *ConfigError
 	if errors.As(err, &config) {
-		t.NextStep, t.File, t.Mistakes = "correct the file, then run: posagent check", config.File, config.Mistakes
+		t.NextStep, t.File, t.Mistakes = "correct the file, then run: posagent check", config.File, mistakesWithoutSecrets(config.Mistakes)
 	}
 	if asJSON {
 		_ = json.NewEncoder(w).Encode(t) // nothing is left to be told if standard error is closed
@@ -83,8 +83,9 @@ func tellError(w io.Writer, err error, asJSON bool) {
 	}
 }
 
-// secretShaped is what a scanner types or a clipboard holds: the 18 digits of a payment code, or the 32 characters of an API key.
-var secretShaped = regexp.MustCompile(`[0-9]{18,}|\b[0-9A-Za-z]{32}\b`)
+// secretShaped is what a scanner types or a clipboard holds: the 18 digits of a payment code, the 32 characters of an API key, or an
+// address with a password.
+var secretShaped = regexp.MustCompile(`[0-9]{18,}|\b[0-9A-Za-z]{32}\b|://[^/\s@]*:[^/\s@]*@`)
 
 // withoutSecrets hides in an error what may be a secret that was given in the wrong place: errors repeat wrong arguments, and those of a
 // service stand in the system log. An order number has 32 characters at most too, but no small letter.
@@ -95,6 +96,15 @@ func withoutSecrets(text string) string {
 		}
 		return "(hidden)"
 	})
+}
+
+func mistakesWithoutSecrets(mistakes []Mistake) []Mistake {
+	told := make([]Mistake, len(mistakes))
+	for i, m := range mistakes {
+		m.Setting, m.Value, m.Must = withoutSecrets(m.Setting), withoutSecrets(m.Value), withoutSecrets(m.Must)
+		told[i] = m
+	}
+	return told
 }
 
 func isNumberOfOrder(text string) bool {

@@ -12,6 +12,7 @@ func TestAnErrorHidesWhatMayBeASecret(t *testing.T) {
 	for text, want := range map[string]string{
 		"134650720866361395 is no amount":                            "(hidden) is no amount",
 		"log level kJ8sD72mQx0PzRt5LwEyVb3NcGh9UaFi is not known":    "log level (hidden) is not known",
+		"no proxy: http://till:Tr0ub4dor@127.0.0.1:3128":             "no proxy: http(hidden)127.0.0.1:3128",
 		"unknown command 000134650720866361395":                      "unknown command (hidden)",
 		"payment SZTX001V12611240001K2W0OJ is not in the journal":    "payment SZTX001V12611240001K2W0OJ is not in the journal",
 		"payment SZTX00123456T1K2611240001K2W0OJX is not there":      "payment SZTX00123456T1K2611240001K2W0OJX is not there",
