@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -112,19 +113,20 @@ func anyOf[T ~string](codes []T) []any {
 	return list
 }
 
-// serveDocument answers with the OpenAPI document, made once.
+// serveDocument answers with the OpenAPI document, without what the library put in for errors that never leave. Its text is made
+// when somebody first asks: it takes longer than all else of a start.
 func (s *Server) serveDocument(api huma.API) {
-	text := document(api.OpenAPI())
+	doc := api.OpenAPI()
+	delete(doc.Components.Schemas.Map(), "ErrorModel")
+	delete(doc.Components.Schemas.Map(), "ErrorDetail")
+	text := sync.OnceValue(func() []byte { return document(doc) })
 	s.mux.HandleFunc("GET /v1/openapi.json", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/openapi+json")
-		_, _ = w.Write(text)
+		_, _ = w.Write(text())
 	})
 }
 
-// document is the OpenAPI document's text, without what the library put in for errors that never leave.
 func document(doc *huma.OpenAPI) []byte {
-	delete(doc.Components.Schemas.Map(), "ErrorModel")
-	delete(doc.Components.Schemas.Map(), "ErrorDetail")
 	text, err := json.MarshalIndent(doc, "", "  ")
 	if err != nil {
 		panic("till: the API's document does not marshal: " + err.Error())

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"sync"
 	"time"
 
 	"posagent/payflow"
@@ -35,33 +36,39 @@ type pageFile struct {
 }
 
 // Page serves the cashier's page at / and what it loads below /page/: the files that are built in, the words of the catalogue, and the
-// prepared states of the storybook. Every file comes from here, and it is the same for every caller: what is secret comes by the API.
+// prepared states of the storybook. Each is made when it is first asked for, from here alone, and it is the same for every caller: what
+// is secret comes by the API.
 func Page(w Words) http.Handler {
-	files := map[string]pageFile{}
-	keep := func(name string, text []byte) {
-		sum := sha256.Sum256(text)
-		files["/page/"+name] = pageFile{name: name, kind: pageTypes[path.Ext(name)], tag: `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`, text: text}
+	files := map[string]func() pageFile{}
+	keep := func(name string, text func() []byte) {
+		files["/page/"+name] = sync.OnceValue(func() pageFile { return newPageFile(name, text()) })
 	}
 	for _, name := range builtInPage() {
 		text, err := pageFiles.ReadFile("page/" + name)
 		if err != nil {
 			panic("till: the page is not built in: " + err.Error())
 		}
-		keep(name, text)
+		keep(name, func() []byte { return text })
 	}
-	keep("words.json", pageJSON(wordsOfPage(w)))
-	keep("stories.json", pageJSON(stories(w)))
+	keep("words.json", func() []byte { return pageJSON(wordsOfPage(w)) })
+	keep("stories.json", func() []byte { return pageJSON(stories(w)) })
 	files["/"] = files["/page/index.html"]
 	return pageHandler(files)
 }
 
-func pageHandler(files map[string]pageFile) http.Handler {
+func newPageFile(name string, text []byte) pageFile {
+	sum := sha256.Sum256(text)
+	return pageFile{name: name, kind: pageTypes[path.Ext(name)], tag: `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`, text: text}
+}
+
+func pageHandler(files map[string]func() pageFile) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		file, ok := files[r.URL.Path]
+		open, ok := files[r.URL.Path]
 		if !ok {
 			newProblem(NotFound, "").write(w)
 			return
 		}
+		file := open()
 		w.Header().Set("Content-Type", file.kind)
 		w.Header().Set("ETag", file.tag)
 		http.ServeContent(w, r, file.name, time.Time{}, bytes.NewReader(file.text))
