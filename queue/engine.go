@@ -84,6 +84,7 @@ func NewEngine(cfg Config) (*Engine, error) {
 	}
 	e.ctx, e.stop = context.WithCancel(context.Background())
 	for _, entry := range entries {
+		entry.Version = versionFrom(entry.Version, time.Now())
 		e.open[entry.OutTradeNo] = &live{entry: entry}
 		e.unasked[entry.OutTradeNo] = true
 		e.board.put(entry)
@@ -131,7 +132,9 @@ func (e *Engine) Ping(ctx context.Context) error {
 
 // fail is I12: after a failed commit nothing is sent and no verdict is given.
 func (e *Engine) fail(err error) {
-	err = fmt.Errorf("%w (%w)", payflow.ErrJournalClosed, err)
+	if !errors.Is(err, payflow.ErrJournalClosed) {
+		err = fmt.Errorf("%w (%w)", payflow.ErrJournalClosed, err)
+	}
 	e.failed.CompareAndSwap(nil, &err)
 	e.stop()
 }
@@ -190,7 +193,7 @@ func (e *Engine) apply(l *live, ev payflow.Event) error {
 	ev.At = time.Now()
 	before := l.entry.Payment
 	after, commands := payflow.Step(before, ev)
-	if after == before {
+	if after == before && len(commands) == 0 {
 		return nil
 	}
 	e.prepare(l, after, commands)

@@ -59,16 +59,6 @@ func (b *book) fillOne(tx *bbolt.Tx, i int) (Head, error) {
 	return b.store(tx, nil, &r, event, &entry)
 }
 
-// manyPayments is how many the larger journal of the tests holds; set POSAGENT_TEST_PAYMENTS=1000000 for the real measure.
-func manyPayments(t testing.TB) int {
-	n, err := strconv.Atoi(os.Getenv("POSAGENT_TEST_PAYMENTS"))
-	if err != nil {
-		return 5_000
-	}
-	t.Logf("%d payments", n)
-	return n
-}
-
 // TestAStartReadsTheOpenPaymentsAndNoOthers counts what a start reads instead of timing it.
 func TestAStartReadsTheOpenPaymentsAndNoOthers(t *testing.T) {
 	b := newBook(t)
@@ -108,25 +98,4 @@ func TestTheCheckOfAStartReadsFewPagesHoweverLongTheJournalIs(t *testing.T) {
 	b.fillMore(100, 1500)
 	assert.LessOrEqual(t, read(checkStart), short+2*len(indexes())+4, "one page deeper at most, in each bucket")
 	assert.Greater(t, read(checkPages), 400)
-}
-
-// BenchmarkOpenAndFindOpen prints the time to open a journal and find its open payments, for ten thousand and for many.
-// The aim is at most 1.5 times as long for a million.
-func BenchmarkOpenAndFindOpen(b *testing.B) {
-	for _, n := range []int{10_000, manyPayments(b)} {
-		b.Run(strconv.Itoa(n), func(b *testing.B) {
-			full := bookIn(b, b.TempDir())
-			full.open()
-			full.fill(n)
-			require.NoError(b, full.Close())
-			for b.Loop() {
-				j, err := OpenJournal(full.cfg)
-				require.NoError(b, err)
-				open, err := j.OpenPayments()
-				require.NoError(b, err)
-				require.Len(b, open, 3)
-				require.NoError(b, j.Close())
-			}
-		})
-	}
 }

@@ -20,6 +20,13 @@ func (e *Engine) recover() {
 	e.keepWarm()
 }
 
+// versionFrom is the version that an open payment goes on with after a start. A till may have seen versions that the journal
+// lacks, because not every change is worth a record; one that waits for a version above those must not miss what comes now.
+// So the count goes on from the time in milliseconds, which is above every version of an earlier start.
+func versionFrom(journaled uint64, start time.Time) uint64 {
+	return max(journaled+1, uint64(max(start.UnixMilli(), 0)))
+}
+
 // inOrder returns the open payments by number, so that a start does the same things in the same order.
 func (e *Engine) inOrder() []*live {
 	all := make([]*live, 0, len(e.open))

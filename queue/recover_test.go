@@ -1,0 +1,76 @@
+package queue
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"posagent/payflow"
+)
+
+func TestATillThatWaitsAcrossARestartIsToldAtOnce(t *testing.T) {
+	story(t, func(t *testing.T, s *shop) {
+		s.wechat.pays(found(payflow.TradeUserPaying)) // the password is asked for: shown, and not worth a record
+		s.wechat.queries(found(payflow.TradeUserPaying))
+		no := s.arm("A-1").OutTradeNo
+		require.NoError(t, s.scan(codeA))
+		assert.Equal(t, payflow.NoticeBusy, s.refuse(t, codeB), "a second scan is shown, and not worth a record either")
+		seen, err := s.engine.Payment(no)
+		require.NoError(t, err)
+
+		s.wechat.queries(found(payflow.TradeSuccess))
+		s.restart()
+		began := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		entry, err := s.engine.WaitFor(ctx, no, seen.Version)
+		require.NoError(t, err)
+		assert.Equal(t, payflow.Paid, entry.Status)
+		assert.Greater(t, entry.Version, seen.Version, "a version counts on across a restart")
+		assert.Less(t, time.Since(began), time.Second)
+	})
+}
+
+func TestAWakeThatComesTooSoonIsNotTheLast(t *testing.T) {
+	story(t, func(t *testing.T, s *shop) {
+		s.wechat.pays(lost)
+		s.wechat.queries(found(payflow.TradeUserPaying))
+		no := s.arm("A-1").OutTradeNo
+		s.wakeEarly(no)
+		require.NoError(t, s.scan(codeA))
+		time.Sleep(time.Second)
+		s.wakeEarly(no)
+		s.wechat.queries(found(payflow.TradeSuccess))
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		assert.Equal(t, payflow.Paid, s.status(no), "it is asked about all the same (I6)")
+
+		no = s.arm("A-2").OutTradeNo
+		s.wakeEarly(no)
+		time.Sleep(2 * time.Minute)
+		assert.Equal(t, payflow.Cancelled, s.status(no), "and one that waits for a scan ends")
+	})
+}
+
+// wakeEarly wakes a payment ahead of its time, and takes the timer away that would wake it again.
+func (s *shop) wakeEarly(no payflow.OutTradeNo) {
+	s.engine.post(func() {
+		s.engine.open[no].timer.Stop()
+		s.engine.woken(no)
+	})
+	synctest.Wait()
+}
+
+// refuse scans a code that is not taken, and returns how the payment on the till shows it.
+func (s *shop) refuse(t *testing.T, code string) string {
+	t.Helper()
+	require.Error(t, s.scan(code))
+	synctest.Wait()
+	entry, holding := s.engine.Holding()
+	require.True(t, holding)
+	return entry.Notice.Kind
+}
