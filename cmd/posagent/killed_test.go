@@ -209,7 +209,7 @@ type simulator struct {
 	books   string
 }
 
-func startSimulator(t *testing.T, dir string) *simulator {
+func startSimulator(t testing.TB, dir string) *simulator {
 	t.Helper()
 	binary, err := os.Executable()
 	require.NoError(t, err)
@@ -230,7 +230,7 @@ func startSimulator(t *testing.T, dir string) *simulator {
 }
 
 // stop ends the simulator and returns its books.
-func (s *simulator) stop(t *testing.T) []bookLine {
+func (s *simulator) stop(t testing.TB) []bookLine {
 	t.Helper()
 	require.NoError(t, s.cmd.Process.Signal(syscall.SIGTERM))
 	_ = s.cmd.Wait()
