@@ -72,8 +72,9 @@ type Journal struct {
 	reserveUsed atomic.Bool
 	found       []Finding
 
-	writing sync.Mutex // held through a step, so that head is the end of the chain on disk
-	mu      sync.Mutex // guards what follows
+	writing sync.Mutex   // held through a step, so that head is the end of the chain on disk
+	showing sync.RWMutex // held through a step too; a reader begins under it
+	mu      sync.Mutex   // guards what follows
 	head    Head
 	stopped error // why nothing is read or written any more
 	broken  bool  // bbolt panicked: its own locks cannot be relied on
@@ -120,6 +121,8 @@ func (j *Journal) update(f func(*bbolt.Tx) (Head, error)) error {
 	if j.cfg.ReadOnly {
 		return fmt.Errorf("%w (it was opened for reading only)", payflow.ErrJournalClosed)
 	}
+	j.showing.Lock() // until it is known whether the step is on disk
+	defer j.showing.Unlock()
 	j.commits.Add(1)
 	var refused error
 	var head Head
@@ -146,12 +149,21 @@ func (j *Journal) update(f func(*bbolt.Tx) (Head, error)) error {
 	return j.poison(err)
 }
 
-// view reads in one transaction.
+// view reads in one transaction. It begins between two steps: bbolt shows a step to readers before it has synced it, and
+// nobody may see a verdict that a power cut could take back. A reader that has begun holds up no step.
 func (j *Journal) view(f func(*bbolt.Tx) error) error {
+	j.showing.RLock()
+	begun := sync.OnceFunc(j.showing.RUnlock)
+	defer begun()
 	if err := j.usable(); err != nil {
 		return err
 	}
-	return guarded("reading", func() error { return j.db.View(f) })
+	return guarded("reading", func() error {
+		return j.db.View(func(tx *bbolt.Tx) error {
+			begun()
+			return f(tx)
+		})
+	})
 }
 
 func (j *Journal) usable() error {

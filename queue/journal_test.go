@@ -334,6 +334,34 @@ func changed(entry payflow.Entry, f func(*payflow.Payment)) payflow.Payment {
 	return entry.Payment
 }
 
+func TestNobodySeesAStepBeforeItIsOnDisk(t *testing.T) {
+	b := newBook(t)
+	entry := b.arm("key 1", "A-1")
+	seen := make(chan error, 1)
+	b.Journal.cfg.fault = func(step string) error {
+		if step != "committed" {
+			return nil
+		}
+		go func() { // the step is in the file, and nobody knows yet whether it is on disk
+			_, err := b.Events(0, 10)
+			seen <- err
+		}()
+		select {
+		case err := <-seen:
+			seen <- err
+		case <-time.After(50 * time.Millisecond):
+		}
+		return syscall.EIO
+	}
+	after := entry.Payment
+	after.Status = payflow.Cancelled
+	_, err := b.Commit("expired", payflow.Event{}, after)
+	require.ErrorIs(t, err, syscall.EIO)
+	assert.ErrorIs(t, <-seen, payflow.ErrJournalClosed, "a step that failed was shown")
+	b.Journal.cfg.fault = nil
+	b.reopen()
+}
+
 func TestAfterAFailedCommitNothingIsReadOrWrittenUntilItIsOpenedAnew(t *testing.T) {
 	for _, when := range []string{"commit", "committed"} {
 		t.Run(when, func(t *testing.T) {
