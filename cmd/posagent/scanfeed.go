@@ -108,13 +108,3 @@ func (f *scanFeed) snapshot() map[string]deviceState {
 	}
 	return states
 }
-
-// ready reports whether at least one scanner is able to give codes.
-func (f *scanFeed) ready() bool {
-	for _, s := range f.snapshot() {
-		if s.State == scanner.Ready.String() {
-			return true
-		}
-	}
-	return false
-}
