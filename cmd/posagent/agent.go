@@ -257,18 +257,37 @@ func (a *agent) listen(network, address, setting string) error {
 	return nil
 }
 
-// listenSocket opens the unix socket; one that a killed daemon left behind is removed, since the journal's lock tells that it is dead.
+// listenSocket opens the unix socket; one that a killed daemon left behind is removed.
 func (a *agent) listenSocket(path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 		return &Failure{Code: ExitFailed, What: "can't make the folder of the socket: " + err.Error(), Next: "correct socket in the [api] section", Err: err}
 	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return &Failure{Code: ExitFailed, What: "can't replace the socket: " + err.Error(), Next: "correct socket in the [api] section", Err: err}
+	if err := removeDeadSocket(path); err != nil {
+		return &Failure{Code: ExitFailed, What: "can't replace the socket: " + err.Error(), Next: "stop the program that uses it, or correct socket in the [api] section", Err: err}
 	}
 	if err := a.listen("unix", path, "socket"); err != nil {
 		return err
 	}
 	return os.Chmod(path, 0o660)
+}
+
+// removeDeadSocket removes a socket that nobody listens on. One that answers is another till's, with a journal of its own: taken
+// over, it would have that till's software sell here. What is no socket is somebody's file.
+func removeDeadSocket(path string) error {
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case info.Mode().Type() != os.ModeSocket:
+		return fmt.Errorf("%s is there, and is no socket", path)
+	}
+	if c, err := net.DialTimeout("unix", path, hangUpWithin); err == nil {
+		_ = c.Close()
+		return fmt.Errorf("another program listens on %s", path)
+	}
+	return os.Remove(path)
 }
 
 // run works until ctx ends or a part fails for good.

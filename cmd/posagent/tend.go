@@ -49,7 +49,7 @@ func (a *agent) readyForMoney() error {
 	case a.journalAt.get() != "":
 		return notReady("journal", "the journal's check found something wrong; call the manager, and run: posagent journal verify")
 	case a.journal.ReserveUsed():
-		return notReady("journal", "the disk is full: open payments are finished, no new one is taken; make room and restart posagent")
+		return notReady("journal", "the disk is full: open payments are finished, no new one is taken; make room, and selling goes on by itself")
 	case !a.client.LinkUp():
 		return notReady("no_network", "no network: take cash; selling goes on by itself once WeChat Pay answers")
 	case !state.Verified:

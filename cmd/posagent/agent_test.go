@@ -1,0 +1,30 @@
+package main
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestASocketIsTakenOverOnlyFromTheDead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	require.NoError(t, removeDeadSocket(path), "none is there")
+
+	other, err := net.Listen("unix", path)
+	require.NoError(t, err)
+	other.(*net.UnixListener).SetUnlinkOnClose(false) // as a kill leaves it
+	assert.ErrorContains(t, removeDeadSocket(path), "another program listens")
+	assert.FileExists(t, path)
+
+	require.NoError(t, other.Close())
+	require.NoError(t, removeDeadSocket(path))
+	assert.NoFileExists(t, path)
+
+	require.NoError(t, os.WriteFile(path, []byte("somebody's"), 0o600))
+	assert.ErrorContains(t, removeDeadSocket(path), "no socket")
+	assert.FileExists(t, path)
+}
