@@ -25,6 +25,7 @@ type pageState struct {
 	CodeOpen   bool   `json:"codeOpen,omitempty"`
 	CodeLength int    `json:"codeLength,omitempty"`
 	Asking     string `json:"asking,omitempty"`
+	Warning    int    `json:"warning"`
 	Operator   string `json:"operator,omitempty"`
 	Recovered  bool   `json:"recovered,omitempty"`
 	OtherMeans bool   `json:"otherMeans,omitempty"`
@@ -47,6 +48,7 @@ func stories(w Words) []story {
 	b.recovered()
 	b.offline()
 	b.customer()
+	b.warnings()
 	return b.all
 }
 
@@ -153,6 +155,9 @@ func (b *storyBook) confirming() {
 		e.Reason, e.Claim = payflow.ReasonChecking, payflow.Refusal{Kind: payflow.Refused, Reason: payflow.ReasonCodeExpired}
 	}))
 	b.add("unknown-manager", unknown(), func(s *story) { s.Page.Asking = "manager" })
+	b.add("unknown-two-warnings", unknown(), func(s *story) {
+		s.Status.Warnings = append(warned(health.ScannerAway, "/dev/posagent-scanner"), warned(health.GatewayUnreachable, "")...)
+	})
 	b.add("unknown-answer-lost", unknown(), func(s *story) { s.Page.Lost = true })
 }
 
@@ -209,6 +214,7 @@ func (b *storyBook) offline() {
 		}
 	}
 	b.add("offline", nil, unready("no_network"))
+	b.add("offline-warned", nil, unready("no_network"), func(s *story) { s.Status.Warnings = warned(health.GatewayUnreachable, "") })
 	b.add("offline-starting", nil, unready("starting"))
 	b.add("offline-journal", nil, unready("journal"))
 	b.add("offline-key-mismatch", nil, unready("key_mismatch"))
@@ -227,4 +233,13 @@ func (b *storyBook) customer() {
 	b.add("customer-reversing", aStory(payflow.Reversing, payflow.ReasonTakingBack), facing)
 	b.add("customer-reversed", aStory(payflow.Reversed, payflow.ReasonRefunded, func(e *payflow.Entry) { e.MoneySeen = true }), facing)
 	b.add("customer-lost", nil, facing, func(s *story) { s.Page.Lost = true })
+}
+
+// warnings are a story each: the list changes, and every one must fit.
+func (b *storyBook) warnings() {
+	for _, w := range health.All() {
+		b.add("warning-"+string(w.Code), nil, func(s *story) {
+			s.Page.Asking, s.Status.Warnings = "warnings", append(warned(w.Code, "merchant: 312, /dev/posagent-scanner"), warned(health.ScannerAway, "")...)
+		})
+	}
 }

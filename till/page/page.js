@@ -18,7 +18,7 @@ const known = new Map(); // payments by id, each in its newest form
 
 const state = {
   words: null, language: '', view: query.get('view') || '', now: Date.now(), status: null, payment: null, payments: [],
-  typed: '', codeOpen: false, codeLength: 0, asking: '', operator: '', recovered: false, otherMeans: false, lost: false, refused: '', note: '',
+  typed: '', codeOpen: false, codeLength: 0, asking: '', warning: 0, operator: '', recovered: false, otherMeans: false, lost: false, refused: '', note: '',
 };
 
 let ahead = 0; // the agent's clock minus this page's, in ms

@@ -9,6 +9,7 @@ export function screenOf(state) {
   if (state.asking && questions[state.asking] && state.payment) return questions[state.asking](state, state.payment);
   if (state.payment) return paymentScreen(state, state.payment);
   if (!state.status) return starting(state);
+  if (state.asking === 'warnings') return warnings(state);
   if (!state.status.ready) return offline(state);
   return idle(state);
 }
@@ -217,7 +218,31 @@ function offline(state) {
   const why = state.status.not_ready || { reason: 'other' };
   const texts = notice(state, why.reason);
   const waits = ['starting', 'stopping', 'recovering'].includes(why.reason);
-  return { name: 'offline', signs: [waits ? 'hourglass' : 'plug'], message: texts.message, next: texts.next_step, sound: waits ? '' : 'offline', actions: waits ? [] : [{ key: 'K', pad: 'Escape', action: 'clear', label: label(state, 'other_means') }] };
+  return { name: 'offline', signs: [waits ? 'hourglass' : 'plug'], message: texts.message, next: texts.next_step, sound: waits ? '' : 'offline', actions: [!waits && { key: 'K', pad: 'Escape', action: 'clear', label: label(state, 'other_means') }, askWarnings(state)].filter(Boolean) };
+}
+
+// warningsFor returns the warnings that a reader sees, the worst first; 'all' is every reader. What is paid and not announced has a
+// screen of its own.
+export function warningsFor(state, reader) {
+  const all = (state.status && state.status.warnings) || [];
+  return all.filter((w) => w.code !== 'paid_not_announced' && (reader === 'all' || w.readers.includes(reader)));
+}
+
+function askWarnings(state) {
+  const { length } = warningsFor(state, 'all');
+  return length > 0 && { key: 'W', action: 'ask:warnings', label: `${label(state, 'warnings')} (${length})` };
+}
+
+// warnings says of one warning after another what happened and what to do now; W goes to the next.
+function warnings(state) {
+  const all = warningsFor(state, 'all');
+  if (all.length === 0) return { name: 'warnings', signs: ['tick'], message: both(state, 'no_warnings'), next: both(state, 'back'), actions: [back(state)] };
+  const at = state.warning % all.length;
+  const next = { key: 'W', pad: 'Enter', action: 'next_warning', label: label(state, 'next_warning') };
+  return {
+    name: 'warnings', frame: all[at].severity, signs: [all[at].severity === 'red' ? 'cross' : 'triangle'], message: all[at].title, next: all[at].next_step,
+    facts: [all[at].detail, `${label(state, 'warnings')}: ${at + 1}/${all.length}`].filter(Boolean), actions: all.length > 1 ? [next, back(state)] : [back(state)],
+  };
 }
 
 const pad = ['7', '8', '9', '4', '5', '6', '1', '2', '3', '00', '0', '⌫'];
@@ -231,7 +256,7 @@ function idle(state) {
   const enter = { key: 'Enter', action: 'arm', label: label(state, 'take_payment'), first: true, disabled: !/[1-9]/.test(typed) };
   return {
     name: 'idle', keys: { digits: 'amount' }, sound: state.refused ? 'wrong_code' : '',
-    actions: [enter, { key: 'Esc', action: 'clear', label: label(state, 'clear') }],
+    actions: [enter, { key: 'Esc', action: 'clear', label: label(state, 'clear') }, askWarnings(state)].filter(Boolean),
     body: [
       h('h1', { class: 'message' }, label(state, 'enter_amount'), ' ', h('span', { class: 'second', lang: other(state) }, both(state, 'enter_amount')[other(state)])),
       amountOf(amountText(state, typed || '0', currency), { 'aria-live': 'polite' }),

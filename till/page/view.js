@@ -1,6 +1,6 @@
 import { h } from './dom.js';
 import { amountOf, ring, sign } from './signs.js';
-import { hasSlip, screenOf } from './screens.js';
+import { hasSlip, screenOf, warningsFor } from './screens.js';
 import { customerPage } from './customer.js';
 import { amountText, clockText, label, labelIn, languages, secondOf } from './texts.js';
 
@@ -16,7 +16,8 @@ import { amountText, clockText, label, labelIn, languages, secondOf } from './te
 //   state.payments   all payments that the page knows
 //   state.typed      digits of the amount so far
 //   state.codeOpen, codeLength   typing a code: how many keys so far, never which
-//   state.asking     the question that waits for an answer: cancel, manager, set_aside, money_back
+//   state.asking     the question that waits for an answer: cancel, manager, set_aside, money_back, warnings
+//   state.warning    which warning its screen is about, counting from 0
 //   state.operator   typed so far, in the question about setting aside
 //   state.recovered  the result is older than this page
 //   state.otherMeans the cashier has taken other means for the payment that is being taken back
@@ -29,7 +30,7 @@ export function render(state) {
   if (state.view === 'customer') return customerPage(state);
   const screen = screenOf(state);
   const tree = h('div', { class: `page ${screen.name} ${screen.frame || ''}`, 'data-screen': screen.name, lang: state.language },
-    header(state), banners(state), stage(state, screen), footer(state, screen), slip(state));
+    header(state), screen.name !== 'warnings' && banners(state), stage(state, screen), footer(state, screen), slip(state));
   return { tree, keys: keysOf(screen), name: screen.name, sound: screen.sound || '' };
 }
 
@@ -47,13 +48,11 @@ function header(state) {
     }, short))));
 }
 
-const bannersMax = 2;
-
-// banners name what is away or will go wrong, the worst first; a refused scan of this moment comes before them.
+// banners name the worst of what is away or will go wrong, and how many more there are; what to do about each is on the warnings' screen.
 function banners(state) {
-  const warnings = ((state.status && state.status.warnings) || []).filter((w) => w.readers.includes('cashier') && w.code !== 'paid_not_announced');
-  return h('div', { class: 'banners', role: 'status' }, warnings.slice(0, bannersMax).map((w) => h('div', { class: `banner ${w.severity}`, key: w.code },
-    h('b', {}, w.severity === 'red' ? '✖ ' : '⚠ ', w.title[state.language]), w.detail ? ` (${w.detail})` : '')));
+  const [worst, ...more] = warningsFor(state, 'cashier');
+  return h('div', { class: 'banners', role: 'status' }, worst && h('div', { class: `banner ${worst.severity}`, key: worst.code },
+    h('b', {}, worst.severity === 'red' ? '✖ ' : '⚠ ', worst.title[state.language]), worst.detail ? ` (${worst.detail})` : '', more.length > 0 && ` +${more.length}`));
 }
 
 const shortMessage = 26; // columns that fit in large letters; a Chinese character takes two
