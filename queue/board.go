@@ -185,6 +185,9 @@ func (e *Engine) unsubscribe(s chan payflow.Announcement) {
 // Unannounced returns the final payments whose result nobody has acknowledged (I8).
 func (e *Engine) Unannounced() ([]payflow.Entry, error) { return e.cfg.Journal.Unannounced() }
 
+// CountUnannounced returns how many results nobody has acknowledged.
+func (e *Engine) CountUnannounced() (int, error) { return e.cfg.Journal.CountUnannounced() }
+
 // Recent returns the newest n payments.
 func (e *Engine) Recent(n int) ([]payflow.Entry, error) { return e.cfg.Journal.Recent(n) }
 

@@ -35,6 +35,20 @@ func (j *Journal) Unannounced() ([]payflow.Entry, error) {
 	return j.list(func(tx *bbolt.Tx) ([]payflow.Entry, error) { return j.walk(tx, bucketUnannounced, nil, nil, listMax) })
 }
 
+// CountUnannounced returns how many results nobody has acknowledged. It reads no payment, so that it may be asked each second
+// on a till whose software never acknowledges.
+func (j *Journal) CountUnannounced() (int, error) {
+	count := 0
+	err := j.view(func(tx *bbolt.Tx) error {
+		c := tx.Bucket(bucketUnannounced).Cursor()
+		for key, _ := c.First(); key != nil; key, _ = c.Next() {
+			count++
+		}
+		return nil
+	})
+	return count, err
+}
+
 // BySale returns every payment of a sale, by attempt.
 func (j *Journal) BySale(sale payflow.SaleRef) ([]payflow.Entry, error) {
 	return j.list(func(tx *bbolt.Tx) ([]payflow.Entry, error) { return j.bySale(tx, sale) })

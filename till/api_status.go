@@ -49,13 +49,13 @@ func (s *Server) ready(ctx context.Context, _ *struct{}) (*healthOutput, error) 
 }
 
 func (s *Server) status(ctx context.Context, _ *struct{}) (*statusOutput, error) {
-	unannounced, err := s.cfg.Desk.Unannounced()
+	unannounced, err := s.cfg.Desk.CountUnannounced()
 	if err != nil {
 		return nil, s.problemOf(ctx, err)
 	}
 	report := StatusReport{
 		Status: filled(s.cfg.Status()), Now: s.now(), Ready: true, Store: s.cfg.Store, Till: s.cfg.Till, Currency: string(s.cfg.Currency),
-		Language: s.language(), CodeInAPI: s.cfg.AllowCodeInAPI, Unannounced: len(unannounced), Warnings: []health.Active{},
+		Language: s.language(), CodeInAPI: s.cfg.AllowCodeInAPI, Unannounced: unannounced, Warnings: []health.Active{},
 	}
 	if err := s.cfg.Desk.Ready(); err != nil {
 		report.Ready, report.NotReady = false, s.notReady(err)

@@ -27,6 +27,8 @@ type Desk interface {
 	Holding() (payflow.Entry, bool)
 	// Unannounced returns the final payments that nobody has acknowledged, the newest last.
 	Unannounced() ([]payflow.Entry, error)
+	// CountUnannounced returns how many final payments nobody has acknowledged.
+	CountUnannounced() (int, error)
 	// Recent returns the newest n payments, the newest first.
 	Recent(n int) ([]payflow.Entry, error)
 	// Day returns at most n payments of a store day (2006-01-02) by order number, beginning behind after.

@@ -235,6 +235,11 @@ func (d *fakeDesk) Unannounced() ([]payflow.Entry, error) {
 	return slices.DeleteFunc(slices.Clone(d.payments), func(e payflow.Entry) bool { return e.Open() || !e.Acknowledged.At.IsZero() }), d.fail
 }
 
+func (d *fakeDesk) CountUnannounced() (int, error) {
+	all, err := d.Unannounced()
+	return len(all), err
+}
+
 func (d *fakeDesk) Recent(n int) ([]payflow.Entry, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

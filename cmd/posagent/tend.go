@@ -137,8 +137,8 @@ func (a *agent) warnOfPayments() {
 	}
 	a.warnIf(attention != "", health.PaymentAttention, attention)
 	a.warnIf(aside > 0, health.PaymentSetAside, fmt.Sprint(aside))
-	unannounced, err := a.engine.Unannounced()
-	a.warnIf(err == nil && len(unannounced) > 0, health.PaidNotAnnounced, fmt.Sprint(len(unannounced)))
+	unannounced, err := a.engine.CountUnannounced()
+	a.warnIf(err == nil && unannounced > 0, health.PaidNotAnnounced, fmt.Sprint(unannounced))
 }
 
 func (a *agent) warnOfDisk() {
