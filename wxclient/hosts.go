@@ -3,6 +3,7 @@ package wxclient
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 )
@@ -46,6 +47,18 @@ func parseHosts(addresses []string) ([]*host, error) {
 		all = append(all, h)
 	}
 	return all, nil
+}
+
+// know reports that an order's gateway, as its record names it, is one of these. A record that names none is older than the name.
+func (s *hosts) know(address string) bool {
+	if address == "" {
+		return true
+	}
+	named, err := parseHosts([]string{address})
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(s.all, func(h *host) bool { return h.addr == named[0].addr })
 }
 
 // order returns every host: the one in use first, then the others as configured, those that failed last.

@@ -191,6 +191,31 @@ func TestOutcomeOfAQuery(t *testing.T) {
 	})
 }
 
+func TestAGatewayThatNeverHadTheOrderProvesNothingByNotKnowingIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, c := inTown(t)
+		o := testOrder()
+		for _, made := range []string{"https://" + firstHost, ""} {
+			o.HostFamily = made
+			g.always(reply{status: 404, body: `{"code":"ORDER_NOT_EXIST"}`})
+			outcome, err := c.Query(t.Context(), o)
+			require.NoError(t, err)
+			assert.Equal(t, payflow.NoSuchOrder, outcome.Kind)
+		}
+		o.HostFamily = "https://gateway-of-before.example"
+		for _, seal := range []string{"", "none"} {
+			g.always(reply{status: 404, body: `{"code":"ORDER_NOT_EXIST"}`, seal: seal})
+			_, err := c.Query(t.Context(), o)
+			assert.Empty(t, lostOf(t, err).Claim)
+			assert.ErrorContains(t, err, "put that host back")
+		}
+		g.always(reply{status: 200, body: tradeBody(o, "SUCCESS")})
+		outcome, err := c.Query(t.Context(), o)
+		require.NoError(t, err, "one that knows it may be believed")
+		assert.Equal(t, payflow.TradeSuccess, outcome.Trade.State)
+	})
+}
+
 func TestOutcomeOfAReverse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, c := inTown(t)

@@ -2,6 +2,8 @@ package wxclient
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 
@@ -30,7 +32,22 @@ func (c *Client) query(ctx context.Context, o payflow.Order, id payflow.Transact
 		return payflow.Outcome{}, lostCall("query", o, err)
 	}
 	outcome, err := queryOutcome(o, id, a)
-	return c.believe(ctx, "query", o, a, outcome, err)
+	outcome, err = c.believe(ctx, "query", o, a, outcome, err)
+	if !c.hosts.know(o.HostFamily) {
+		return withoutAbsence(o, outcome, err)
+	}
+	return outcome, err
+}
+
+// withoutAbsence takes "no such order" out of an answer: the order was made at a gateway that is not configured any more, and
+// one that never had it proves nothing by not knowing it.
+func withoutAbsence(o payflow.Order, outcome payflow.Outcome, err error) (payflow.Outcome, error) {
+	l := (*payflow.LostError)(nil)
+	if outcome.Kind != payflow.NoSuchOrder && (!errors.As(err, &l) || l.Lost.Claim != payflow.NoSuchOrder) {
+		return outcome, err
+	}
+	return payflow.Outcome{}, lost(payflow.ReasonConfiguration, fmt.Errorf(
+		"query %s: no such order here, but it was made at %s; put that host back behind the others in hosts until the payment has ended", o.OutTradeNo, o.HostFamily))
 }
 
 // idsQuery returns the mode's ids as a query string: exactly one set (modes, 2.1).
