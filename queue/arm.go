@@ -63,17 +63,20 @@ func (e *Engine) mayArm(r payflow.ArmRequest) error {
 	if l := e.holding(); l != nil {
 		return &payflow.TillBusyError{ID: l.entry.OutTradeNo}
 	}
-	attempts, err := e.cfg.Journal.BySale(r.SaleRef)
-	if err != nil {
-		return err
-	}
-	for _, a := range attempts {
-		switch {
-		case a.Open() && a.LocksSale():
-			return &payflow.SaleOpenError{ID: a.OutTradeNo}
-		case a.Status == payflow.Paid && !r.AdditionalTender:
-			return &payflow.AlreadyPaidError{ID: a.OutTradeNo}
+	for _, l := range e.open {
+		if l.entry.SaleRef == r.SaleRef && l.entry.LocksSale() {
+			return &payflow.SaleOpenError{ID: l.entry.OutTradeNo}
 		}
+	}
+	if r.AdditionalTender {
+		return e.ready()
+	}
+	paid, found, err := e.cfg.Journal.PaidBySale(r.SaleRef)
+	switch {
+	case err != nil:
+		return err
+	case found:
+		return &payflow.AlreadyPaidError{ID: paid}
 	}
 	return e.ready()
 }

@@ -174,11 +174,12 @@ func mayFollow(before, after payflow.Payment) error {
 
 // nextAttempt counts the payments of a sale.
 func (j *Journal) nextAttempt(tx *bbolt.Tx, sale payflow.SaleRef) (int, error) {
-	attempts, err := j.bySale(tx, sale)
-	if err != nil || len(attempts) == 0 {
-		return 1, err
-	}
-	return attempts[len(attempts)-1].Attempt + 1, nil
+	newest := 0
+	err := j.attempts(tx, sale, func(r paymentRecord) bool {
+		newest = r.Attempt
+		return false
+	})
+	return newest + 1, err
 }
 
 // storeDay is the day that the store counts a payment on: that of its arming, for good.

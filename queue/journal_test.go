@@ -334,6 +334,31 @@ func changed(entry payflow.Entry, f func(*payflow.Payment)) payflow.Payment {
 	return entry.Payment
 }
 
+func TestThePaymentThatPaidASaleIsFoundBehindAllThatCameAfter(t *testing.T) {
+	b := newBook(t)
+	_, found, err := b.PaidBySale("A-1")
+	require.NoError(t, err)
+	assert.False(t, found)
+
+	paid := b.become(b.scan(b.arm("key 1", "A-1"), "134650720866361395"), payflow.Paid)
+	for _, key := range []string{"key 2", "key 3"} {
+		next := b.become(b.arm(key, "A-1"), payflow.Cancelled)
+		assert.Greater(t, next.Attempt, paid.Attempt)
+	}
+	b.arm("key 4", "A-10")
+	b.arm("key 5", "A-")
+	no, found, err := b.PaidBySale("A-1")
+	require.NoError(t, err)
+	assert.True(t, found)
+	assert.Equal(t, paid.OutTradeNo, no)
+	for _, sale := range []payflow.SaleRef{"A-10", "A-", "A", "Z"} {
+		_, found, err = b.PaidBySale(sale)
+		require.NoError(t, err)
+		assert.False(t, found, sale)
+	}
+	assert.Equal(t, 4, b.arm("key 6", "A-1").Attempt)
+}
+
 func TestNobodySeesAStepBeforeItIsOnDisk(t *testing.T) {
 	b := newBook(t)
 	entry := b.arm("key 1", "A-1")

@@ -58,6 +58,38 @@ func (j *Journal) bySale(tx *bbolt.Tx, sale payflow.SaleRef) ([]payflow.Entry, e
 	return j.walk(tx, bucketBySale, salePrefix(sale), nil, listMax)
 }
 
+// PaidBySale returns the newest payment that paid a sale, if one did.
+func (j *Journal) PaidBySale(sale payflow.SaleRef) (no payflow.OutTradeNo, found bool, err error) {
+	err = j.view(func(tx *bbolt.Tx) error {
+		return j.attempts(tx, sale, func(r paymentRecord) bool {
+			if found = r.Status == payflow.Paid; found {
+				no = r.OutTradeNo
+			}
+			return !found
+		})
+	})
+	return no, found, err
+}
+
+// attempts reads the payments of a sale, the newest first, however many there are, until f has enough.
+func (j *Journal) attempts(tx *bbolt.Tx, sale payflow.SaleRef, f func(paymentRecord) (more bool)) error {
+	prefix := salePrefix(sale)
+	c := tx.Bucket(bucketBySale).Cursor()
+	key, value := c.Seek(append([]byte(sale), 1)) // behind the last of this sale
+	if key == nil {
+		key, value = c.Last()
+	} else {
+		key, value = c.Prev()
+	}
+	for ; bytes.HasPrefix(key, prefix); key, value = c.Prev() {
+		r, err := j.indexed(tx, bucketBySale, key, value)
+		if err != nil || !f(r) {
+			return err
+		}
+	}
+	return nil
+}
+
 // ByKey returns the payment that was armed with an idempotency key, and the digest of that request.
 func (j *Journal) ByKey(key string) (no payflow.OutTradeNo, digest string, found bool, err error) {
 	err = j.view(func(tx *bbolt.Tx) error {
