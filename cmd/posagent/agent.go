@@ -39,6 +39,7 @@ type agent struct {
 	server    *till.Server
 	listeners []net.Listener
 	journalAt journalState
+	warned    warned
 	readOnly  error // why the journal cannot be written, or nil
 }
 
@@ -55,7 +56,7 @@ var _ till.Desk = (*queue.Engine)(nil)
 // newAgent builds every part and opens what they need. An error has closed what was open.
 func newAgent(cfg Config, o agentOptions) (_ *agent, err error) {
 	a := &agent{cfg: cfg, log: o.Log, started: time.Now()}
-	a.health = health.NewTracker(health.Config{})
+	a.health = health.NewTracker(health.Config{Changed: a.logWarnings})
 	defer func() {
 		if err != nil {
 			a.close()

@@ -24,6 +24,12 @@ const (
 	diskLowBytes  = 256 << 20
 )
 
+// warned is which warnings the log has told of.
+type warned struct {
+	mu    sync.Mutex // guards codes
+	codes map[health.Code]bool
+}
+
 // journalState is what the last check of the journal found.
 type journalState struct {
 	mu      sync.Mutex // guards finding
@@ -148,6 +154,30 @@ func (a *agent) warnOfDisk() {
 	}
 	free, err := diskFree(a.cfg.Journal.File)
 	a.warnIf(err == nil && free < diskLowBytes, health.DiskNearlyFull, fmt.Sprintf("%d MiB free", free>>20))
+}
+
+// logWarnings writes a line for each warning that has come or gone: the log says the same as page and check.
+func (a *agent) logWarnings() {
+	a.warned.mu.Lock()
+	defer a.warned.mu.Unlock()
+	held := map[health.Code]bool{}
+	for _, w := range a.health.List() {
+		held[w.Code] = true
+		if a.warned.codes[w.Code] {
+			continue
+		}
+		line := a.log.Warn()
+		if w.Severity == health.Red {
+			line = a.log.Error()
+		}
+		line.Str("warning", string(w.Code)).Str("detail", w.Detail).Str("next_step", w.NextStep.EN).Msg(w.Title.EN)
+	}
+	for code := range a.warned.codes {
+		if !held[code] {
+			a.log.Info().Str("warning", string(code)).Msg("a warning is over")
+		}
+	}
+	a.warned.codes = held
 }
 
 func (a *agent) warnIf(holds bool, code health.Code, detail string) {
