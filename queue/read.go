@@ -75,13 +75,11 @@ func (j *Journal) PaidBySale(sale payflow.SaleRef) (no payflow.OutTradeNo, found
 func (j *Journal) attempts(tx *bbolt.Tx, sale payflow.SaleRef, f func(paymentRecord) (more bool)) error {
 	prefix := salePrefix(sale)
 	c := tx.Bucket(bucketBySale).Cursor()
-	key, value := c.Seek(append([]byte(sale), 1)) // behind the last of this sale
-	if key == nil {
-		key, value = c.Last()
-	} else {
-		key, value = c.Prev()
+	step := c.Prev
+	if behind, _ := c.Seek(append([]byte(sale), 1)); behind == nil { // the place behind the last of this sale
+		step = c.Last
 	}
-	for ; bytes.HasPrefix(key, prefix); key, value = c.Prev() {
+	for key, value := step(); bytes.HasPrefix(key, prefix); key, value = c.Prev() {
 		r, err := j.indexed(tx, bucketBySale, key, value)
 		if err != nil || !f(r) {
 			return err
