@@ -36,10 +36,28 @@ func TestAFlippedByteOfARecordIsFoundByVerify(t *testing.T) {
 	dice := rand.New(rand.NewPCG(3, 4))
 	for range 25 {
 		record := []byte(`"out_trade_no":"` + truth[dice.IntN(len(truth))].OutTradeNo)
-		at := bytes.LastIndex(whole, record) + dice.IntN(len(record))
-		b.flip(at, 1)
-		assert.False(t, b.liveVerifyIsClean(at), "byte %d", at)
-		b.flip(at, 1)
+		places := placesOf(whole, record, dice.IntN(len(record)))
+		for _, at := range places {
+			b.flip(at, 1)
+		}
+		assert.False(t, b.liveVerifyIsClean(places[0]), "bytes %d", places)
+		for _, at := range places {
+			b.flip(at, 1)
+		}
+	}
+}
+
+// placesOf returns where a record stands in the file, each moved on by the same number of bytes. Some are left over on pages of older
+// transactions, which nobody reads; the one that counts is among them.
+func placesOf(whole, record []byte, by int) []int {
+	var places []int
+	for from := 0; ; {
+		i := bytes.Index(whole[from:], record)
+		if i < 0 {
+			return places
+		}
+		places = append(places, from+i+by)
+		from += i + len(record)
 	}
 }
 
