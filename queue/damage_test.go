@@ -36,7 +36,7 @@ func TestAFlippedByteOfARecordIsFoundByVerify(t *testing.T) {
 	dice := rand.New(rand.NewPCG(3, 4))
 	for range 25 {
 		record := []byte(`"out_trade_no":"` + truth[dice.IntN(len(truth))].OutTradeNo)
-		places := placesOf(whole, record, dice.IntN(len(record)))
+		places := copiesIn(whole, record, dice.IntN(len(record)))
 		for _, at := range places {
 			b.flip(at, 1)
 		}
@@ -47,9 +47,9 @@ func TestAFlippedByteOfARecordIsFoundByVerify(t *testing.T) {
 	}
 }
 
-// placesOf returns where a record stands in the file, each moved on by the same number of bytes. Some are left over on pages of older
+// copiesIn returns where a record stands in the file, each moved on by the same number of bytes. Some are left over on pages of older
 // transactions, which nobody reads; the one that counts is among them.
-func placesOf(whole, record []byte, by int) []int {
+func copiesIn(whole, record []byte, by int) []int {
 	var places []int
 	for from := 0; ; {
 		i := bytes.Index(whole[from:], record)
