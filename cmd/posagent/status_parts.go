@@ -50,17 +50,21 @@ func (a *agent) devices() []till.Device {
 	return devices
 }
 
-// kindOf is the kind of scanner behind a device's name: only a serial one is named by its port.
+// kindOf is the kind of scanner behind a device's name: a serial one is named by its port, the terminal is in no configuration.
 func (a *agent) kindOf(name string) string {
+	kind := "stdin"
 	for _, s := range a.cfg.Scanners {
 		if s.Device == name {
 			return s.Kind
 		}
+		if s.Kind == "hid" {
+			kind = "hid"
+		}
 	}
-	if name == "stdin" {
+	if name == "stdin" || name == "terminal" {
 		return "stdin"
 	}
-	return "hid"
+	return kind
 }
 
 func (s deviceState) text() string {
