@@ -200,6 +200,7 @@ func (b *storyBook) recovered() {
 	}
 	b.add("paid-not-announced", paidStory(), opened)
 	b.add("paid-not-announced-two", paidStory(), opened, older)
+	b.add("goods-given-asked", paidStory(), opened, func(s *story) { s.Page.Asking = "goods_given" })
 	b.add("money-back-asked", paidStory(), opened, func(s *story) { s.Page.Asking = "money_back" })
 	b.add("reversed-not-announced", aStory(payflow.Reversed, payflow.ReasonClosed), opened)
 	b.add("paid-after-the-end", aStory(payflow.Reversed, payflow.ReasonNeverArrived, func(e *payflow.Entry) {

@@ -160,7 +160,7 @@ func TestStatesSayTheirBindingWords(t *testing.T) {
 		{anEntry(payflow.Confirming, payflow.ReasonUnknown), "WAIT - do not charge again, do not hand over goods", "未確定，請勿重複收款", "manager", "店長"},
 		{anEntry(payflow.Paid, payflow.ReasonPaid), "PAID HK$ 12.50", "收款成功", "receipt", "收據"},
 		{anEntry(payflow.Declined, payflow.ReasonCodeExpired), "Not paid: the code has expired", "未收款", "scan again", "重新掃碼"},
-		{anEntry(payflow.Declined, payflow.ReasonNoNetwork), "No network - nothing was charged", "網絡中斷", "Take cash", "請收現金"},
+		{anEntry(payflow.Declined, payflow.ReasonNoNetwork), "NOT PAID - no network, nothing was charged", "網絡中斷", "Take cash", "請收現金"},
 		{anEntry(payflow.Reversing, payflow.ReasonTakingBack), "NOT PAID by WeChat - taking back what may have been taken", "未付款，正在撤銷", "slip", "單據"},
 		{anEntry(payflow.Reversed, payflow.ReasonRefunded), "NOT PAID, cancelled", "已撤銷", "5 working days", "5 個工作天"},
 	} {
@@ -200,7 +200,7 @@ func TestWhatSetsAConfirmingPaymentApart(t *testing.T) {
 	assert.Contains(t, confirming(func(e *payflow.Entry) { e.CancelAsked = true }), "cancelling")
 	assert.Contains(t, confirming(func(e *payflow.Entry) {
 		e.Claim, e.Reason = payflow.Refusal{Kind: payflow.Refused, Reason: payflow.ReasonCodeExpired}, payflow.ReasonChecking
-	}), "seems to refuse it; checking")
+	}), "seems to refuse; being checked")
 }
 
 func TestAReasonThatHasNoWordsStillReads(t *testing.T) {

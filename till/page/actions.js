@@ -55,7 +55,7 @@ export class Actions {
     cancel() { this.state.asking = ''; this.#on((id) => this.agent.cancel(id), this.#leaveCancelled); },
     next() { this.#answer(this.state.payment.status === 'paid' ? 'goods_given' : 'seen'); },
     seen() { this.#answer('seen'); },
-    goods_given() { this.#answer('goods_given'); },
+    goods_given() { this.state.asking = ''; this.#answer('goods_given'); },
     money_back() { this.state.asking = ''; this.#answer('money_given_back'); },
     other_means() { this.#otherMeans(); },
     scan_again() { this.#scanAgain(); },

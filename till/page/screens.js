@@ -1,6 +1,6 @@
 import { h } from './dom.js';
 import { amountOf } from './signs.js';
-import { amountText, both, clockText, label, notice, since, until, withoutAmount } from './texts.js';
+import { amountText, both, clockText, grouped, label, notice, since, until, withAmount, withoutAmount } from './texts.js';
 
 // screenOf chooses the one screen of a state: its name, signs, texts, and the keys that do something now. What binds the cashier most
 // comes first: a lost agent, then the payment, then why none can be taken, then the keypad.
@@ -21,7 +21,7 @@ function paymentScreen(state, p) {
   const screen = statuses[p.status](state, p);
   screen.amount ??= p.amount_text;
   screen.message ??= withoutAmount(p.message, p.amount_text);
-  screen.next ??= p.next_step;
+  screen.next ??= withAmount(p.next_step, p.amount_text);
   if (p.attention) needsPerson(state, p, screen);
   if (p.status !== 'waiting') alsoRefused(state, p, screen);
   return screen;
@@ -33,7 +33,7 @@ function needsPerson(state, p, screen) {
   screen.signs = ['person', screen.signs.find((s) => s !== 'person')];
   screen.ring = null;
   if (p.final && p.status !== 'paid') screen.actions = [{ key: 'Enter', action: 'seen', label: label(state, 'seen') }, hasSlip(p) && print(state, 'print_slip')].filter(Boolean); // no new try before a person has looked
-  if (!screen.actions.some((a) => a.action === 'ask:manager')) screen.actions.push(manager(state));
+  screen.actions = [manager(state), ...screen.actions.filter((a) => a.action !== 'ask:manager')];
 }
 
 // hasSlip reports that something true can stand on paper: NOT PAID is not true of what was paid after the end.
@@ -59,23 +59,27 @@ function waiting(state, p) {
   const screen = kind ? wrongCode(state, kind) : { name: 'waiting', signs: ['barcode'], sound: 'waiting' };
   const left = until(state, p.times.scan_until);
   const whole = (Date.parse(p.times.scan_until) - Date.parse(p.times.armed_at)) / 1000;
-  if (left !== null) screen.ring = { seconds: left, part: Math.min(1, left / whole), label: label(state, 'seconds') };
+  if (left !== null) screen.ring = { seconds: left, part: Math.min(1, left / whole), label: label(state, 'left') };
   screen.actions = state.codeOpen
     ? [{ key: 'Enter', action: 'send_code', label: label(state, 'send_code'), first: true, disabled: !state.codeLength }, { key: '⌫', action: 'erase', label: label(state, 'erase') }, { key: 'Esc', action: 'close_code', label: label(state, 'back') }]
-    : [{ key: 'Esc', action: 'cancel', label: label(state, 'cancel') }, { key: 'T', action: 'type_code', label: label(state, 'type_code') }];
+    : [otherWallets.includes(kind) && { key: 'K', action: 'cancel', label: label(state, 'other_means') }, { key: 'Esc', action: 'cancel', label: label(state, 'cancel') }, { key: 'T', action: 'type_code', label: label(state, 'type_code') }].filter(Boolean);
   screen.keys = { digits: 'code' };
   if (state.codeOpen) screen.facts = [`${label(state, 'type_code')}: ${'●'.repeat(Math.min(state.codeLength, 24))} (${state.codeLength}/18)`];
   return screen;
 }
+
+const otherWallets = ['alipay', 'unionpay', 'wrong_prefix']; // the customer may want to pay with what was scanned
 
 function wrongCode(state, kind) {
   const texts = notice(state, kind);
   return { name: 'wrong_code', signs: ['struck'], message: texts.message, next: texts.next_step, sound: 'wrong_code' };
 }
 
+const startOf = (p) => p.times.pay_started_at || p.times.scanned_at;
+
 function seconds(state, p) {
-  const gone = since(state, p.times.pay_started_at || p.times.scanned_at);
-  return gone === null ? null : { seconds: gone, part: null, label: label(state, 'seconds') };
+  const gone = since(state, startOf(p));
+  return gone === null ? null : { seconds: gone, part: null, label: label(state, 'so_far') };
 }
 
 function paying(state, p) {
@@ -91,21 +95,23 @@ function confirming(state, p) {
 
 function password(state, p) {
   const early = until(state, p.times.cancel_from);
-  const text = early ? `${label(state, 'cancel')} (${label(state, 'in')} ${early} s)` : label(state, 'cancel_now');
+  const from = Math.ceil((Date.parse(p.times.cancel_from) - Date.parse(startOf(p))) / 1000); // counted as the ring counts
+  const text = early ? `${label(state, 'cancel')} (${label(state, 'from')} ${from} s)` : label(state, 'cancel_now');
   return { name: 'password', signs: ['phone'], ring: seconds(state, p), sound: 'password', actions: [{ key: 'C', pad: 'Escape', action: 'ask:cancel', label: text, disabled: early > 0 }] };
 }
 
 function unknown(state, p) {
   const wait = until(state, p.times.next_step_at);
+  const gone = seconds(state, p);
   return {
     name: 'unknown', frame: 'striped', signs: ['triangle'], sound: 'unknown', actions: [manager(state)],
-    ring: { seconds: wait ?? 0, part: null, label: label(state, 'asked_again') },
-    facts: [wait > 0 ? `${label(state, 'asked_again')}: ${wait} s` : label(state, 'asking_now')],
+    ring: { seconds: wait ?? 0, part: null, label: label(state, 'to_answer') },
+    facts: [[gone && `${gone.seconds} s ${gone.label}`, wait > 0 ? `${label(state, 'asked_again')} ${wait} s` : label(state, 'asking_now')].filter(Boolean).join(' · ')],
   };
 }
 
 function notOurs(state) {
-  return withOtherMeans(state, { name: 'another', frame: 'attention', signs: ['person', 'cross'], sound: 'declined', actions: [otherMeans(state), manager(state)] });
+  return withOtherMeans(state, { name: 'another', frame: 'attention', signs: ['person', 'cross'], sound: 'declined', actions: [manager(state), otherMeans(state)] });
 }
 
 function reversing(state) {
@@ -127,15 +133,18 @@ function paid(state, p) {
   // The result is older than this page: goods may have gone or not, and only a person knows.
   const others = unanswered(state).length;
   return {
-    ...screen, name: 'not_announced', signs: ['tick', 'question'], next: both(state, 'not_announced'), sound: '',
-    facts: [`${label(state, 'sale')} ${p.sale_ref} · ${clockText(p.times.final_at)}`, others > 0 && `${label(state, 'older_unanswered')}: ${others}`].filter(Boolean),
+    ...screen, name: 'not_announced', signs: ['question'], message: both(state, 'not_announced'), next: both(state, 'not_announced_next'), sound: '',
+    lead: saleLead(state, p), facts: others > 0 ? [`${label(state, 'older_unanswered')}: ${others}`] : [],
     actions: [
-      { key: 'Enter', action: 'goods_given', label: label(state, 'goods_given'), first: true },
+      { key: 'A', pad: 'Enter', action: 'ask:goods_given', label: label(state, 'goods_given') },
       { key: 'B', pad: 'Escape', action: 'ask:money_back', label: label(state, 'money_given_back') },
+      { ...manager(state), label: label(state, 'manager') },
       print(state, 'print'),
     ],
   };
 }
+
+const saleLead = (state, p) => `${label(state, 'sale')} ${p.sale_ref} · ${clockText(p.times.final_at)}`;
 
 // unanswered are the other results that wait for an answer.
 function unanswered(state) {
@@ -154,15 +163,17 @@ function declined(state, p) {
   return { name: 'declined', signs: offline ? ['cross', 'plug'] : ['cross'], sound: 'declined', actions: offline ? [{ ...other, pad: 'Enter' }, { ...again, pad: '' }] : [again, other] };
 }
 
-function reversed(state) {
+// reversed is two screens: money goes back or may go back, or none was ever taken.
+function reversed(state, p) {
+  const untaken = p.reason === 'never_arrived' && !p.attention; // a payment that showed up after its end was no never-arrived one
   return {
-    name: 'reversed', signs: ['cross', 'returned'], sound: 'reversed',
+    name: 'reversed', frame: untaken ? 'untaken' : '', signs: untaken ? ['zero'] : ['cross', 'returned'], sound: 'reversed',
     actions: [{ key: 'R', action: 'scan_again', label: label(state, 'scan_again') }, { ...otherMeans(state), pad: 'Enter' }, print(state, 'print_slip')],
   };
 }
 
 function cancelled(state) {
-  return { name: 'cancelled', signs: ['cross'], actions: [{ key: 'Enter', pad: 'Escape', action: 'next', label: label(state, 'next'), first: true }, { key: 'R', action: 'scan_again', label: label(state, 'scan_again') }] };
+  return { name: 'cancelled', signs: ['cross'], actions: [{ key: 'R', action: 'scan_again', label: label(state, 'scan_again') }, { key: 'Enter', pad: 'Escape', action: 'next', label: label(state, 'next'), first: true }] };
 }
 
 const otherMeans = (state) => ({ key: 'K', pad: 'Escape', action: 'other_means', label: label(state, 'other_means') });
@@ -175,8 +186,12 @@ const questions = {
     name: 'question', signs: ['question'], amount: p.amount_text, message: both(state, 'cancel_sure'), next: both(state, 'cancel_what'),
     actions: [{ key: 'Enter', pad: 'c', action: 'cancel', label: label(state, 'cancel_yes') }, back(state)],
   }),
+  goods_given: (state, p) => ({
+    name: 'question', signs: ['question'], amount: p.amount_text, lead: saleLead(state, p), message: both(state, 'goods_given_sure'), next: both(state, 'goods_given_how'),
+    actions: [{ key: 'Enter', action: 'goods_given', label: label(state, 'goods_given_yes') }, back(state)],
+  }),
   money_back: (state, p) => ({
-    name: 'question', signs: ['question'], amount: p.amount_text, message: both(state, 'money_back_sure'), next: both(state, 'money_back_how'),
+    name: 'question', signs: ['question'], amount: p.amount_text, lead: saleLead(state, p), message: both(state, 'money_back_sure'), next: both(state, 'money_back_how'),
     actions: [{ key: 'Enter', action: 'money_back', label: label(state, 'money_back_yes') }, back(state)],
   }),
   manager: managerScreen,
@@ -189,7 +204,7 @@ function managerScreen(state, p) {
   const possible = !p.final && !p.set_aside && from !== null && p.status !== 'waiting';
   const text = from > 0 ? `${label(state, 'set_aside')} (${label(state, 'in')} ${from} s)` : label(state, 'set_aside');
   return {
-    name: 'manager', signs: ['person'], amount: p.amount_text, message: p.message, next: p.next_step,
+    name: 'manager', signs: ['person'], amount: p.amount_text, message: p.message, next: withAmount(p.next_step, p.amount_text),
     facts: [`${label(state, 'sale')} ${p.sale_ref} · ${clockText(p.times.armed_at)}`, `${label(state, 'order_number')} ${p.id}`,
       p.transaction_id && `${label(state, 'transaction_id')} ${p.transaction_id}`, p.wechat_code && `WeChat Pay: ${p.wechat_code}`].filter(Boolean),
     actions: [possible && { key: 'S', action: 'ask:set_aside', label: text, disabled: from > 0 }, back(state)].filter(Boolean),
@@ -198,15 +213,15 @@ function managerScreen(state, p) {
 
 function setAside(state, p) {
   return {
-    name: 'question', signs: ['person', 'question'], amount: p.amount_text, message: both(state, 'set_aside_sure'), next: both(state, 'set_aside_what'),
+    name: 'question', frame: 'undecided', signs: ['person', 'question'], amount: p.amount_text, message: both(state, 'set_aside_sure'), next: both(state, 'set_aside_what'),
     facts: [`${label(state, 'operator')}: ${state.operator || '…'}`], keys: { text: 'operator' },
     actions: [{ key: 'Enter', action: 'set_aside', label: label(state, 'set_aside'), disabled: !state.operator }, { key: '⌫', action: 'erase', label: label(state, 'erase') }, back(state)],
   };
 }
 
 function lost(state) {
-  const message = both(state, 'agent_lost');
-  return { name: 'lost', signs: ['plug'], amount: state.payment && state.payment.amount_text, message, next: both(state, 'agent_lost_next'), sound: 'lost', actions: [] };
+  const { payment } = state;
+  return { name: 'lost', signs: ['blank'], amount: payment && payment.amount_text, message: both(state, 'agent_lost'), next: both(state, payment ? 'agent_lost_next' : 'agent_lost_idle'), sound: 'lost', actions: [] };
 }
 
 function starting(state) {
@@ -218,7 +233,12 @@ function offline(state) {
   const why = state.status.not_ready || { reason: 'other' };
   const texts = notice(state, why.reason);
   const waits = ['starting', 'stopping', 'recovering'].includes(why.reason);
-  return { name: 'offline', signs: [waits ? 'hourglass' : 'plug'], message: texts.message, next: texts.next_step, sound: waits ? '' : 'offline', actions: [!waits && { key: 'K', pad: 'Escape', action: 'clear', label: label(state, 'other_means') }, askWarnings(state)].filter(Boolean) };
+  return { name: 'offline', lead: !waits && nothingOpen(state) ? label(state, 'nothing_charged') : '', signs: [waits ? 'hourglass' : 'plug'], message: texts.message, next: texts.next_step, sound: waits ? '' : 'offline', actions: [!waits && { key: 'K', pad: 'Escape', action: 'clear', label: label(state, 'other_means') }, askWarnings(state)].filter(Boolean) };
+}
+
+// nothingOpen reports that no payment is under way, not even one that was set aside.
+function nothingOpen(state) {
+  return !state.status.holding && state.payments.every((p) => p.final);
 }
 
 // warningsFor returns the warnings that a reader sees, the worst first; 'all' is every reader. What is paid and not announced has a
@@ -281,5 +301,5 @@ const marks = { paid: '✓', declined: '✖', reversed: '↩', cancelled: '–',
 function lastPayments(state) {
   const last = [...state.payments].sort((a, b) => b.sequence - a.sequence).slice(0, recentMax);
   return h('div', { class: 'last' }, last.length > 0 && h('h2', {}, label(state, 'last_payments')),
-    last.map((p) => h('p', { key: p.id }, h('span', { class: 'mark' }, marks[p.status] || ''), `${clockText(p.times.armed_at)} ${p.amount_text} `, h('b', {}, label(state, `status_${p.status}`)))));
+    last.map((p) => h('p', { key: p.id }, h('span', { class: 'mark' }, marks[p.status] || ''), `${clockText(p.times.armed_at)} ${grouped(p.amount_text)} `, h('b', {}, label(state, `status_${p.status}`)))));
 }

@@ -1,4 +1,5 @@
 import { h } from './dom.js';
+import { grouped } from './texts.js';
 
 // The signs of the states, so that none is told by its colour alone. Each is drawn in a square of 100 by 100.
 
@@ -19,6 +20,8 @@ const drawings = {
   returned: () => [path('M62 34H8M26 14L6 34L26 54', { 'stroke-width': 9 }), path('M40 74L56 90L92 50', { 'stroke-width': 11 })],
   plug: () => [path('M34 8V30M66 8V30M22 30H78V46C78 64 66 72 50 72C34 72 22 64 22 46ZM50 72V94'), path('M8 94L92 8', { 'stroke-width': 6 })],
   person: () => [h('circle', { ...line, cx: 50, cy: 28, r: 18 }), path('M14 92C14 64 30 56 50 56C70 56 86 64 86 92')],
+  zero: () => [h('circle', { ...line, cx: 50, cy: 50, r: 42 }), h('ellipse', { ...line, cx: 50, cy: 50, rx: 13, ry: 21 })],
+  blank: () => [h('rect', { ...line, x: 6, y: 12, width: 88, height: 58, rx: 6 }), path('M50 70V90M28 90H72'), path('M38 29L62 53M62 29L38 53')],
   question: () => [path('M30 32C30 6 70 6 70 32C70 50 50 48 50 66M50 86v.1', { 'stroke-width': 11 })],
 };
 
@@ -27,20 +30,23 @@ export function sign(name) {
   return h('svg', { key: name, class: `sign ${name}`, viewBox: '0 0 100 100', 'aria-hidden': 'true' }, drawings[name]());
 }
 
-const longNumber = 9; // characters, from 100000.00 on
+const longNumber = 10; // characters, from 100,000.00 on
 
 // amountOf writes an amount: its number large, what it is counted in before it.
 export function amountOf(text, attrs) {
-  const [unit, number] = text.split(' ');
+  const [unit, number] = grouped(text).split(' ');
   return h('div', { class: number.length >= longNumber ? 'amount long' : 'amount', ...attrs }, h('span', { class: 'unit' }, unit), ' ', h('span', { class: 'number' }, number));
 }
 
 const round = 2 * Math.PI * 42;
 
-// ring draws seconds: the arc is the part that is left (0 to 1) or, without one, only the number is shown.
+// ring draws seconds: the arc is the part that is left (0 to 1) or, without one, only the number is shown. The label
+// says which seconds they are: left, or gone by.
 export function ring(seconds, part, label) {
   const arc = part === null ? null : h('circle', { ...line, class: 'arc', cx: 50, cy: 50, r: 42, 'stroke-dasharray': `${(round * part).toFixed(1)} ${round.toFixed(1)}`, transform: 'rotate(-90 50 50)' });
-  return h('div', { class: 'ring', role: 'timer', 'aria-label': `${label} ${seconds}` },
-    h('svg', { viewBox: '0 0 100 100', 'aria-hidden': 'true' }, h('circle', { ...line, class: 'track', cx: 50, cy: 50, r: 42 }), arc),
-    h('div', { class: 'count' }, `${seconds} s`));
+  return h('div', { class: 'ring', role: 'timer', 'aria-label': `${seconds} s ${label}` },
+    h('div', { class: 'round' },
+      h('svg', { viewBox: '0 0 100 100', 'aria-hidden': 'true' }, h('circle', { ...line, class: 'track', cx: 50, cy: 50, r: 42 }), arc),
+      h('div', { class: 'count' }, `${seconds} s`)),
+    h('div', { class: 'of' }, label));
 }

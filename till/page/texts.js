@@ -42,8 +42,18 @@ export function notice(state, kind) {
 export function amountText(state, minor, currency) {
   const { sign, decimals } = state.words.currencies[currency] || { sign: currency, decimals: 2 };
   const digits = String(minor).padStart(decimals + 1, '0');
-  if (decimals === 0) return `${sign} ${digits}`;
-  return `${sign} ${digits.slice(0, -decimals)}.${digits.slice(-decimals)}`;
+  if (decimals === 0) return grouped(`${sign} ${digits}`);
+  return grouped(`${sign} ${digits.slice(0, -decimals)}.${digits.slice(-decimals)}`);
+}
+
+// grouped writes an amount's thousands apart: "HK$ 12345.67" is "HK$ 12,345.67".
+export function grouped(amount) {
+  return amount.replace(/\d+/, (whole) => whole.replace(/\B(?=(\d{3})+$)/g, ','));
+}
+
+// withAmount writes the amount that a text names as the screen does.
+export function withAmount(texts, amount) {
+  return Object.fromEntries(Object.entries(texts).map(([language, text]) => [language, text.replaceAll(amount, () => grouped(amount))]));
 }
 
 // withoutAmount takes out of a message the amount that stands beside it in larger letters.

@@ -2,7 +2,7 @@ import { h } from './dom.js';
 import { amountOf, ring, sign } from './signs.js';
 import { hasSlip, screenOf, warningsFor } from './screens.js';
 import { customerPage } from './customer.js';
-import { amountText, clockText, label, labelIn, languages, secondOf } from './texts.js';
+import { amountText, clockText, grouped, label, labelIn, languages, secondOf } from './texts.js';
 
 // render makes of a state, a plain object, what the page shows and what its keys do. It is pure: the same state gives the same screen,
 // whether it comes from a till or from the storybook.
@@ -16,7 +16,7 @@ import { amountText, clockText, label, labelIn, languages, secondOf } from './te
 //   state.payments   all payments that the page knows
 //   state.typed      digits of the amount so far
 //   state.codeOpen, codeLength   typing a code: how many keys so far, never which
-//   state.asking     the question that waits for an answer: cancel, manager, set_aside, money_back, warnings
+//   state.asking     the question that waits for an answer: cancel, manager, set_aside, goods_given, money_back, warnings
 //   state.warning    which warning its screen is about, counting from 0
 //   state.operator   typed so far, in the question about setting aside
 //   state.recovered  the result is older than this page
@@ -30,7 +30,7 @@ export function render(state) {
   if (state.view === 'customer') return customerPage(state);
   const screen = screenOf(state);
   const tree = h('div', { class: `page ${screen.name} ${screen.frame || ''}`, 'data-screen': screen.name, lang: state.language },
-    header(state), screen.name !== 'warnings' && banners(state), stage(state, screen), footer(state, screen), slip(state));
+    header(state), screen.name !== 'warnings' && banners(state, screen.name), stage(state, screen), footer(state, screen), slip(state));
   return { tree, keys: keysOf(screen), name: screen.name, sound: screen.sound || '' };
 }
 
@@ -48,11 +48,23 @@ function header(state) {
     }, short))));
 }
 
-// banners name the worst of what is away or will go wrong, and how many more there are; what to do about each is on the warnings' screen.
-function banners(state) {
-  const [worst, ...more] = warningsFor(state, 'cashier');
-  return h('div', { class: 'banners', role: 'status' }, worst && h('div', { class: `banner ${worst.severity}`, key: worst.code },
-    h('b', {}, worst.severity === 'red' ? '✖ ' : '⚠ ', worst.title[state.language]), worst.detail ? ` (${worst.detail})` : '', more.length > 0 && ` +${more.length}`));
+// banners name the worst of what is away or will go wrong, what to do about it, and how many more there are. What only others can mend
+// stands there beside the keypad alone.
+const actOnBanner = ['idle', 'waiting', 'wrong_code']; // on any other screen there is something more urgent to do
+
+function banners(state, name) {
+  const own = warningsFor(state, 'cashier');
+  const [worst, ...more] = own.length > 0 || name !== 'idle' ? own : warningsFor(state, 'all');
+  if (!worst) return h('div', { class: 'banners', role: 'status' });
+  const whose = own.length > 0 ? '' : `${label(state, 'manager')}: `;
+  return h('div', { class: 'banners', role: 'status' }, h('div', { class: `banner ${worst.severity} ${whose ? 'others' : ''}`, key: worst.code },
+    h('b', {}, worst.severity === 'red' ? '✖ ' : '⚠ ', whose, worst.title[state.language], more.length > 0 && ` +${more.length}`),
+    actOnBanner.includes(name) && h('p', {}, [bannerNext(state, worst), worst.detail].filter(Boolean).join(' · '))));
+}
+
+// bannerNext is what the cashier does about a warning without leaving the screen.
+function bannerNext(state, warning) {
+  return warning.code === 'scanner_away' ? label(state, 'scanner_away_next') : warning.next_step[state.language];
 }
 
 const shortMessage = 26; // columns that fit in large letters; a Chinese character takes two
@@ -63,11 +75,14 @@ const isShort = (text) => text.replace(/[^\x00-\xff]/g, 'xx').length <= shortMes
 function stage(state, screen) {
   if (screen.body) return h('main', { class: 'stage', key: screen.name }, screen.body);
   const second = secondOf(state.language, currencyOf(state));
+  const lead = screen.lead && h('p', { class: 'lead' }, screen.lead);
   return h('main', { class: 'stage', key: screen.name, role: 'alert' },
     h('div', { class: 'top' },
       h('div', { class: 'signs' }, screen.signs.map(sign)),
       screen.amount && amountOf(screen.amount),
+      !screen.amount && lead,
       screen.ring && ring(screen.ring.seconds, screen.ring.part, screen.ring.label)),
+    screen.amount && lead,
     h('h1', { class: isShort(screen.message[state.language]) ? 'message short' : 'message' }, screen.message[state.language]),
     h('p', { class: 'second', lang: second }, screen.message[second]),
     h('p', { class: 'next' }, h('span', { class: 'arrow', 'aria-hidden': 'true' }, '➜'), h('span', {}, screen.next[state.language])),
@@ -109,7 +124,7 @@ function slip(state) {
   const at = p.times.final_at || p.times.reversing_at;
   return h('section', { class: 'slip', 'aria-hidden': 'true' },
     h('h2', {}, state.status ? state.status.store : ''),
-    h('h1', {}, `${labelIn(state, state.language, p.status === 'paid' ? 'slip_paid' : 'slip_not_paid')} ${p.amount_text}`),
+    h('h1', {}, `${labelIn(state, state.language, p.status === 'paid' ? 'slip_paid' : 'slip_not_paid')} ${grouped(p.amount_text)}`),
     h('p', { lang: second }, labelIn(state, second, p.status === 'paid' ? 'slip_paid' : 'slip_not_paid')),
     h('table', {}, row('customer_paid', payer), row('sale', p.sale_ref), row('order_number', p.id), row('transaction_id', p.transaction_id),
       row('till', state.status ? state.status.till : ''), row('time', at ? `${p.store_day || ''} ${clockText(at)}` : '')),

@@ -57,6 +57,8 @@
       root.replaceChildren();
       patch(root, [screen.tree]);
       check(`${story.name} ${language} ${innerWidth}x${innerHeight}`);
+      if (story.payment && root.querySelector('.sign.tick') && !['paid', 'customer_paid'].includes(screen.name)) faults.push(`${story.name}: it shows the tick of a payment that has just been made`);
+      if (screen.name === 'not_announced' && root.querySelector('button.first')) faults.push(`${story.name}: one answer stands before the other`);
     }
   }
   return { stories: stories.length, faults };
