@@ -221,7 +221,9 @@ function setAside(state, p) {
 
 function lost(state) {
   const { payment } = state;
-  return { name: 'lost', signs: ['blank'], amount: payment && payment.amount_text, message: both(state, 'agent_lost'), next: both(state, payment ? 'agent_lost_next' : 'agent_lost_idle'), sound: 'lost', actions: [] };
+  const screen = { name: 'lost', signs: ['blank'], message: both(state, 'agent_lost'), next: both(state, 'agent_lost_idle'), sound: 'lost', actions: [] };
+  if (!payment) return screen;
+  return { ...screen, frame: 'striped', signs: ['triangle', 'blank'], amount: payment.amount_text, message: both(state, 'agent_lost_wait'), next: both(state, 'agent_lost_next') };
 }
 
 function starting(state) {
