@@ -6,8 +6,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -55,14 +53,8 @@ func (p *program) runSimulate(ctx context.Context, f simulateFlags) error {
 	return t.writeBooks(f.books)
 }
 
-// scenarioText is the table of wallets and faults, as simulate and demo print it.
+// scenarioText is the table of wallets and faults, as simulate and demo print it, and how a code or an amount chooses from it.
 func scenarioText() string {
-	var text strings.Builder
-	text.WriteString("The code chooses what happens, or the amount in minor units; any other code with any other amount pays at once.\n\n")
-	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	for _, s := range wxsim.Scenarios() {
-		fmt.Fprintf(table, "  %s\t%d\t%s\t%s\n", s.Pattern(), s.Amount(), s.Name, s.Does)
-	}
-	_ = table.Flush()
-	return text.String()
+	return "A payment code 130000, ten digits as one likes, and the two digits of a line chooses what happens; so does the amount beside them.\n" +
+		"Any other code with any other amount pays at once.\n\n" + wxsim.Table()
 }
