@@ -3,7 +3,6 @@ package queue
 import (
 	"context"
 	"errors"
-	"runtime"
 	"time"
 
 	"posagent/payflow"
@@ -19,20 +18,26 @@ type Gateway interface {
 	KeepWarm(on bool)
 }
 
-// prepare starts the pay call beside the commit: it signs, and waits for leave. Signing is the longer of the two, so it takes the
-// processor that is running; the commit goes on as soon as another has woken.
-func (e *Engine) prepare(l *live, p payflow.Payment, commands []payflow.Command) {
+// prepare starts the pay call beside the commit: it signs, and waits for leave. release is to be called once the commit is over.
+func (e *Engine) prepare(l *live, p payflow.Payment, commands []payflow.Command) (release func()) {
+	release = func() {}
 	for _, c := range commands {
 		if c.Kind != payflow.SendPay {
 			continue
 		}
 		leave := make(chan struct{})
 		l.pay = leave
-		e.spawn(p.OutTradeNo, c.Call, payflow.PayAnswered, func(ctx context.Context) (payflow.Outcome, error) {
+		call := e.call(p.OutTradeNo, c.Call, payflow.PayAnswered, func(ctx context.Context) (payflow.Outcome, error) {
 			return e.cfg.Gateway.Pay(ctx, p.Order, c.Code, leave)
 		})
-		runtime.Gosched()
+		apart, ok := e.payThread.start(call)
+		if !ok {
+			go call()
+			continue
+		}
+		release = apart
 	}
+	return release
 }
 
 // send makes a query or a reverse.
@@ -56,10 +61,17 @@ func mustBeGuarded(p payflow.Payment) {
 	}
 }
 
-// spawn makes one call beside the loop and brings its end back as an event. At most one is in flight for a payment.
-func (e *Engine) spawn(no payflow.OutTradeNo, number int, answered payflow.EventKind, call func(context.Context) (payflow.Outcome, error)) {
-	e.calls.Go(func() {
-		outcome, err := call(e.ctx)
+// spawn makes one call beside the loop.
+func (e *Engine) spawn(no payflow.OutTradeNo, number int, answered payflow.EventKind, ask func(context.Context) (payflow.Outcome, error)) {
+	go e.call(no, number, answered, ask)()
+}
+
+// call returns what makes one call and brings its end back as an event; it must be run. At most one is in flight for a payment.
+func (e *Engine) call(no payflow.OutTradeNo, number int, answered payflow.EventKind, ask func(context.Context) (payflow.Outcome, error)) func() {
+	e.calls.Add(1)
+	return func() {
+		defer e.calls.Done()
+		outcome, err := ask(e.ctx)
 		event := payflow.Event{Kind: answered, Call: number, Outcome: outcome}
 		if err != nil {
 			event = payflow.Event{Kind: payflow.CallLost, Call: number, Lost: lostOf(err)}
@@ -69,7 +81,7 @@ func (e *Engine) spawn(no payflow.OutTradeNo, number int, answered payflow.Event
 			return
 		}
 		e.post(func() { e.ended(no, event) })
-	})
+	}
 }
 
 func (e *Engine) ended(no payflow.OutTradeNo, event payflow.Event) {

@@ -32,6 +32,8 @@ type Config struct {
 	Ready func() error
 	// Clock returns the corrected time and whether it is known, for rule 13; nil: not known.
 	Clock func() (time.Time, bool)
+	// PayThread signs a pay call on a thread of its own, beside the commit of its record: see payThread.
+	PayThread bool
 	// Log takes one line for each change of status.
 	Log zerolog.Logger
 }
@@ -53,7 +55,8 @@ type Engine struct {
 	// readOnly belongs to the loop too: the journal cannot be written.
 	readOnly bool
 
-	board board
+	board     board
+	payThread *payThread // nil: none
 }
 
 // live is one open payment in the hands of the loop.
@@ -96,6 +99,8 @@ func NewEngine(cfg Config) (*Engine, error) {
 // flight has ended or been dropped; an error is a failed commit's.
 func (e *Engine) Run(ctx context.Context) error {
 	defer close(e.done)
+	e.startPayThread()
+	defer e.payThread.end()
 	defer e.calls.Wait()
 	defer e.stop()
 	defer e.board.close()
@@ -110,6 +115,16 @@ func (e *Engine) Run(ctx context.Context) error {
 		case f := <-e.work:
 			f()
 		}
+	}
+}
+
+func (e *Engine) startPayThread() {
+	if !e.cfg.PayThread {
+		return
+	}
+	var err error
+	if e.payThread, err = newPayThread(); err != nil {
+		e.cfg.Log.Debug().Err(err).Msg("no thread for pay calls alone")
 	}
 }
 
@@ -196,7 +211,7 @@ func (e *Engine) apply(l *live, ev payflow.Event) error {
 	if after == before && len(commands) == 0 {
 		return nil
 	}
-	e.prepare(l, after, commands)
+	defer e.prepare(l, after, commands)()
 	l.entry.Payment = after
 	if payflow.Durable(before, after) {
 		entry, err := e.cfg.Journal.Commit(string(ev.Kind), ev, after)

@@ -191,7 +191,7 @@ func (a *agent) openEngine(agentOptions) (err error) {
 		Timing:   payflow.Timing{QueryEvery: a.cfg.Flow.QueryEvery, ReverseAfter: a.cfg.Flow.ReverseAfter, ScanWithin: a.cfg.Till.ScanWithin},
 		Merchant: a.merchant(), API: payflow.API(a.cfg.WeChat.API), HostFamily: a.cfg.WeChat.Hosts[0], CodePrefixes: a.cfg.Till.CodePrefixes,
 		Store: payflow.Store{ID: a.cfg.Store.ID, Name: a.cfg.Store.Name, Address: a.cfg.Store.Address, Till: a.cfg.Till.ID, DeviceIP: a.deviceIP()},
-		Ready: a.readyForMoney, Clock: a.correctedClock, Log: a.log.With().Str("part", "payments").Logger(),
+		Ready: a.readyForMoney, Clock: a.correctedClock, PayThread: true, Log: a.log.With().Str("part", "payments").Logger(),
 	})
 	return err
 }
