@@ -42,6 +42,7 @@ type Trade struct {
 	BankType      string        `json:"bank_type,omitempty"`
 	SuccessTime   time.Time     `json:"success_time,omitzero"`
 	StateText     string        `json:"state_text,omitempty"`
+	Refunds       RefundSum     `json:"refunds,omitzero"` // with REFUND, where the refunds could be added up
 }
 
 // Lost says why a call's outcome is not known, and what an answer that could not be verified claimed. A claim is
