@@ -20,6 +20,8 @@ type play struct {
 	lie           lie
 	foreign       Foreign // another till's order stands under the number
 	faults        []Fault // on calls for this order
+
+	refund *refundPlay // what becomes of its refunds
 }
 
 const never = -1 * time.Second
@@ -34,12 +36,18 @@ type oddAnswer struct {
 	made   bool // the order is there all the same
 }
 
-func (a oddAnswer) reply() reply {
+func (a oddAnswer) reply() reply { return a.problem().reply() }
+
+// problem is nil where there is no such answer.
+func (a oddAnswer) problem() *problem {
+	if a.code == "" {
+		return nil
+	}
 	number := 0
 	if a.code == "RATE_LIMITED" {
 		number = 268447840
 	}
-	return refusal(a.status, a.code, messages[a.code], number)
+	return &problem{a.status, a.code, messages[a.code], number}
 }
 
 // messages are the texts of errors. They name the code's meaning and what the documents tell the caller to do.
