@@ -54,7 +54,11 @@ type Behaviour struct {
 	// RefundAfter is how long a refund reads PROCESSING; 0: 5 s. The documents say up to 20 minutes for a wallet and up to 5
 	// working days for a bank.
 	RefundAfter time.Duration
-	RefundGap   time.Duration // two refunds of one order must be that far apart: a minute by the documents; 0: they need not be
+	// NoRefundsFound makes the query of all refunds of an order that has none answer 200 and an empty list; else it is 404
+	// RESOURCE_NOT_EXISTS. No document says which.
+	NoRefundsFound bool
+	NotifyPlain    bool          // a notify_url may begin with http://
+	RefundGap      time.Duration // two refunds of one order must be that far apart: a minute by the documents; 0: they need not be
 }
 
 const (
