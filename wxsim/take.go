@@ -134,6 +134,9 @@ func (s *Sim) carryOut(v *visit) reply {
 	case Reverse:
 		return s.reverse(v)
 	case Certificates:
+		if s.publicKeyOnly {
+			return noCertificates()
+		}
 		if r, err := s.certificates(caller); err == nil {
 			return r
 		}
@@ -154,7 +157,7 @@ func (s *Sim) send(v *visit, r reply) reply {
 	if v.fault.is(Rollover) {
 		s.rollOver()
 	}
-	behaviour, by := s.behaviour, s.signs
+	behaviour, by := s.behaviour, s.answerSigner(v)
 	s.mu.Unlock()
 	if v.fault.is(Replayed, ReplayedOther) {
 		if old, have := s.replayed(v); have {
