@@ -147,6 +147,10 @@ func (s *Sim) carryOut(v *visit) reply {
 		return s.refundQuery(v)
 	case Refunds:
 		return s.refundList(v)
+	case Statement:
+		return s.statement(v)
+	case Settlements:
+		return s.settlements(v)
 	}
 	return refusal(http.StatusNotFound, "NOT_FOUND", "There is no such call", 0)
 }
