@@ -16,10 +16,8 @@ func (s *Sim) query(v *visit) reply {
 		return *no
 	}
 	o := s.find(v)
-	if o == nil || o.state == None {
-		r := refusal(http.StatusNotFound, "ORDER_NOT_EXIST", "There is no such order", errnoNoOrder)
-		r.order = v.key
-		return r
+	if o == nil || o.state == None || !s.knows(v.api, o) {
+		return absent(v.key)
 	}
 	o.settle(time.Now())
 	return o.found(http.StatusOK)
