@@ -42,6 +42,21 @@ type OrderBook struct {
 	PayWhole      int        `json:"pay_whole"`   // pay calls that came whole, carried out or not
 	PayPartial    int        `json:"pay_partial"` // pay calls that were cut off, as far as they named the order
 	Arrivals      []Arrival  `json:"arrivals"`    // at most 1,000
+
+	Refunds []RefundBook `json:"refunds"` // oldest first
+}
+
+// RefundBook is one refund of an order. Its money is held until its state is SUCCESS.
+type RefundBook struct {
+	Number   string      `json:"out_refund_no"`
+	ID       string      `json:"refund_id"`
+	State    RefundState `json:"state"`
+	Amount   int64       `json:"amount"` // minor units, in the order's currency
+	Currency string      `json:"currency"`
+	Reason   string      `json:"reason"`
+	Source   string      `json:"source"`
+	Created  time.Time   `json:"created"`
+	Ended    time.Time   `json:"ended"` // zero: not yet
 }
 
 // Arrival is one request that reached WeChat Pay's door.
@@ -131,7 +146,15 @@ func (o *order) line() OrderBook {
 	for _, a := range o.arrivals {
 		line.Arrivals = append(line.Arrivals, *a)
 	}
+	for _, r := range o.refunded {
+		line.Refunds = append(line.Refunds, r.line())
+	}
 	return line
+}
+
+func (r *refund) line() RefundBook {
+	return RefundBook{Number: r.number, ID: r.id, State: r.state, Amount: r.amount, Currency: r.currency, Reason: r.reason, Source: r.source,
+		Created: r.created, Ended: r.ended}
 }
 
 // arrive writes a request into the books.

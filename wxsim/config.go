@@ -51,6 +51,16 @@ type Behaviour struct {
 	ReverseCloses  bool // an unpaid order that was reversed reads CLOSED, not REVOKED
 	ErrorsUnsigned bool // answers of status 4xx and 5xx carry no signature; not documented either way
 	OldSpelling    bool // v3: SYSTEMERROR and ORDERPAID, as the English pages spell codes; else SYSTEM_ERROR and ORDER_PAID
+
+	// RefundAfter is how long a refund reads PROCESSING; 0: 5 s. The documents say up to 20 minutes for a wallet and up to 5
+	// working days for a bank.
+	RefundAfter time.Duration
+	// NoRefundsFound makes the query of all refunds of an order that has none answer 200 and an empty list; else it is 404
+	// RESOURCE_NOT_EXISTS. No document says which.
+	NoRefundsFound bool
+	NotifyPlain    bool          // a notify_url may begin with http://
+	RefundGap      time.Duration // two refunds of one order must be that far apart: a minute by the documents; 0: they need not be
+
 	// APIsShareOrders lets each API query and reverse the orders that the other one made; without, there is no such order for it.
 	// No document says which.
 	APIsShareOrders    bool
@@ -70,6 +80,7 @@ func (b Behaviour) whole() Behaviour {
 	b.PasswordAfter = orElse(b.PasswordAfter, passwordAfter)
 	b.RevokeAfter = orElse(b.RevokeAfter, revokeAfter)
 	b.ExtraEvery = orElse(b.ExtraEvery, extraEvery)
+	b.RefundAfter = orElse(b.RefundAfter, refundAfter)
 	b.UserPaying = orElse(b.UserPaying, http.StatusAccepted)
 	return b
 }

@@ -13,9 +13,9 @@ import (
 )
 
 // The wire's faults stand for no document: they are what networks do (limits, reliability goal: every fault class on pay, query,
-// reverse and certificates).
+// reverse and certificates), and the calls about refunds likewise.
 func TestEveryFaultStrikesEveryCallOnceAndThenItIsOver(t *testing.T) {
-	for _, call := range []Call{Pay, Query, Reverse, Certificates} {
+	for _, call := range []Call{Pay, Query, Reverse, Certificates, Refund, RefundQuery, Refunds} {
 		for _, kind := range Kinds() {
 			t.Run(string(call)+" "+string(kind), func(t *testing.T) {
 				town(t, Config{}, func(t *testing.T, c *caller) {
@@ -53,6 +53,12 @@ func (c *caller) do(call Call, number string) (answer, error) {
 		return c.send("GET", "/v3/global/transactions/out-trade-no/"+number+"?"+c.ids(), "")
 	case Reverse:
 		return c.send("POST", "/v3/global/micropay/transactions/out-trade-no/"+number+"/reverse", c.reverseBody())
+	case Refund:
+		return c.send("POST", "/v3/global/refunds", jsonText(c.refundBody(number, "R"+number, 250, 1250)))
+	case RefundQuery:
+		return c.send("GET", "/v3/global/refunds/out-refund-no/R"+number+"?"+c.ids(), "")
+	case Refunds:
+		return c.send("GET", "/v3/global/refunds?out_trade_no="+number+"&"+c.ids(), "")
 	}
 	return c.send("GET", "/v3/global/certificates", "")
 }

@@ -34,7 +34,7 @@ func (s *Sim) reverse(v *visit) reply {
 		return done(v.key) // reverse gives success for an order that does not exist
 	}
 	if o.state != None && !s.knows(v.api, o) {
-		return absent(v.key)
+		return noOrder(v.key)
 	}
 	if no := s.checkReverseTime(o, v); no != nil {
 		return *no

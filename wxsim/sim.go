@@ -37,13 +37,17 @@ type Sim struct {
 	tally      tally
 	answersV2  int // for Behaviour.ExtraEvery
 	violations []Violation
+
+	refundsByID     map[string]*refund
+	refundsByNumber map[orderKey]*refund // by merchant and out_refund_no
 }
 
 // New makes the root, the certificates and the keys, and a WeChat Pay without orders. It listens to nothing yet. An error
 // says what is wrong with config.
 func New(config Config) (*Sim, error) {
 	s := &Sim{accounts: map[string]*account{}, behaviour: config.Behaviour.whole(), ordersMax: orElse(config.OrdersMax, ordersMax),
-		orders: map[orderKey]*order{}, byID: map[string]*order{}, codes: map[string]*seenCode{}, nonces: map[string]time.Time{}, tally: newTally()}
+		orders: map[orderKey]*order{}, byID: map[string]*order{}, codes: map[string]*seenCode{}, nonces: map[string]time.Time{}, tally: newTally(),
+		refundsByID: map[string]*refund{}, refundsByNumber: map[orderKey]*refund{}}
 	s.clock.Store(int64(config.Clock))
 	s.network.init()
 	var err error

@@ -40,6 +40,15 @@ func (s *Sim) keyOf(v *visit) orderKey {
 	if o := s.byID[v.id]; v.id != "" && o != nil {
 		k = o.orderKey
 	}
+	if v.call == RefundQuery {
+		r := s.refundsByID[v.refundID]
+		if v.refundNumber != "" {
+			r = s.refundsByNumber[orderKey{k.merchant, v.refundNumber}]
+		}
+		if r != nil {
+			k = r.order.orderKey
+		}
+	}
 	return k
 }
 
@@ -142,6 +151,12 @@ func (s *Sim) carryOut(v *visit) reply {
 			return r
 		}
 		return refusal(http.StatusInternalServerError, "SYSTEM_ERROR", "The certificates cannot be sealed", 0)
+	case Refund:
+		return s.refundCall(v)
+	case RefundQuery:
+		return s.refundQuery(v)
+	case Refunds:
+		return s.refundList(v)
 	}
 	return refusal(http.StatusNotFound, "NOT_FOUND", "There is no such call", 0)
 }

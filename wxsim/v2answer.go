@@ -32,7 +32,8 @@ func malformed(code, message string) *reply {
 // v2Codes are the codes that API v2 spells its own way; the others it shares with v3, or no page of v2 has them.
 var v2Codes = map[string]string{"NOT_ENOUGH": "NOTENOUGH", "AUTH_CODE_EXPIRE": "AUTHCODEEXPIRE", "NOT_SUPORT_CARD": "NOTSUPORTCARD",
 	"RULE_LIMIT": "RULELIMIT", "SYSTEM_ERROR": "SYSTEMERROR", "BANK_ERROR": "BANKERROR", "USER_PAYING": "USERPAYING", "ORDER_PAID": "ORDERPAID",
-	"ORDER_CLOSED": "ORDERCLOSED", "ORDER_REVERSED": "ORDERREVERSED", "ORDER_NOT_EXIST": "ORDERNOTEXIST", "NO_AUTH": "NOAUTH", "SIGN_ERROR": "SIGNERROR"}
+	"ORDER_CLOSED": "ORDERCLOSED", "ORDER_REVERSED": "ORDERREVERSED", "ORDER_NOT_EXIST": "ORDERNOTEXIST", "NO_AUTH": "NOAUTH", "SIGN_ERROR": "SIGNERROR",
+	"MCH_NOT_EXISTS": "MCHID_NOT_EXIST", "RESOURCE_NOT_EXISTS": "REFUNDNOTEXIST"}
 
 // inV2 says in API v2's words what WeChat Pay has to say: every answer has status 200, but for pages and redirects, and an error is
 // result_code FAIL with err_code. A service that is not there is return_code FAIL: threads show that for faults of the gateway.

@@ -16,7 +16,7 @@ func TestAPaidOrderIsAnsweredWithTheFieldsOfV2(t *testing.T) {
 		assert.NoError(t, a.trust)
 		want := map[string]string{"return_code": "SUCCESS", "return_msg": "OK", "result_code": "SUCCESS", "appid": "wx2421b1c4370ec43b",
 			"mch_id": "10000100", "sub_mch_id": "20000100", "sub_appid": "wx2421b1c4370ec43c", "device_info": "T1", "trade_type": "MICROPAY",
-			"fee_type": "HKD", "total_fee": "1250", "settlement_total_fee": "1250", "cash_fee": "1104", "cash_fee_type": "CNY", "rate": "92000000",
+			"fee_type": "HKD", "total_fee": "1250", "settlement_total_fee": "1250", "cash_fee": "1150", "cash_fee_type": "CNY", "rate": "92000000",
 			"out_trade_no": "A1", "attach": "TAG00001"}
 		for name, value := range want {
 			assert.Equal(t, value, a.f[name], name)
@@ -38,7 +38,7 @@ func TestTheCurrencyIsCNYWhereNoneIsSaid(t *testing.T) {
 	townV2(t, Config{}, func(t *testing.T, c *tillV2) {
 		c.edit = func(f map[string]string) { delete(f, "fee_type") }
 		a := c.play2("A1", "pays-at-once")
-		assert.Equal(t, "CNY 1250 1200", a.f["fee_type"]+" "+a.f["total_fee"]+" "+a.f["cash_fee"])
+		assert.Equal(t, "CNY 1250 1250", a.f["fee_type"]+" "+a.f["total_fee"]+" "+a.f["cash_fee"])
 		assert.Equal(t, "CNY", c.line("A1").Currency)
 	})
 }

@@ -10,7 +10,7 @@ import (
 func (s *Sim) queryV2(v *visit) reply {
 	o := s.find(v)
 	if o == nil || o.state == None || !s.knows(v.api, o) {
-		return absent(v.key)
+		return noOrder(v.key)
 	}
 	o.settle(time.Now())
 	r := reply{status: http.StatusOK, order: o.orderKey, v2: &v2Answer{}}
@@ -23,13 +23,6 @@ func (s *Sim) queryV2(v *visit) reply {
 		r.v2.fields = append(o.idsV2(view), o.namesV2(view)...)
 	}
 	r.v2.fields = append(r.v2.fields, textV2("trade_state", string(state)), textV2("trade_state_desc", stateText(o.state)))
-	return r
-}
-
-// absent is the answer about an order that WeChat Pay does not have.
-func absent(k orderKey) reply {
-	r := refusal(http.StatusNotFound, "ORDER_NOT_EXIST", "There is no such order", errnoNoOrder)
-	r.order = k
 	return r
 }
 

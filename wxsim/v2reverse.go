@@ -12,7 +12,7 @@ func (s *Sim) reverseV2(v *visit) reply {
 	case o == nil:
 		o = s.order(v.key)
 	case o.state != None && !s.knows(v.api, o):
-		return recalled(absent(o.orderKey), false)
+		return recalled(noOrder(o.orderKey), false)
 	}
 	if no := s.checkReverseTime(o, v); no != nil {
 		return recalled(*no, true)
