@@ -6,7 +6,7 @@ import (
 )
 
 // certifiedV2 are the calls of API v2 that give money back: they demand the merchant's certificate (API Rules, certificate requirement).
-var certifiedV2 = map[Call]bool{Reverse: true}
+var certifiedV2 = map[Call]bool{Reverse: true, Refund: true}
 
 // checkCertificate demands, for these calls, a client certificate that the simulator's authority issued. The gateway asks every
 // client for one and lets those pass that have none, for API v3 shares the address; so a call without one fails as it does

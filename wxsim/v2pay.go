@@ -83,7 +83,7 @@ func (o *order) namesV2(view map[string]any) []v2Field {
 
 // timeV2 prints a time as API v2 does: yyyyMMddHHmmss in GMT+8.
 func timeV2(at time.Time) string {
-	return at.In(time.FixedZone("CST", 8*60*60)).Format("20060102150405")
+	return chinaTime(at).Format("20060102150405")
 }
 
 // openIDV2 says whose code it is (API v2, code to openid). The code can still pay: it is bound to the merchant, not used up.

@@ -24,15 +24,12 @@ func rulesV2(call Call, mode Mode) map[string]rule {
 
 // The forms of texts. What both APIs ask for is in schema.go.
 var (
-	signTypes   = regexp.MustCompile(`^(MD5|HMAC-SHA256)$`)
-	versionV2   = regexp.MustCompile(`^1\.0$`)
-	minuteTime  = regexp.MustCompile(`^[0-9]{14}$`) // yyyyMMddHHmmss
-	billDay     = regexp.MustCompile(`^[0-9]{8}$`)
-	billTypes   = regexp.MustCompile(`^(ALL|SUCCESS|REFUND|RECHARGE_REFUND)$`)
-	packed      = regexp.MustCompile(`^GZIP$`)
-	refundForm  = regexp.MustCompile(`^[0-9A-Za-z_\-|*@]{1,64}$`)
-	fundsV2     = regexp.MustCompile(`^REFUND_SOURCE_(UNSETTLED|RECHARGE)_FUNDS$`)
-	notifyURLV2 = regexp.MustCompile(`^https?://[^?\s]+$`) // no query part
+	signTypes  = regexp.MustCompile(`^(MD5|HMAC-SHA256)$`)
+	versionV2  = regexp.MustCompile(`^1\.0$`)
+	minuteTime = regexp.MustCompile(`^[0-9]{14}$`) // yyyyMMddHHmmss
+	billDay    = regexp.MustCompile(`^[0-9]{8}$`)
+	billTypes  = regexp.MustCompile(`^(ALL|SUCCESS|REFUND|RECHARGE_REFUND)$`)
+	packed     = regexp.MustCompile(`^GZIP$`)
 )
 
 // ownRulesV2 are a call's own fields (API v2: Quick Pay, query order, reverse, refund, query refund, download bill, code to openid).
@@ -45,6 +42,13 @@ var ownRulesV2 = map[Call]map[string]rule{
 	},
 	Query:   {"version": like(texts(32), versionV2), "transaction_id": texts(32), "out_trade_no": like(texts(32), orderNumber)},
 	Reverse: {"version": like(texts(32), versionV2), "transaction_id": texts(32), "out_trade_no": like(texts(32), orderNumber)},
+	Refund: {
+		"transaction_id": texts(32), "out_trade_no": like(texts(32), orderNumber), "out_refund_no": must(like(texts(64), refundNumber)),
+		"total_fee": must(rule{kind: whole, min: 1}), "refund_fee": must(rule{kind: whole, min: 1}), "refund_fee_type": like(texts(16), currency),
+		"refund_desc": texts(80), "refund_account": like(texts(30), refundSource), "notify_url": like(texts(256), notifyURLPlain),
+	},
+	RefundQuery: {"transaction_id": texts(32), "out_trade_no": like(texts(32), orderNumber), "out_refund_no": like(texts(64), refundNumber),
+		"refund_id": texts(32), "offset": {kind: whole}},
 	Bill: {"device_info": texts(32), "bill_date": must(like(texts(8), billDay)), "bill_type": like(texts(16), billTypes),
 		"tar_type": like(texts(8), packed)},
 	OpenID: {"auth_code": must(texts(128))},
@@ -52,8 +56,10 @@ var ownRulesV2 = map[Call]map[string]rule{
 
 // oneOfV2 are names of which a call must carry one.
 var oneOfV2 = map[Call][]string{
-	Query:   {"transaction_id", "out_trade_no"},
-	Reverse: {"transaction_id", "out_trade_no"},
+	Query:       {"transaction_id", "out_trade_no"},
+	Reverse:     {"transaction_id", "out_trade_no"},
+	Refund:      {"transaction_id", "out_trade_no"},
+	RefundQuery: {"refund_id", "out_refund_no", "transaction_id", "out_trade_no"},
 }
 
 // checkFieldsV2 holds a request's fields against the rules. An empty value is no value. It never repeats a value: it may be a payment code.

@@ -25,6 +25,8 @@ var v2Paths = map[string]Call{
 	"/pay/micropay":           Pay,
 	"/pay/orderquery":         Query,
 	"/secapi/pay/reverse":     Reverse,
+	"/secapi/pay/refund":      Refund,
+	"/pay/refundquery":        RefundQuery,
 	"/pay/downloadbill":       Bill,
 	"/tools/authcodetoopenid": OpenID,
 }
@@ -53,6 +55,13 @@ func (v *visit) learnV2() {
 	if q.err == nil {
 		v.merchant, v.number, v.id = q.fields["mch_id"], q.fields["out_trade_no"], q.fields["transaction_id"]
 		v.code, v.total = q.fields["auth_code"], q.number("total_fee")
+		v.refundID, v.refundNumber = q.fields["refund_id"], q.fields["out_refund_no"]
+		switch {
+		case v.call == Refund:
+			v.total = q.number("refund_fee")
+		case v.refundID != "":
+			v.refundNumber = "" // the first of the numbers counts
+		}
 		return
 	}
 	if found := numberInXML.FindSubmatch(v.body); found != nil {
@@ -72,6 +81,10 @@ func (s *Sim) carryOutV2(v *visit) reply {
 		return s.queryV2(v)
 	case Reverse:
 		return s.reverseV2(v)
+	case Refund:
+		return s.refundV2(v)
+	case RefundQuery:
+		return s.refundQueryV2(v)
 	case Bill:
 		return s.billV2(v)
 	}
