@@ -66,6 +66,7 @@ type Behaviour struct {
 	APIsShareOrders    bool
 	ExtraEvery         int  // v2: each that manyth answer carries a field that no page lists; 0: 3; below 0: none
 	FormErrorsInResult bool // v2: errors of form and signature are result_code FAIL and signed, not return_code FAIL; the pages say both
+	BillsAtOnce        bool // v2: a day's bill can be had at any time; else from 10:00 on the next day, GMT+8
 	NoCDATA            bool // v2: values are escaped, none stands in CDATA
 }
 

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -46,11 +47,13 @@ func (s *Sim) inV2(v *visit, r reply) reply {
 	if r.trouble != nil {
 		spelled := *r.trouble
 		spelled.Code = orElse(v2Codes[spelled.Code], spelled.Code)
-		answer.denied = answer.denied && !s.behaviour.FormErrorsInResult || r.status >= http.StatusBadGateway ||
+		answer.denied = answer.denied && !(s.behaviour.FormErrorsInResult && v.call != Bill) || r.status >= http.StatusBadGateway ||
 			r.status == http.StatusRequestEntityTooLarge
 		r.trouble, r.status = &spelled, http.StatusOK
 		r.bare = r.bare || s.behaviour.ErrorsUnsigned || answer.denied
-		answer.fields = append(answer.fields, again(v, spelled.Code, answer.fields)...)
+		if !answer.denied {
+			answer.fields = append(answer.fields, again(v, spelled.Code, answer.fields)...)
+		}
 	}
 	if every := s.behaviour.ExtraEvery; every > 0 && len(r.body) == 0 {
 		s.answersV2++
@@ -86,7 +89,8 @@ func (s *Sim) sendV2(v *visit, r reply, b Behaviour, now time.Time) reply {
 func (s *Sim) wordV2(v *visit, r reply, b Behaviour) []byte {
 	caller := s.accounts[v.v2.fields["mch_id"]]
 	if r.v2.denied || caller == nil {
-		return writeXML("xml", []v2Field{textV2("return_code", "FAIL"), textV2("return_msg", r.trouble.Code+" "+r.trouble.Message)}, !b.NoCDATA)
+		denial := []v2Field{textV2("return_code", "FAIL"), textV2("return_msg", strings.TrimSpace(r.trouble.Code+" "+r.trouble.Message))}
+		return writeXML("xml", append(denial, r.v2.fields...), !b.NoCDATA)
 	}
 	fields := []v2Field{textV2("return_code", "SUCCESS"), textV2("return_msg", "OK")}
 	for _, name := range []string{"appid", "mch_id", "sub_appid", "sub_mch_id", "device_info"} {
