@@ -81,10 +81,13 @@ func (d duty) How() string {
 	if d.Action == actNothing {
 		return ""
 	}
-	button := map[certificateAction]string{actRenew: "Renewal"}[d.Action]
-	if button == "" {
-		button = string(d.Action)
+	button := string(d.Action)
+	if d.Action == actRenew {
+		button = "Renewal"
 	}
-	return fmt.Sprintf("the super administrator clicks %s on the Merchant Platform (Account Center, API Security); "+
-		"put the new files here within %.0f hours: the old certificate may end then", button, overlap.Hours())
+	who := "the super administrator clicks " + button + " on the Merchant Platform (Account Center, API Security); "
+	if ended := d.Action == actUpgrade || d.By.IsZero(); ended {
+		return who + "until the new files are in place no payment can be taken"
+	}
+	return who + fmt.Sprintf("put the new files in place within %.0f hours: the old certificate may end then", overlap.Hours())
 }

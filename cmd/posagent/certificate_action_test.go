@@ -77,7 +77,8 @@ func TestAMomentDecides(t *testing.T) {
 func TestHowNamesTheButtonAndThePlace(t *testing.T) {
 	assert.Contains(t, duty{Action: actRenew}.How(), "the super administrator clicks Renewal on the Merchant Platform (Account Center, API Security)")
 	assert.Contains(t, duty{Action: actUpgrade}.How(), "clicks Upgrade")
-	assert.Contains(t, duty{Action: actChange}.How(), "within 48 hours")
+	assert.Contains(t, duty{Action: actChange}.How(), "until the new files are in place no payment can be taken")
+	assert.Contains(t, duty{Action: actChange, By: today}.How(), "within 48 hours")
 }
 
 func TestDaysLeftAreWholeOnes(t *testing.T) {
