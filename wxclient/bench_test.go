@@ -53,7 +53,7 @@ func BenchmarkPayByNetHTTP(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		authorization, err := c.signer.authorization(request{method: http.MethodPost, target: payTarget, body: body}, c.Now())
+		authorization, err := c.signers.now().authorization(request{method: http.MethodPost, target: payTarget, body: body}, c.Now())
 		if err != nil {
 			b.Fatal(err)
 		}
