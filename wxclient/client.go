@@ -7,9 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -17,13 +17,10 @@ import (
 	"posagent/payflow"
 )
 
-// Bounds and defaults of a client.
+// Bounds of a client.
 const (
-	defaultPayTimeout   = 15 * time.Second // slow pay answers of several seconds are normal: WeChat tries the customer's cards in turn
-	defaultQueryTimeout = 5 * time.Second
-	apiv3KeyBytes       = 32 // the documents' APIv3 key; with 16 bytes Go would silently run AES-128
-	keyBitsMin          = 2048
-	hostsMax            = 8
+	apiv3KeyBytes = 32 // the documents' APIv3 key; with 16 bytes Go would silently run AES-128
+	keyBitsMin    = 2048
 )
 
 // Config says who signs, with what, and which hosts are called. Fields marked required have no default.
@@ -64,28 +61,16 @@ type Config struct {
 
 // Client is one merchant's way to WeChat Pay. It is safe for use by several goroutines. Close ends it.
 type Client struct {
-	merchant     payflow.Merchant
-	signer       signer
-	apiv3Key     []byte
-	agent        string
-	payTimeout   time.Duration
-	queryTimeout time.Duration
-	log          zerolog.Logger
+	*line
+	merchant payflow.Merchant
+	signer   signer
+	apiv3Key []byte
 
-	dialer       dialer
-	hosts        *hosts
-	idle         idleLinks
-	warm         warmth
-	clock        clock
 	nonces       nonces
 	certificates certificates
-	conditions   conditions
 
-	life         context.Context // ends with Close
-	end          context.CancelFunc
-	refreshing   singleFlight
-	kick         chan struct{} // wakes Run for a certificates call
-	lastVerified atomic.Int64  // unix nanoseconds of the PC's clock; 0: never
+	refreshing singleFlight
+	kick       chan struct{} // wakes Run for a certificates call
 }
 
 // New checks the configuration and returns a client that has called nobody yet. It reads the stored platform
@@ -94,32 +79,23 @@ func New(config Config) (*Client, error) {
 	if err := config.check(); err != nil {
 		return nil, err
 	}
-	all, err := parseHosts(config.Hosts)
+	l, err := newLine(LineConfig{
+		Hosts: config.Hosts, RootCAs: config.RootCAs, Proxy: config.Proxy, PayTimeout: config.PayTimeout, QueryTimeout: config.QueryTimeout,
+		Version: config.Version, Dial: config.Dial, Now: config.Now, Log: config.Log, OnCondition: config.OnCondition,
+	})
 	if err != nil {
 		return nil, err
 	}
 	c := &Client{
+		line:         l,
 		merchant:     config.Merchant,
 		signer:       signer{merchantID: config.Merchant.MerchantID, serial: strings.ToUpper(config.SerialNo), key: config.PrivateKey},
 		apiv3Key:     append([]byte(nil), config.APIv3Key...),
-		agent:        "posagent/" + orElse(config.Version, "dev"),
-		payTimeout:   orElse(config.PayTimeout, defaultPayTimeout),
-		queryTimeout: orElse(config.QueryTimeout, defaultQueryTimeout),
-		log:          config.Log,
-		hosts:        &hosts{all: all},
+		certificates: certificates{file: config.CertificatesFile, merchantSerial: normalSerial(config.SerialNo)},
 		kick:         make(chan struct{}, 1),
 	}
-	now := config.Now
-	if now == nil {
-		now = time.Now
-	}
-	c.life, c.end = context.WithCancel(context.Background())
-	c.conditions.tell = config.OnCondition
-	c.clock = clock{pc: now, conditions: &c.conditions}
-	c.warm.wake = make(chan struct{}, 1)
-	c.certificates = certificates{file: config.CertificatesFile, merchantSerial: normalSerial(config.SerialNo)}
-	if c.dialer, err = newDialer(config, &c.clock); err != nil {
-		return nil, err
+	c.probing = func() outgoing {
+		return c.signed(request{call: "certificates", method: http.MethodGet, target: certificatesTarget}, c.clock.Now)
 	}
 	c.loadCertificates()
 	return c, nil
@@ -128,8 +104,6 @@ func New(config Config) (*Client, error) {
 func (config Config) check() error {
 	m := config.Merchant
 	switch {
-	case len(config.Hosts) == 0 || len(config.Hosts) > hostsMax:
-		return fmt.Errorf("hosts: %d are given; write 1 to %d, such as \"https://apihk.mch.weixin.qq.com\"", len(config.Hosts), hostsMax)
 	case config.PrivateKey == nil:
 		return errors.New("private key is missing; give the key of the merchant API certificate (apiclient_key.pem)")
 	case config.PrivateKey.N.BitLen() < keyBitsMin:
@@ -152,9 +126,7 @@ func (config Config) check() error {
 
 // Close ends every connection and every call in flight. The client is of no use afterwards.
 func (c *Client) Close() {
-	c.end()
-	c.warm.drop()
-	c.idle.shutDown()
+	c.shutDown()
 	c.refreshing.wait()
 }
 
@@ -173,26 +145,9 @@ type State struct {
 
 // State returns what is known now.
 func (c *Client) State() State {
-	s := State{LinkUp: c.LinkUp(), Verified: c.Verified(), Certificates: c.certificates.list()}
-	s.Host, s.HostsAside = c.hosts.state(time.Now())
-	s.ClockOffset, s.ClockKnown, s.ClockCorrected = c.clock.state()
-	if at := c.lastVerified.Load(); at != 0 {
-		s.LastVerified = time.Unix(0, at)
-	}
+	s := c.line.state()
+	s.Certificates = c.certificates.list()
 	return s
-}
-
-// Now returns the time by the corrected clock: the PC's, or WeChat Pay's where the PC's is off by 240 s or more.
-func (c *Client) Now() time.Time { return c.clock.Now() }
-
-// Verified reports that one answer has been verified since the client was made. No payment is armed before (rule 9).
-func (c *Client) Verified() bool { return c.lastVerified.Load() != 0 }
-
-func (c *Client) noteVerified() {
-	first := c.lastVerified.Swap(c.clock.pc().UnixNano()) == 0
-	if first {
-		c.conditions.begin(Condition{Kind: RoundTripVerified, Text: "WeChat Pay has answered, and its signature is good"})
-	}
 }
 
 func orElse[T comparable](value, otherwise T) T {

@@ -31,7 +31,7 @@ type dialer struct {
 	dial  func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
-func newDialer(config Config, clock *clock) (dialer, error) {
+func newDialer(config LineConfig, clock *clock) (dialer, error) {
 	d := dialer{dial: config.Dial, tls: &tls.Config{
 		RootCAs:    config.RootCAs,
 		MinVersion: tls.VersionTLS12,
@@ -53,6 +53,14 @@ func newDialer(config Config, clock *clock) (dialer, error) {
 	}
 	d.proxy = proxy
 	return d, nil
+}
+
+// showing returns a dialer that shows this certificate whenever a gateway asks for one. Left to itself, crypto/tls sends one
+// only if it fits the authorities that the gateway names, and WeChat Pay's list need not name the merchant's.
+func (d dialer) showing(certificate func() (*tls.Certificate, error)) dialer {
+	d.tls = d.tls.Clone()
+	d.tls.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return certificate() }
+	return d
 }
 
 // open connects to h and shakes hands, within 3 s. From then on every Write under TLS is counted.

@@ -22,7 +22,7 @@ func (e *explainedError) Error() string { return e.words + " (" + e.err.Error() 
 func (e *explainedError) Unwrap() error { return e.err }
 
 // explainUnreachable names what keeps us from connecting.
-func (c *Client) explainUnreachable(err error) error {
+func (c *line) explainUnreachable(err error) error {
 	var invalid x509.CertificateInvalidError
 	var name *net.DNSError
 	var handshake tls.RecordHeaderError

@@ -50,8 +50,11 @@ type link struct {
 	rest *time.Timer
 }
 
-func (c *Client) open(ctx context.Context, h *host) (*link, error) {
-	conn, secure, err := c.dialer.open(ctx, h)
+// open connects to h, without a client certificate.
+func (c *line) open(ctx context.Context, h *host) (*link, error) { return c.openBy(ctx, h, c.dialer) }
+
+func (c *line) openBy(ctx context.Context, h *host, by dialer) (*link, error) {
+	conn, secure, err := by.open(ctx, h)
 	if err != nil {
 		return nil, err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net/http"
 	"sync"
 	"time"
 )
@@ -33,7 +32,7 @@ type warmth struct {
 
 // KeepWarm says whether a payment is armed. While it is, Run keeps one TLS connection ready, with keep-alive probes
 // each second, so that a pulled cable shows within seconds and before the scan: see LinkUp and the condition LinkDown.
-func (c *Client) KeepWarm(on bool) {
+func (c *line) KeepWarm(on bool) {
 	c.warm.mu.Lock()
 	changed, spare := c.warm.on != on, c.warm.link
 	c.warm.on = on
@@ -51,7 +50,7 @@ func (c *Client) KeepWarm(on bool) {
 
 // Warm makes sure now that a connection is ready for the next pay call. An error means that none could be made; it
 // says for a person what to look at.
-func (c *Client) Warm(ctx context.Context) error {
+func (c *line) Warm(ctx context.Context) error {
 	if l := c.warm.current(); l != nil {
 		return nil
 	}
@@ -69,7 +68,7 @@ func (c *Client) Warm(ctx context.Context) error {
 }
 
 // LinkUp reports that WeChat Pay could be connected to when last tried, and that the warm connection has not broken since.
-func (c *Client) LinkUp() bool {
+func (c *line) LinkUp() bool {
 	c.warm.mu.Lock()
 	defer c.warm.mu.Unlock()
 	return !c.warm.down
@@ -141,7 +140,7 @@ func (w *warmth) nudge() {
 }
 
 // keepWarm is Run's part: while KeepWarm is on, a connection that died or grew old is replaced at once.
-func (c *Client) keepWarm(ctx context.Context) {
+func (c *line) keepWarm(ctx context.Context) {
 	defer c.warm.drop()
 	for ctx.Err() == nil {
 		if !c.warm.wanted() {
@@ -164,13 +163,13 @@ func (c *Client) keepWarm(ctx context.Context) {
 	}
 }
 
-// probe asks for the platform certificates beside the warm connection. Keep-alive sees a cable that is pulled at this PC or
+// probe asks the gateway something small (the platform certificates, in API v3) beside the warm connection. Keep-alive sees a cable that is pulled at this PC or
 // behind the next router; a link that some box further on keeps alive, and carries nothing, shows only when something is asked.
 // A gateway that does not answer within three seconds is not one to send a pay call to.
-func (c *Client) probe(ctx context.Context, l *link) {
+func (c *line) probe(ctx context.Context, l *link) {
 	probing, cancel := context.WithTimeout(ctx, probeWithin)
 	defer cancel()
-	_, err := c.callHost(probing, l.host, request{call: "certificates", method: http.MethodGet, target: certificatesTarget}, c.clock.Now)
+	_, err := c.askHost(probing, l.host, c.probing())
 	if err == nil || ctx.Err() != nil {
 		return
 	}
@@ -180,7 +179,7 @@ func (c *Client) probe(ctx context.Context, l *link) {
 }
 
 // answered notes that something came back: a link that was silent carries again.
-func (c *Client) answered() {
+func (c *line) answered() {
 	if c.warm.setSilent(false) {
 		c.reachable()
 	}
@@ -188,7 +187,7 @@ func (c *Client) answered() {
 
 // restWarm is keepWarm while no payment is armed. A link that is down is tried until it is up all the same: no payment is
 // armed before, so nothing else would.
-func (c *Client) restWarm(ctx context.Context) {
+func (c *line) restWarm(ctx context.Context) {
 	if !c.LinkUp() && c.Warm(ctx) == nil { // its failure stands as a condition already
 		if l := c.warm.current(); l != nil {
 			c.probe(ctx, l)
@@ -204,7 +203,7 @@ func (c *Client) restWarm(ctx context.Context) {
 
 // sleepWarm waits for a nudge, the end of l, or the pause (0: for ever), and reports that the pause was waited out. A nudge is no
 // reason to probe: it comes right behind the handshake, when the scan may come too, and a probe's signature costs a core.
-func (c *Client) sleepWarm(ctx context.Context, l *link, pause time.Duration) (rested bool) {
+func (c *line) sleepWarm(ctx context.Context, l *link, pause time.Duration) (rested bool) {
 	var dead <-chan struct{}
 	if l != nil {
 		dead = l.dead
@@ -227,19 +226,22 @@ func (c *Client) sleepWarm(ctx context.Context, l *link, pause time.Duration) (r
 }
 
 // noteBroken: a gateway that hangs up politely is no news before the next dial fails; a link that broke is.
-func (c *Client) noteBroken(why error) {
+func (c *line) noteBroken(why error) {
 	polite := errors.Is(why, io.EOF) || errors.Is(why, errRested) || errors.Is(why, context.Canceled)
 	if polite {
 		return
 	}
 	c.idle.closeAll()
+	if c.mutual != nil {
+		c.mutual.idle.closeAll()
+	}
 	if c.warm.setDown(true) {
 		c.conditions.begin(Condition{Kind: LinkDown, Text: "the connection to WeChat Pay broke; look at the network cable and the router. Take cash meanwhile"})
 	}
 }
 
 // reachable notes that a connection could be made. After a silent link that alone is no news: something must come back on it.
-func (c *Client) reachable() {
+func (c *line) reachable() {
 	if c.warm.setDown(false) {
 		c.conditions.over(LinkDown)
 	}
@@ -248,7 +250,7 @@ func (c *Client) reachable() {
 }
 
 // connect opens a connection to the first of these hosts that lets us; each that does not is set aside.
-func (c *Client) connect(ctx context.Context, line []*host) (*link, error) {
+func (c *line) connect(ctx context.Context, line []*host) (*link, error) {
 	var failures []error
 	for _, h := range line {
 		l, err := c.open(ctx, h)
@@ -269,7 +271,7 @@ func (c *Client) connect(ctx context.Context, line []*host) (*link, error) {
 }
 
 // unreachable notes that no host could be connected to, and says why for a person.
-func (c *Client) unreachable(err error) error {
+func (c *line) unreachable(err error) error {
 	c.warm.setDown(true)
 	err = c.explainUnreachable(err)
 	c.conditions.begin(Condition{Kind: GatewayUnreachable, Text: err.Error()})

@@ -19,25 +19,39 @@ type Books struct {
 
 // OrderBook is one line: an order number.
 type OrderBook struct {
-	MerchantID    string     `json:"merchant_id"`
-	Number        string     `json:"out_trade_no"`
-	TransactionID string     `json:"transaction_id"`
-	State         TradeState `json:"state"`   // None: there is no such order
-	Foreign       bool       `json:"foreign"` // another till's, see Place
-	Attach        string     `json:"attach"`
-	Total         int64      `json:"total"` // minor units
-	Currency      string     `json:"currency"`
-	Charged       int        `json:"charged"`   // how often the customer was charged
-	Held          int64      `json:"held"`      // what WeChat Pay holds for it now, minor units
-	GaveBack      int64      `json:"gave_back"` // what went back to the customer
-	CodeTail      string     `json:"code_tail"`
-	Scenario      string     `json:"scenario"`
-	Created       time.Time  `json:"created"`
-	Paid          time.Time  `json:"paid"`
-	Ended         time.Time  `json:"ended"`       // revoked or closed
-	PayWhole      int        `json:"pay_whole"`   // pay calls that came whole, carried out or not
-	PayPartial    int        `json:"pay_partial"` // pay calls that were cut off, as far as they named the order
-	Arrivals      []Arrival  `json:"arrivals"`    // at most 1,000
+	MerchantID    string       `json:"merchant_id"`
+	Number        string       `json:"out_trade_no"`
+	TransactionID string       `json:"transaction_id"`
+	State         TradeState   `json:"state"`   // None: there is no such order
+	Foreign       bool         `json:"foreign"` // another till's, see Place
+	Attach        string       `json:"attach"`
+	Total         int64        `json:"total"` // minor units
+	Currency      string       `json:"currency"`
+	Charged       int          `json:"charged"`   // how often the customer was charged
+	Held          int64        `json:"held"`      // what WeChat Pay holds for it now, minor units
+	GaveBack      int64        `json:"gave_back"` // what went back to the customer
+	CodeTail      string       `json:"code_tail"`
+	Scenario      string       `json:"scenario"`
+	Created       time.Time    `json:"created"`
+	Paid          time.Time    `json:"paid"`
+	Ended         time.Time    `json:"ended"`       // revoked or closed
+	PayWhole      int          `json:"pay_whole"`   // pay calls that came whole, carried out or not
+	PayPartial    int          `json:"pay_partial"` // pay calls that were cut off, as far as they named the order
+	Arrivals      []Arrival    `json:"arrivals"`    // at most 1,000
+	Refunds       []RefundBook `json:"refunds"`     // oldest first
+}
+
+// RefundBook is one refund of an order. Its money is held until its state is SUCCESS.
+type RefundBook struct {
+	Number   string      `json:"out_refund_no"`
+	ID       string      `json:"refund_id"`
+	State    RefundState `json:"state"`
+	Amount   int64       `json:"amount"` // minor units, in the order's currency
+	Currency string      `json:"currency"`
+	Reason   string      `json:"reason"`
+	Source   string      `json:"source"`
+	Created  time.Time   `json:"created"`
+	Ended    time.Time   `json:"ended"` // zero: not yet
 }
 
 // Arrival is one request that reached WeChat Pay's door.
@@ -124,7 +138,15 @@ func (o *order) line() OrderBook {
 	for _, a := range o.arrivals {
 		line.Arrivals = append(line.Arrivals, *a)
 	}
+	for _, r := range o.refunded {
+		line.Refunds = append(line.Refunds, r.line())
+	}
 	return line
+}
+
+func (r *refund) line() RefundBook {
+	return RefundBook{Number: r.number, ID: r.id, State: r.state, Amount: r.amount, Currency: r.currency, Reason: r.reason, Source: r.source,
+		Created: r.created, Ended: r.ended}
 }
 
 // arrive writes a request into the books.

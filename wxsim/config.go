@@ -49,7 +49,11 @@ type Behaviour struct {
 	ReverseBlocks  bool
 	ReverseCloses  bool // an unpaid order that was reversed reads CLOSED, not REVOKED
 	ErrorsUnsigned bool // answers of status 4xx and 5xx carry no signature; not documented either way
-	OldSpelling    bool // SYSTEMERROR and ORDERPAID, as the English pages spell codes; else SYSTEM_ERROR and ORDER_PAID
+	// RefundAfter is how long a refund reads PROCESSING; 0: 5 s. The documents say up to 20 minutes for a wallet and up to 5
+	// working days for a bank.
+	RefundAfter time.Duration
+	RefundGap   time.Duration // two refunds of one order must be that far apart: a minute by the documents; 0: they need not be
+	OldSpelling bool          // SYSTEMERROR and ORDERPAID, as the English pages spell codes; else SYSTEM_ERROR and ORDER_PAID
 }
 
 const (
@@ -61,6 +65,7 @@ const (
 func (b Behaviour) whole() Behaviour {
 	b.PasswordAfter = orElse(b.PasswordAfter, passwordAfter)
 	b.RevokeAfter = orElse(b.RevokeAfter, revokeAfter)
+	b.RefundAfter = orElse(b.RefundAfter, refundAfter)
 	b.UserPaying = orElse(b.UserPaying, http.StatusAccepted)
 	return b
 }

@@ -51,10 +51,13 @@ type order struct {
 	charged  int       // times
 	held     int64     // money that WeChat Pay holds for it now, minor units
 	refunds  int64     // money that went back
+	refunded []*refund // oldest first
 	amounts  map[int64]bool
 	arrivals []*Arrival
 	whole    int
 	partial  int
+
+	refundTries int // refund calls that got as far as the scenario
 }
 
 // turn is a change of state at a time.
@@ -63,7 +66,7 @@ type turn struct {
 	state TradeState
 }
 
-// settle lets time do its work: the customer pays or does not, and WeChat Pay revokes what is still unpaid.
+// settle lets time do its work: the customer pays or does not, WeChat Pay revokes what is still unpaid, and refunds end.
 func (o *order) settle(now time.Time) {
 	for len(o.plan) > 0 && !o.plan[0].at.After(now) {
 		next := o.plan[0]
@@ -72,6 +75,7 @@ func (o *order) settle(now time.Time) {
 			o.turn(next.state, next.at)
 		}
 	}
+	o.settleRefunds(now)
 }
 
 func (o *order) turn(state TradeState, at time.Time) {
@@ -123,6 +127,7 @@ func (s *Sim) order(k orderKey) *order {
 		oldest := s.line[0]
 		s.line = s.line[1:]
 		delete(s.byID, s.orders[oldest].id)
+		s.forgetRefunds(s.orders[oldest])
 		delete(s.orders, oldest)
 	}
 	return o

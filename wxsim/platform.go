@@ -160,5 +160,8 @@ func randomText(n int) string {
 
 // wireTime prints a time as the documents do: RFC 3339 in GMT+8.
 func wireTime(at time.Time) string {
-	return at.In(time.FixedZone("CST", 8*60*60)).Format(time.RFC3339)
+	return chinaTime(at).Format(time.RFC3339)
 }
+
+// chinaTime is WeChat Pay's own zone.
+func chinaTime(at time.Time) time.Time { return at.In(time.FixedZone("CST", 8*60*60)) }

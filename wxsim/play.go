@@ -18,8 +18,9 @@ type play struct {
 	paysOnReverse bool          // the payment lands just before the reverse
 	stubborn      bool          // a reverse is refused "during payment" for 30 s
 	lie           lie
-	foreign       Foreign // another till's order stands under the number
-	faults        []Fault // on calls for this order
+	foreign       Foreign     // another till's order stands under the number
+	refund        *refundPlay // what becomes of its refunds
+	faults        []Fault     // on calls for this order
 }
 
 const never = -1 * time.Second
@@ -34,12 +35,18 @@ type oddAnswer struct {
 	made   bool // the order is there all the same
 }
 
-func (a oddAnswer) reply() reply {
+func (a oddAnswer) reply() reply { return a.problem().reply() }
+
+// problem is nil where there is no such answer.
+func (a oddAnswer) problem() *problem {
+	if a.code == "" {
+		return nil
+	}
 	number := 0
 	if a.code == "RATE_LIMITED" {
 		number = 268447840
 	}
-	return refusal(a.status, a.code, messages[a.code], number)
+	return &problem{a.status, a.code, messages[a.code], number}
 }
 
 // messages are the texts of errors. They name the code's meaning and what the documents tell the caller to do.

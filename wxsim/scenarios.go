@@ -71,19 +71,31 @@ type scene struct {
 
 // choose finds the scene of a code, or of an amount.
 func (s *Sim) choose(code string, total int64) scene {
-	digits := ""
-	switch {
-	case walletCode.MatchString(code) && code[2:6] == scenarioMark:
-		digits = code[16:]
-	case total > scenarioAmount && total < scenarioAmount+100:
-		digits = fmt.Sprintf("%02d", total-scenarioAmount)
+	found, is := sceneOfAmount(total)
+	if walletCode.MatchString(code) && code[2:6] == scenarioMark {
+		found, is = sceneOf(code[16:])
 	}
+	if !is {
+		return scenes[0]
+	}
+	return found
+}
+
+func sceneOf(digits string) (scene, bool) {
 	for _, scene := range scenes {
 		if scene.Digits == digits {
-			return scene
+			return scene, true
 		}
 	}
-	return scenes[0]
+	return scene{}, false
+}
+
+// sceneOfAmount finds the scene of an amount of 99.NN.
+func sceneOfAmount(amount int64) (scene, bool) {
+	if amount <= scenarioAmount || amount >= scenarioAmount+100 {
+		return scene{}, false
+	}
+	return sceneOf(fmt.Sprintf("%02d", amount-scenarioAmount))
 }
 
 func on(call Call, kind Kind) Fault { return Fault{On: call, Kind: kind} }

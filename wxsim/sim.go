@@ -22,27 +22,29 @@ type Sim struct {
 	clock     atomic.Int64 // nanoseconds: WeChat Pay's clock minus this machine's
 	network   network
 
-	mu         sync.Mutex // guards all below
-	behaviour  Behaviour
-	platforms  []*platform
-	signs      *platform // the one of them that signs now
-	orders     map[orderKey]*order
-	line       []orderKey // oldest first
-	byID       map[string]*order
-	lastID     int
-	codes      map[string]*seenCode
-	nonces     map[string]time.Time
-	faults     []*armedFault
-	sent       []sentAnswer // for replays
-	tally      tally
-	violations []Violation
+	mu              sync.Mutex // guards all below
+	behaviour       Behaviour
+	platforms       []*platform
+	signs           *platform // the one of them that signs now
+	orders          map[orderKey]*order
+	line            []orderKey // oldest first
+	byID            map[string]*order
+	lastID          int
+	refundsByID     map[string]*refund
+	refundsByNumber map[orderKey]*refund // by merchant and out_refund_no
+	codes           map[string]*seenCode
+	nonces          map[string]time.Time
+	faults          []*armedFault
+	sent            []sentAnswer // for replays
+	tally           tally
+	violations      []Violation
 }
 
 // New makes the root, the certificates and the keys, and a WeChat Pay without orders. It listens to nothing yet. An error
 // says what is wrong with config.
 func New(config Config) (*Sim, error) {
 	s := &Sim{accounts: map[string]*account{}, behaviour: config.Behaviour.whole(), ordersMax: orElse(config.OrdersMax, ordersMax),
-		orders: map[orderKey]*order{}, byID: map[string]*order{}, codes: map[string]*seenCode{}, nonces: map[string]time.Time{}, tally: newTally()}
+		orders: map[orderKey]*order{}, byID: map[string]*order{}, refundsByID: map[string]*refund{}, refundsByNumber: map[orderKey]*refund{}, codes: map[string]*seenCode{}, nonces: map[string]time.Time{}, tally: newTally()}
 	s.clock.Store(int64(config.Clock))
 	s.network.init()
 	var err error
