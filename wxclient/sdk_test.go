@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -98,21 +99,24 @@ func (g *sdkGateway) signWith(certificate *x509.Certificate, key *rsa.PrivateKey
 	g.writes = &signers.SHA256WithRSASigner{MchID: "WeChat Pay", CertificateSerialNo: utils.GetCertificateSerialNumber(*certificate), PrivateKey: key}
 }
 
-var authorizationParts = regexp.MustCompile(`^WECHATPAY2-SHA256-RSA2048 mchid="([^"]*)",nonce_str="([^"]*)",serial_no="([^"]*)",timestamp="(\d+)",signature="([^"]*)"$`)
+var authorizationPart = regexp.MustCompile(`(mchid|nonce_str|serial_no|timestamp|signature)="([^"]*)"`)
 
 // judgeRequest asks the SDK's verifier about the Authorization header of a request.
 func (g *sdkGateway) judgeRequest(r *http.Request, body string) error {
-	parts := authorizationParts.FindStringSubmatch(r.Header.Get(consts.Authorization))
-	if parts == nil {
-		return fmt.Errorf("the Authorization header has another form: %s", r.Header.Get(consts.Authorization))
+	header := r.Header.Get(consts.Authorization)
+	part := map[string]string{}
+	for _, m := range authorizationPart.FindAllStringSubmatch(header, -1) {
+		part[m[1]] = m[2]
 	}
-	if parts[1] != "10000100" {
-		return fmt.Errorf("mchid %s signs", parts[1])
+	if !strings.HasPrefix(header, "WECHATPAY2-SHA256-RSA2048 ") || part["mchid"] != "10000100" {
+		return fmt.Errorf("the Authorization header is %s", header)
 	}
-	var seconds int64
-	fmt.Sscan(parts[4], &seconds)
-	message := fmt.Sprintf(consts.SignatureMessageFormat, r.Method, r.RequestURI, seconds, parts[2], body)
-	return g.reads.Verify(r.Context(), parts[3], message, parts[5])
+	seconds, err := strconv.ParseInt(part["timestamp"], 10, 64)
+	if err != nil {
+		return err
+	}
+	message := fmt.Sprintf(consts.SignatureMessageFormat, r.Method, r.RequestURI, seconds, part["nonce_str"], body)
+	return g.reads.Verify(r.Context(), part["serial_no"], message, part["signature"])
 }
 
 func (g *sdkGateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
