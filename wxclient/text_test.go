@@ -106,7 +106,7 @@ func FuzzOpenCertificates(f *testing.F) {
 
 func TestPlainJSON(t *testing.T) {
 	for in, out := range map[string]string{
-		`{"b":1, "a":"QQ 公仔"}`:      `{"b":1, "a":"QQ 公仔"}`, // nothing to change
+		`{"b":1, "a":"QQ 公仔"}`:       `{"b":1, "a":"QQ 公仔"}`, // nothing to change
 		`{"a":"🧸","b":null,"c":[1]}`: `{"a":"?","c":[1]}`,
 		`{"a":"\ud83e\uddf8"}`:       `{"a":"?"}`, // the same bear, by an escape
 		`{"a":"x\u0000y"}`:           `{"a":"x y"}`,
