@@ -23,6 +23,6 @@ func TestWithTheSimulatorAnOrderIsTakenBackByItsID(t *testing.T) {
 		assert.Equal(t, payflow.TradeRevoked, after.Trade.State)
 		book, _ := s.sim.Books().Order(string(o.OutTradeNo))
 		assert.Zero(t, book.Held)
-	assert.EqualValues(t, 1250, book.GaveBack, "all of it went back")
+		assert.EqualValues(t, 1250, book.GaveBack, "all of it went back")
 	})
 }
