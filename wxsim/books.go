@@ -19,26 +19,27 @@ type Books struct {
 
 // OrderBook is one line: an order number.
 type OrderBook struct {
-	MerchantID    string       `json:"merchant_id"`
-	Number        string       `json:"out_trade_no"`
-	TransactionID string       `json:"transaction_id"`
-	State         TradeState   `json:"state"`   // None: there is no such order
-	Foreign       bool         `json:"foreign"` // another till's, see Place
-	Attach        string       `json:"attach"`
-	Total         int64        `json:"total"` // minor units
-	Currency      string       `json:"currency"`
-	Charged       int          `json:"charged"`   // how often the customer was charged
-	Held          int64        `json:"held"`      // what WeChat Pay holds for it now, minor units
-	GaveBack      int64        `json:"gave_back"` // what went back to the customer
-	CodeTail      string       `json:"code_tail"`
-	Scenario      string       `json:"scenario"`
-	Created       time.Time    `json:"created"`
-	Paid          time.Time    `json:"paid"`
-	Ended         time.Time    `json:"ended"`       // revoked or closed
-	PayWhole      int          `json:"pay_whole"`   // pay calls that came whole, carried out or not
-	PayPartial    int          `json:"pay_partial"` // pay calls that were cut off, as far as they named the order
-	Arrivals      []Arrival    `json:"arrivals"`    // at most 1,000
-	Refunds       []RefundBook `json:"refunds"`     // oldest first
+	MerchantID    string     `json:"merchant_id"`
+	Number        string     `json:"out_trade_no"`
+	TransactionID string     `json:"transaction_id"`
+	State         TradeState `json:"state"`   // None: there is no such order
+	Foreign       bool       `json:"foreign"` // another till's, see Place
+	Attach        string     `json:"attach"`
+	Total         int64      `json:"total"` // minor units
+	Currency      string     `json:"currency"`
+	Charged       int        `json:"charged"`   // how often the customer was charged
+	Held          int64      `json:"held"`      // what WeChat Pay holds for it now, minor units
+	GaveBack      int64      `json:"gave_back"` // what went back to the customer
+	CodeTail      string     `json:"code_tail"`
+	Scenario      string     `json:"scenario"`
+	Created       time.Time  `json:"created"`
+	Paid          time.Time  `json:"paid"`
+	Ended         time.Time  `json:"ended"`       // revoked or closed
+	PayWhole      int        `json:"pay_whole"`   // pay calls that came whole, carried out or not
+	PayPartial    int        `json:"pay_partial"` // pay calls that were cut off, as far as they named the order
+	Arrivals      []Arrival  `json:"arrivals"`    // at most 1,000
+
+	Refunds []RefundBook `json:"refunds"` // oldest first
 }
 
 // RefundBook is one refund of an order. Its money is held until its state is SUCCESS.

@@ -71,7 +71,7 @@ func Kinds() []Kind { return slices.Clone(kinds) }
 
 // Check says what is wrong with a fault.
 func (f Fault) Check() error {
-	calls := []Call{Any, Pay, Query, Reverse, Certificates, Connect, Other}
+	calls := []Call{Any, Pay, Query, Reverse, Certificates, Refund, RefundQuery, Refunds, Statement, Settlements, Connect, Other}
 	switch {
 	case !slices.Contains(calls, f.On):
 		return fmt.Errorf("fault on %q: the calls are %q", f.On, calls)
@@ -154,7 +154,9 @@ func (f *Fault) fits(v *visit) bool {
 // scenarioFault is the fault that the code or the amount of the order brings along.
 func (s *Sim) scenarioFault(v *visit) *Fault {
 	var faults []Fault
-	if o := s.orders[v.key]; v.call != Pay && o != nil {
+	if o := s.orders[v.key]; v.call == Refund && o != nil {
+		faults = o.refundPlay(v.total).faults
+	} else if v.call != Pay && o != nil {
 		faults = o.play.faults
 	} else if v.call == Pay {
 		faults = s.choose(v.code, v.total).play.faults

@@ -51,13 +51,14 @@ type order struct {
 	charged  int       // times
 	held     int64     // money that WeChat Pay holds for it now, minor units
 	refunds  int64     // money that went back
-	refunded []*refund // oldest first
 	amounts  map[int64]bool
 	arrivals []*Arrival
 	whole    int
 	partial  int
 
-	refundTries int // refund calls that got as far as the scenario
+	description string    // of the pay call
+	refunded    []*refund // oldest first
+	refundTries int       // refund calls that got as far as the scenario
 }
 
 // turn is a change of state at a time.

@@ -64,6 +64,7 @@ type refundPlay struct {
 	ends   RefundState // "": SUCCESS; RefundProcessing: it never ends
 	answer oddAnswer   // to the refund call, instead of the refund; made: it is taken on all the same
 	once   bool        // only the first call gets answer
+	faults []Fault     // on refund calls
 }
 
 // refund takes a refund on, or answers for the one that is there under the number: the same wish again is a safe re-entry,

@@ -2,6 +2,7 @@ package wxsim
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -107,6 +108,60 @@ func TestOnlyAPaidOrderIsRefunded(t *testing.T) {
 		require.Equal(t, 204, c.reverse("A2").status)
 		assert.Equal(t, "400 INVALID_REQUEST", c.refundOf("A2", "R2", 1))
 		assert.Equal(t, "REVOKED held 0 back 1250", c.books("A2"))
+	})
+}
+
+// Query refund, states; refund, error codes. A refund takes its scenario from its order.
+func TestARefundGoesAsItsScenarioSays(t *testing.T) {
+	rows := map[string]struct{ first, second, later, books string }{
+		"pays-at-once":                 {"200 ", "200 ", "SUCCESS", "REFUND held 1000 back 250 R 250 SUCCESS"},
+		"refund-never-ends":            {"200 ", "200 ", "PROCESSING", "REFUND held 1250 back 0 R 250 PROCESSING"},
+		"refund-closed":                {"200 ", "200 ", "REFUNDCLOSE", "REFUND held 1250 back 0 R 250 REFUNDCLOSE"},
+		"refund-abnormal":              {"200 ", "200 ", "ABNORMAL", "REFUND held 1250 back 0 R 250 ABNORMAL"},
+		"refund-no-money":              {"403 NOT_ENOUGH", "403 NOT_ENOUGH", "RESOURCE_NOT_EXISTS", "SUCCESS held 1250 back 0"},
+		"refund-account-dead":          {"403 USER_ACCOUNT_ABNORMAL", "403 USER_ACCOUNT_ABNORMAL", "RESOURCE_NOT_EXISTS", "SUCCESS held 1250 back 0"},
+		"refund-overdue":               {"403 TRADE_OVERDUE", "403 TRADE_OVERDUE", "RESOURCE_NOT_EXISTS", "SUCCESS held 1250 back 0"},
+		"refund-error":                 {"403 ERROR", "403 ERROR", "RESOURCE_NOT_EXISTS", "SUCCESS held 1250 back 0"},
+		"refund-system-error":          {"500 SYSTEM_ERROR", "200 ", "SUCCESS", "REFUND held 1000 back 250 R 250 SUCCESS"},
+		"refund-system-error-not-made": {"500 SYSTEM_ERROR", "200 ", "SUCCESS", "REFUND held 1000 back 250 R 250 SUCCESS"},
+		"refund-retry":                 {"500 BIZERR_NEED_RETRY", "200 ", "SUCCESS", "REFUND held 1000 back 250 R 250 SUCCESS"},
+		"refund-too-soon":              {"429 INVALID_REQ_TOO_MUCH", "200 ", "SUCCESS", "REFUND held 1000 back 250 R 250 SUCCESS"},
+		"refund-too-often":             {"429 FREQUENCY_LIMITED", "200 ", "SUCCESS", "REFUND held 1000 back 250 R 250 SUCCESS"},
+		"refund-answer-lost":           {"lost", "lost", "SUCCESS", "REFUND held 1000 back 250 R 250 SUCCESS"},
+		"refund-unsigned":              {"200 ?", "200 ?", "SUCCESS", "REFUND held 1000 back 250 R 250 SUCCESS"},
+	}
+	for _, s := range Scenarios() {
+		if strings.HasPrefix(s.Name, "refund-") {
+			assert.Contains(t, rows, s.Name)
+		}
+	}
+	for scenario, want := range rows {
+		town(t, Config{}, func(t *testing.T, c *caller) {
+			c.fetch()
+			c.mustPlay("A1", scenario)
+			body := jsonText(c.refundBody("A1", "R", 250, 1250))
+			assert.Equal(t, want.first, whatCame(c.send("POST", "/v3/global/refunds", body)), scenario)
+			time.Sleep(time.Minute)
+			assert.Equal(t, want.second, whatCame(c.send("POST", "/v3/global/refunds", body)), scenario)
+			time.Sleep(5 * time.Second)
+			assert.Equal(t, want.later, c.refundStatus("R"), scenario)
+			assert.Equal(t, want.books, c.books("A1"), scenario)
+		})
+	}
+}
+
+// An order without a refund scenario leaves it to the refund's amount of 99.NN. A closed refund's money may be asked for again.
+func TestTheAmountOfARefundChoosesItsScenario(t *testing.T) {
+	town(t, Config{}, func(t *testing.T, c *caller) {
+		c.fetch()
+		require.Equal(t, 200, c.must("POST", payPath, jsonText(c.payBody("A1", realCode, 20000))).status)
+		assert.Equal(t, "PROCESSING", c.refundOf("A1", "R1", 9984))
+		assert.Equal(t, "403 NOT_ENOUGH", c.refundOf("A1", "R2", 9986))
+		assert.Equal(t, "PROCESSING", c.refundOf("A1", "R3", 9910), "a scenario of payments alone")
+		time.Sleep(5 * time.Second)
+		assert.Equal(t, "PROCESSING", c.refundOf("A1", "R4", 10090))
+		time.Sleep(5 * time.Second)
+		assert.Equal(t, "REFUND held 0 back 20000 R1 9984 REFUNDCLOSE R3 9910 SUCCESS R4 10090 SUCCESS", c.books("A1"))
 	})
 }
 

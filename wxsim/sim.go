@@ -22,29 +22,36 @@ type Sim struct {
 	clock     atomic.Int64 // nanoseconds: WeChat Pay's clock minus this machine's
 	network   network
 
-	mu              sync.Mutex // guards all below
-	behaviour       Behaviour
-	platforms       []*platform
-	signs           *platform // the one of them that signs now
-	orders          map[orderKey]*order
-	line            []orderKey // oldest first
-	byID            map[string]*order
-	lastID          int
+	mu         sync.Mutex // guards all below
+	behaviour  Behaviour
+	platforms  []*platform
+	signs      *platform // the one of them that signs now
+	orders     map[orderKey]*order
+	line       []orderKey // oldest first
+	byID       map[string]*order
+	lastID     int
+	codes      map[string]*seenCode
+	nonces     map[string]time.Time
+	faults     []*armedFault
+	sent       []sentAnswer // for replays
+	tally      tally
+	violations []Violation
+
 	refundsByID     map[string]*refund
 	refundsByNumber map[orderKey]*refund // by merchant and out_refund_no
-	codes           map[string]*seenCode
-	nonces          map[string]time.Time
-	faults          []*armedFault
-	sent            []sentAnswer // for replays
-	tally           tally
-	violations      []Violation
+
+	publicKey     *platform // never changes
+	publicKeyOnly bool
+	movedShare    float64 // percent of the notifications that the public key signs
+	movedSum      float64
 }
 
 // New makes the root, the certificates and the keys, and a WeChat Pay without orders. It listens to nothing yet. An error
 // says what is wrong with config.
 func New(config Config) (*Sim, error) {
 	s := &Sim{accounts: map[string]*account{}, behaviour: config.Behaviour.whole(), ordersMax: orElse(config.OrdersMax, ordersMax),
-		orders: map[orderKey]*order{}, byID: map[string]*order{}, refundsByID: map[string]*refund{}, refundsByNumber: map[orderKey]*refund{}, codes: map[string]*seenCode{}, nonces: map[string]time.Time{}, tally: newTally()}
+		orders: map[orderKey]*order{}, byID: map[string]*order{}, codes: map[string]*seenCode{}, nonces: map[string]time.Time{}, tally: newTally(),
+		refundsByID: map[string]*refund{}, refundsByNumber: map[orderKey]*refund{}}
 	s.clock.Store(int64(config.Clock))
 	s.network.init()
 	var err error
@@ -97,7 +104,7 @@ func (s *Sim) makeGateway(names []string) error {
 	if s.stranger, err = newPlatform(s.authority, s.keys.Stranger, s.clockNow()); err != nil {
 		return err
 	}
-	s.platforms, s.signs = []*platform{first}, first
+	s.platforms, s.signs, s.publicKey = []*platform{first}, first, newPublicKey(s.keys.Public)
 	return nil
 }
 

@@ -36,6 +36,15 @@ func (s *Sim) keyOf(v *visit) orderKey {
 	if o := s.byID[v.id]; v.id != "" && o != nil {
 		k = o.orderKey
 	}
+	if v.call == RefundQuery {
+		r := s.refundsByID[v.refundID]
+		if v.refundNumber != "" {
+			r = s.refundsByNumber[orderKey{k.merchant, v.refundNumber}]
+		}
+		if r != nil {
+			k = r.order.orderKey
+		}
+	}
 	return k
 }
 
@@ -125,10 +134,23 @@ func (s *Sim) carryOut(v *visit) reply {
 	case Reverse:
 		return s.reverse(v)
 	case Certificates:
+		if s.publicKeyOnly {
+			return noCertificates()
+		}
 		if r, err := s.certificates(caller); err == nil {
 			return r
 		}
 		return refusal(http.StatusInternalServerError, "SYSTEM_ERROR", "The certificates cannot be sealed", 0)
+	case Refund:
+		return s.refundCall(v)
+	case RefundQuery:
+		return s.refundQuery(v)
+	case Refunds:
+		return s.refundList(v)
+	case Statement:
+		return s.statement(v)
+	case Settlements:
+		return s.settlements(v)
 	}
 	return refusal(http.StatusNotFound, "NOT_FOUND", "There is no such call", 0)
 }
@@ -139,7 +161,7 @@ func (s *Sim) send(v *visit, r reply) reply {
 	if v.fault.is(Rollover) {
 		s.rollOver()
 	}
-	behaviour, by := s.behaviour, s.signs
+	behaviour, by := s.behaviour, s.answerSigner(v)
 	s.mu.Unlock()
 	if v.fault.is(Replayed, ReplayedOther) {
 		if old, have := s.replayed(v); have {

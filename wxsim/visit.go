@@ -24,6 +24,12 @@ const (
 	Certificates Call = "certificates"
 	Connect      Call = "connect"
 	Other        Call = "other" // a request for anything else
+
+	Refund      Call = "refund"
+	RefundQuery Call = "refund-query" // of one refund
+	Refunds     Call = "refunds"      // of all refunds of an order
+	Statement   Call = "statement"
+	Settlements Call = "settlements"
 )
 
 // visit is one request on its way through the simulator.
@@ -40,7 +46,10 @@ type visit struct {
 	key     orderKey // as far as it is known
 	fault   *Fault
 	code    string // pay: the payment code
-	total   int64  // pay
+	total   int64  // pay, and refund: the amount that may choose a scenario
+
+	refundID     string // WeChat Pay's, where the path names one
+	refundNumber string // out_refund_no
 }
 
 const (
@@ -48,6 +57,10 @@ const (
 	reversePath = "/v3/global/micropay/transactions/"
 	queryPath   = "/v3/global/transactions/"
 	certsPath   = "/v3/global/certificates"
+
+	refundsPath     = "/v3/global/refunds"
+	statementPath   = "/v3/global/statements"
+	settlementsPath = "/v3/global/settle/settlements"
 )
 
 // newVisit finds the call by method and path (Global v3, chapter 2).
@@ -64,21 +77,36 @@ func newVisit(r *http.Request) *visit {
 		v.name(Reverse, rest)
 	case r.Method == http.MethodGet && strings.HasPrefix(path, queryPath):
 		v.name(Query, strings.TrimPrefix(path, queryPath))
+	case r.Method == http.MethodPost && path == refundsPath:
+		v.call = Refund
+	case r.Method == http.MethodGet && path == refundsPath:
+		given := r.URL.Query()
+		v.call, v.id, v.number = Refunds, given.Get("transaction_id"), given.Get("out_trade_no")
+	case r.Method == http.MethodGet && strings.HasPrefix(path, refundsPath+"/"):
+		v.name(RefundQuery, strings.TrimPrefix(path, refundsPath+"/"))
+	case r.Method == http.MethodGet && path == statementPath:
+		v.call = Statement
+	case r.Method == http.MethodGet && path == settlementsPath:
+		v.call = Settlements
 	}
 	return v
 }
 
-// name takes the order from the end of a path: id/… or out-trade-no/….
+// name takes the order from the end of a path: id/… or out-trade-no/…; or the refund: id/… or out-refund-no/….
 func (v *visit) name(call Call, rest string) {
 	kind, escaped, _ := strings.Cut(rest, "/")
 	name, err := url.PathUnescape(escaped)
 	if err != nil || name == "" || strings.Contains(escaped, "/") {
 		return
 	}
-	switch kind {
-	case "id":
+	switch {
+	case call == RefundQuery && kind == "id":
+		v.call, v.refundID = call, name
+	case call == RefundQuery && kind == "out-refund-no":
+		v.call, v.refundNumber = call, name
+	case call != RefundQuery && kind == "id":
 		v.call, v.id = call, name
-	case "out-trade-no":
+	case call != RefundQuery && kind == "out-trade-no":
 		v.call, v.number = call, name
 	}
 }
@@ -88,7 +116,7 @@ var (
 	errCutOff  = errors.New("the request was cut off")
 )
 
-// read reads the body to its end, and learns from a pay call which order it is about.
+// read reads the body to its end, and learns from it which order it is about.
 func (v *visit) read() error {
 	body, err := io.ReadAll(io.LimitReader(v.request.Body, bodyMax+1))
 	v.body = body
@@ -111,11 +139,24 @@ func (v *visit) readHalf() {
 
 var numberInText = regexp.MustCompile(`"out_trade_no"\s*:\s*"([^"\\]{1,64})"`)
 
-// learn reads what can be read of a pay call's body, whole or not.
+// learn reads what can be read of the body of a pay or refund call, whole or not.
 func (v *visit) learn() {
-	if v.call != Pay {
-		return
+	switch v.call {
+	case Pay:
+		v.learnPay()
+	case Refund:
+		v.learnRefund()
 	}
+}
+
+func (v *visit) learnRefund() {
+	var p refundRequest
+	if json.Unmarshal(v.body, &p) == nil {
+		v.number, v.id, v.refundNumber, v.total = p.OutTradeNo, p.TransactionID, p.OutRefundNo, p.Amount.Refund
+	}
+}
+
+func (v *visit) learnPay() {
 	var p payRequest
 	if json.Unmarshal(v.body, &p) == nil {
 		v.number, v.code, v.total = p.OutTradeNo, p.Payer.AuthCode, p.Amount.Total
