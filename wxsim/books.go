@@ -15,6 +15,8 @@ type Books struct {
 	Violations []Violation        `json:"violations"` // what a caller may not do
 	Calls      map[Call]CallCount `json:"calls"`
 	Broken     int                `json:"broken"` // requests whose head never came whole
+
+	Notices []NoticeBook `json:"notices"` // notifications, at most 10,000
 }
 
 // OrderBook is one line: an order number.
@@ -103,7 +105,7 @@ func (s *Sim) Books() Books {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	b := Books{At: now, Violations: slices.Clone(s.violations), Calls: map[Call]CallCount{}, Broken: s.tally.broken}
+	b := Books{At: now, Violations: slices.Clone(s.violations), Calls: map[Call]CallCount{}, Broken: s.tally.broken, Notices: s.noticeBooks()}
 	for call, count := range s.tally.calls {
 		b.Calls[call] = count
 	}
