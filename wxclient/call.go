@@ -30,7 +30,7 @@ func (c *Client) callHost(ctx context.Context, h *host, r request, now func() ti
 // signed is r as it goes out: signed anew for each connection, by that clock.
 func (c *Client) signed(r request, now func() time.Time) outgoing {
 	return outgoing{call: r.call, about: r.about, wire: func(hostName string) ([]byte, error) {
-		authorization, err := c.signer.authorization(r, now())
+		authorization, err := orElse(r.by, c.signers.now()).authorization(r, now())
 		if err != nil {
 			return nil, err
 		}

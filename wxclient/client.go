@@ -63,7 +63,7 @@ type Config struct {
 type Client struct {
 	*line
 	merchant payflow.Merchant
-	signer   signer
+	signers  signers
 	apiv3Key []byte
 
 	nonces       nonces
@@ -89,11 +89,11 @@ func New(config Config) (*Client, error) {
 	c := &Client{
 		line:         l,
 		merchant:     config.Merchant,
-		signer:       signer{merchantID: config.Merchant.MerchantID, serial: strings.ToUpper(config.SerialNo), key: config.PrivateKey},
 		apiv3Key:     append([]byte(nil), config.APIv3Key...),
 		certificates: certificates{file: config.CertificatesFile, merchantSerial: normalSerial(config.SerialNo)},
 		kick:         make(chan struct{}, 1),
 	}
+	c.signers.begin(signer{merchantID: config.Merchant.MerchantID, serial: strings.ToUpper(config.SerialNo), key: config.PrivateKey})
 	c.probing = func() outgoing {
 		return c.signed(request{call: "certificates", method: http.MethodGet, target: certificatesTarget}, c.clock.Now)
 	}

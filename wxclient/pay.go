@@ -25,7 +25,7 @@ func (c *Client) Pay(ctx context.Context, o payflow.Order, code payflow.AuthCode
 	if err != nil {
 		return payflow.Outcome{Kind: payflow.NotSent, Reason: payflow.ReasonConfiguration, Text: err.Error()}, nil
 	}
-	authorization, err := c.signer.authorization(r, c.clock.Now())
+	authorization, err := c.signers.now().authorization(r, c.clock.Now())
 	if err != nil {
 		return payflow.Outcome{Kind: payflow.NotSent, Reason: payflow.ReasonConfiguration, Text: err.Error()}, nil
 	}

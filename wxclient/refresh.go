@@ -55,7 +55,7 @@ func (c *Client) refresh(ctx context.Context, byName bool) error {
 func (c *Client) refreshOnce() {
 	ctx, cancel := context.WithTimeout(c.life, refreshLimit)
 	defer cancel()
-	err := c.fetchCertificates(ctx)
+	err := c.roundTrip(ctx)
 	s := &c.refreshing
 	s.mu.Lock()
 	s.err = err
@@ -109,7 +109,12 @@ func (c *Client) reportExpiry() {
 }
 
 func (c *Client) fetchCertificatesAt(ctx context.Context, now func() time.Time) (answer, error) {
-	a, err := c.callAt(ctx, request{call: "certificates", method: http.MethodGet, target: certificatesTarget}, now)
+	return c.fetchCertificatesBy(ctx, nil, now)
+}
+
+// fetchCertificatesBy signs with a pair that is not in use yet; nil stands for the one that is.
+func (c *Client) fetchCertificatesBy(ctx context.Context, by *signer, now func() time.Time) (answer, error) {
+	a, err := c.callAt(ctx, request{call: "certificates", method: http.MethodGet, target: certificatesTarget, by: by}, now)
 	if err != nil {
 		return a, err
 	}

@@ -21,6 +21,7 @@ type request struct {
 	method string
 	target string
 	body   []byte
+	by     *signer // nil: the pair in use
 }
 
 // signer makes Authorization headers in the merchant's name.
