@@ -21,6 +21,7 @@ type request struct {
 	method string
 	target string
 	body   []byte
+	header string // further header lines, each begun by CRLF; not signed
 }
 
 // signer makes Authorization headers in the merchant's name.
