@@ -142,9 +142,9 @@ func (l *Line) Accept(a Answer) {
 	l.line.noteVerified()
 }
 
-// Knows reports that an order's gateway, as its record names it, is one of the configured ones. One that never had an
-// order proves nothing by not knowing it.
-func (l *Line) Knows(hostFamily string) bool { return l.line.hosts.know(hostFamily) }
+// CompareClock compares the PC's clock with the Date header of a verified answer: for State and for the condition ClockOff, and
+// for nothing else. No time that is not signed corrects ours.
+func (l *Line) CompareClock(a Answer) { l.line.clock.compare(a.whole) }
 
 // Begin tells a condition unless it stands already as it is; Over tells its end, if it stood.
 func (l *Line) Begin(c Condition) { l.line.conditions.begin(c) }
