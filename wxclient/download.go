@@ -80,7 +80,7 @@ func (c *Client) downloadFrom(ctx context.Context, h *host, r request, take func
 	defer conn.Conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Conn.Close() })()
 	c.reachable()
-	authorization, err := c.signer.authorization(r, c.clock.Now())
+	authorization, err := c.signers.now().authorization(r, c.clock.Now())
 	if err != nil {
 		return answer{}, err
 	}

@@ -122,7 +122,7 @@ func (c *Client) fetchCertificatesBy(ctx context.Context, by *signer, now func()
 		c.logDetail(a)
 	}
 	if c.notHandedOut(a) {
-		return c.otherRoundTrip(ctx, now)
+		return c.otherRoundTrip(ctx, by, now)
 	}
 	if a.status != http.StatusOK {
 		return a, c.explainCertificates(a)
