@@ -176,7 +176,8 @@ func TestANotificationThatIsNotTakenComesAgainAsThePageSays(t *testing.T) {
 			assert.Equal(t, all[0].id, all[i].id, "the same notification")
 			assert.NoError(t, all[i].trust, "signed anew")
 		}
-		assert.Equal(t, NotifySchedule(), waits)
+		const s, m, h = time.Second, time.Minute, time.Hour
+		assert.Equal(t, []time.Duration{15 * s, 15 * s, 30 * s, 3 * m, 10 * m, 20 * m, 30 * m, 30 * m, 30 * m, 60 * m, 3 * h, 3 * h, 3 * h, 6 * h, 6 * h}, waits)
 		assert.Equal(t, 24*time.Hour+4*time.Minute, all[15].at.Sub(all[0].at))
 		assert.False(t, c.sim.Books().Notices[0].Taken)
 	})
