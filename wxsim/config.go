@@ -55,20 +55,38 @@ type Behaviour struct {
 	// RefundAfter is how long a refund reads PROCESSING; 0: 5 s. The documents say up to 20 minutes for a wallet and up to 5
 	// working days for a bank.
 	RefundAfter time.Duration
+	RefundGap   time.Duration // two refunds of one order must be that far apart: a minute by the documents; 0: they need not be
+
 	// NoRefundsFound makes the query of all refunds of an order that has none answer 200 and an empty list; else it is 404
 	// RESOURCE_NOT_EXISTS. No document says which.
 	NoRefundsFound bool
-	NotifyPlain    bool          // a notify_url may begin with http://
-	RefundGap      time.Duration // two refunds of one order must be that far apart: a minute by the documents; 0: they need not be
+
+	// StatementsAtOnce gives the statement of a day out while the day still runs, and settles each payment at once; else a
+	// statement is to be had from 10:00 (GMT+8) of the next day on, and payments are settled on the next day.
+	StatementsAtOnce   bool
+	ChineseStatements  bool   // the header of statements is Chinese; else English
+	NoStatementSummary bool   // statements end with their last row; the Global page tells of no summary, the v2 page does
+	StatementDigest    Digest // "": the SHA-1 in hex
+
+	NotifyPlain bool // a notify_url may begin with http://
 
 	// APIsShareOrders lets each API query and reverse the orders that the other one made; without, there is no such order for it.
 	// No document says which.
 	APIsShareOrders    bool
 	ExtraEvery         int  // v2: each that manyth answer carries a field that no page lists; 0: 3; below 0: none
 	FormErrorsInResult bool // v2: errors of form and signature are result_code FAIL and signed, not return_code FAIL; the pages say both
-	BillsAtOnce        bool // v2: a day's bill can be had at any time; else from 10:00 on the next day, GMT+8
 	NoCDATA            bool // v2: values are escaped, none stands in CDATA
 }
+
+// Digest is what stands in Wechatpay-Statement-Sha1.
+type Digest string
+
+// The digests. The signature is over whatever stands there.
+const (
+	DigestRight Digest = ""
+	DigestWrong Digest = "wrong" // that of another file
+	DigestOdd   Digest = "odd"   // a long base64 text, as in the page's sample
+)
 
 const (
 	passwordAfter = 6 * time.Second

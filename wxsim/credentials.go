@@ -34,32 +34,44 @@ type Credentials struct {
 	CA            []byte // PEM, the root that issued the gateway's TLS certificate
 	Key           *rsa.PrivateKey
 	Roots         *x509.CertPool
+
+	PublicKeyID string // of WeChat Pay's public key: PUB_KEY_ID_ and 32 digits
+	PublicKey   []byte // PEM, SubjectPublicKeyInfo
 }
 
 // Credentials returns those of a merchant; "" is the first one.
 func (s *Sim) Credentials(merchantID string) (Credentials, error) {
-	a := s.first
-	if merchantID != "" {
-		a = s.accounts[merchantID]
-	}
-	if a == nil {
-		return Credentials{}, fmt.Errorf("merchant %s is not known to this simulator", merchantID)
-	}
-	private, err := keyPEM(a.Key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a, err := s.account(merchantID)
 	if err != nil {
 		return Credentials{}, err
 	}
-	packed, err := a.pkcs12(s.authority)
+	return s.credentials(a, a.accepted[0])
+}
+
+// credentials are those of a merchant with one of his certificates. The caller holds s.mu.
+func (s *Sim) credentials(a *account, c merchantCertificate) (Credentials, error) {
+	public, err := s.publicKey.publicKeyPEM()
+	if err != nil {
+		return Credentials{}, err
+	}
+	private, err := keyPEM(c.key)
+	if err != nil {
+		return Credentials{}, err
+	}
+	packed, err := c.pkcs12(s.authority)
 	if err != nil {
 		return Credentials{}, err
 	}
 	return Credentials{Mode: a.Mode, AppID: a.AppID, MerchantID: a.MerchantID, SubMerchantID: a.SubMerchantID, CategoryCode: a.CategoryCode,
-		Serial: a.serial, APIv3Key: a.APIv3Key, APIv2Key: a.APIv2Key, PKCS12: packed, Certificate: certificatePEM(a.certificate), PrivateKey: private,
-		CA: append([]byte(nil), s.authority.pem...), Key: a.Key, Roots: s.authority.pool()}, nil
+		Serial: c.serial, APIv3Key: a.APIv3Key, APIv2Key: a.APIv2Key, PKCS12: packed, Certificate: certificatePEM(c.certificate), PrivateKey: private,
+		PublicKeyID: s.publicKey.serial, PublicKey: public,
+		CA: append([]byte(nil), s.authority.pem...), Key: c.key, Roots: s.authority.pool()}, nil
 }
 
-// WriteCredentials writes the first merchant's certificate and key (PEM, and both as .p12), API keys and the root to trust into dir,
-// which it makes if need be. Files are readable by their owner alone.
+// WriteCredentials writes the first merchant's certificate and key (PEM, and both as .p12), API keys, the root to trust and WeChat Pay's
+// public key into dir, which it makes if need be. Files are readable by their owner alone.
 func (s *Sim) WriteCredentials(dir string) error {
 	c, err := s.Credentials("")
 	if err != nil {
@@ -68,7 +80,7 @@ func (s *Sim) WriteCredentials(dir string) error {
 	return c.Write(dir)
 }
 
-// Write writes the six files into dir.
+// Write writes the files into dir.
 func (c Credentials) Write(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("write credentials: %w", err)
@@ -82,6 +94,9 @@ func (c Credentials) Write(dir string) error {
 		if err := os.WriteFile(filepath.Join(dir, f.name), f.text, 0o600); err != nil {
 			return fmt.Errorf("write credentials: %w", err)
 		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, PublicKeyFile), c.PublicKey, 0o600); err != nil {
+		return fmt.Errorf("write credentials: %w", err)
 	}
 	return nil
 }

@@ -40,6 +40,11 @@ type Sim struct {
 
 	refundsByID     map[string]*refund
 	refundsByNumber map[orderKey]*refund // by merchant and out_refund_no
+
+	publicKey     *platform // never changes
+	publicKeyOnly bool
+	movedShare    float64 // percent of the notifications that the public key signs
+	movedSum      float64
 }
 
 // New makes the root, the certificates and the keys, and a WeChat Pay without orders. It listens to nothing yet. An error
@@ -100,7 +105,7 @@ func (s *Sim) makeGateway(names []string) error {
 	if s.stranger, err = newPlatform(s.authority, s.keys.Stranger, s.clockNow()); err != nil {
 		return err
 	}
-	s.platforms, s.signs = []*platform{first}, first
+	s.platforms, s.signs, s.publicKey = []*platform{first}, first, newPublicKey(s.keys.Public)
 	return nil
 }
 

@@ -147,6 +147,9 @@ func (s *Sim) carryOut(v *visit) reply {
 	case Reverse:
 		return s.reverse(v)
 	case Certificates:
+		if s.publicKeyOnly {
+			return noCertificates()
+		}
 		if r, err := s.certificates(caller); err == nil {
 			return r
 		}
@@ -157,6 +160,10 @@ func (s *Sim) carryOut(v *visit) reply {
 		return s.refundQuery(v)
 	case Refunds:
 		return s.refundList(v)
+	case Statement:
+		return s.statement(v)
+	case Settlements:
+		return s.settlements(v)
 	}
 	return refusal(http.StatusNotFound, "NOT_FOUND", "There is no such call", 0)
 }
@@ -167,7 +174,7 @@ func (s *Sim) send(v *visit, r reply) reply {
 	if v.fault.is(Rollover) {
 		s.rollOver()
 	}
-	behaviour, by := s.behaviour, s.signs
+	behaviour, by := s.behaviour, s.answerSigner(v)
 	s.mu.Unlock()
 	if v.fault.is(Replayed, ReplayedOther) {
 		if old, have := s.replayed(v); have {

@@ -60,9 +60,25 @@ func TestReverseTakesNoOtherCertificateThanTheMerchantsOwn(t *testing.T) {
 			assert.Equal(t, row.want, c.reverse2("A1").word(), row.name)
 			assert.Equal(t, i+1, c.sim.Books().Uncertified[Reverse], row.name)
 		}
-		c.showing(issued(c.sim.authority, c.creds.MerchantID, now))
-		assert.Equal(t, "SUCCESS", c.reverse2("A1").word(), "a second certificate of the same merchant is as good, as in a renewal")
-		assert.Equal(t, Revoked, c.line("A1").State)
+		assert.Equal(t, Success, c.line("A1").State)
+	})
+}
+
+// API certificates, renewal: both work during the overlap, then the old one no longer.
+func TestBothCertificatesOfARenewalAreGoodForReverse(t *testing.T) {
+	townV2(t, Config{}, func(t *testing.T, c *tillV2) {
+		require.Equal(t, "SUCCESS", c.play2("A1", "pays-at-once").word())
+		time.Sleep(15 * time.Second)
+		old := c.creds.Serial
+		renewed, err := c.sim.AddMerchantCertificate("")
+		require.NoError(t, err)
+		assert.Equal(t, "SUCCESS", c.reverse2("A1").word(), "the old one")
+		c.showingFile(renewed)
+		assert.Equal(t, "SUCCESS", c.reverse2("A1").word(), "the new one")
+		require.NoError(t, c.sim.DropMerchantCertificate(old))
+		assert.Equal(t, "SUCCESS", c.reverse2("A1").word())
+		c.showingFile(c.creds)
+		assert.Equal(t, "DENIED PARAM_ERROR", c.reverse2("A1").word(), "the old one is over")
 	})
 }
 
