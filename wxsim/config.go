@@ -24,7 +24,10 @@ type Config struct {
 	Keys      Keys          // RSA keys to use; those that are missing are made, some 100 ms each
 	Clock     time.Duration // WeChat Pay's clock minus this machine's; certificates are issued by it, and SetClock changes it later
 	Behaviour Behaviour     // Behave changes it
-	OrdersMax int           // orders kept, the oldest go first; 0: 200,000
+	// OtherCAs makes the handshake name another authority than the one that issued the merchants' certificates: a client that shows
+	// its certificate only to those who name its issuer, as Go's does by itself, shows none then.
+	OtherCAs  bool
+	OrdersMax int // orders kept, the oldest go first; 0: 200,000
 }
 
 // Merchant is one that WeChat Pay knows. Fields left empty take the values of the documents' samples.

@@ -37,6 +37,15 @@ func (s *Sim) checkHolder(v *visit) *reply {
 	return malformed("PARAM_ERROR", "the client certificate is not one of mch_id's, or no longer")
 }
 
+// nameOtherCAs makes the handshake name an authority that has issued nothing.
+func (s *Sim) nameOtherCAs() error {
+	other, err := newAuthority("MmpaymchCA", s.clockNow())
+	if err == nil {
+		s.tls.ClientCAs = other.pool()
+	}
+	return err
+}
+
 // certificate is what the client showed in the handshake, nil if nothing.
 func (v *visit) certificate() *x509.Certificate {
 	if v.request.TLS == nil || len(v.request.TLS.PeerCertificates) == 0 {

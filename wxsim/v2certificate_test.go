@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -90,6 +91,24 @@ func TestAClientOfV3NeedsNoCertificateAndMayShowOne(t *testing.T) {
 		c.web = c.web2
 		assert.Equal(t, "200 SUCCESS", whatCame(c.mustPlay("A2", "pays-at-once"), nil))
 	})
+}
+
+// Transport, a trap of Go's: crypto/tls shows a client certificate only to those who name its issuer, unless it is told to.
+func TestAGatewayThatNamesOtherIssuersIsShownTheCertificateAllTheSame(t *testing.T) {
+	for _, otherCAs := range []bool{false, true} {
+		townV2(t, Config{OtherCAs: otherCAs}, func(t *testing.T, c *tillV2) {
+			assert.Equal(t, "SUCCESS", c.reverse2("A1").word(), "a till that shows it to everyone")
+			config := c.web2.Transport.(*http.Transport).TLSClientConfig
+			shown, err := config.GetClientCertificate(nil)
+			require.NoError(t, err)
+			config = config.Clone()
+			config.GetClientCertificate, config.Certificates = nil, []tls.Certificate{*shown}
+			c.web2.CloseIdleConnections()
+			c.web2.Transport.(*http.Transport).TLSClientConfig = config
+			want := map[bool]string{false: "SUCCESS", true: "400 page"}[otherCAs]
+			assert.Equal(t, want, c.reverse2("A1").word(), "a till that leaves it to crypto/tls")
+		})
+	}
 }
 
 // Without TLS there is no certificate.
