@@ -21,6 +21,9 @@ func (s *Sim) refundV2(v *visit) reply {
 	}
 	r, no := s.refund(o, refundWish{number: v.refundNumber, amount: v.total, total: q.number("total_fee"), currency: orElse(q.fields["refund_fee_type"], "CNY"),
 		reason: q.fields["refund_desc"], source: q.fields["refund_account"], notify: q.fields["notify_url"]})
+	if r != nil {
+		r.compose = (*Sim).noticeOfRefundV2
+	}
 	if no != nil {
 		answer := no.reply()
 		answer.order = o.orderKey
