@@ -63,13 +63,7 @@ sub_merchant_id = "20000100"
 merchant_category_code = "4111"
 hosts = [%q]
 ca_file = %q
-certificate = %q
-private_key = %q
-api_v3_key = %q
-# for a till of API v2, instead of api and api_v3_key (its certificate and key are also in apiclient_cert.p12, password 10000100):
-# api = "v2"
-# api_v2_key = %q
-`, t.url, t.dir+"/ca.pem", t.dir+"/apiclient_cert.pem", t.dir+"/apiclient_key.pem", t.dir+"/api_v3_key", t.dir+"/api_v2_key")
+%s`, t.api, t.url, t.dir+"/ca.pem", lines)
 }
 
 // code returns a fresh payment code whose wallet behaves as the scenario of that name says.
