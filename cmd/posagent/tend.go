@@ -62,10 +62,8 @@ func (a *agent) readyForMoney() error {
 		return notReady("not_verified", "WeChat Pay has not answered yet; take cash until it has")
 	case !state.ClockKnown:
 		return notReady("clock", "the clock has not been compared with WeChat Pay's yet; wait a few seconds")
-	case time.Now().After(a.creds.Certificate.NotAfter) && a.client.Now().After(a.creds.Certificate.NotAfter):
-		return notReady("certificate", "the merchant certificate has expired; take cash, and put the new certificate in place")
 	}
-	return nil
+	return unableToReverse(a.cfg.WeChat.API, a.creds.get(), a.client.Now())
 }
 
 func notReady(code, text string) error { return &payflow.NotReadyError{Code: code, Text: text} }
@@ -79,6 +77,7 @@ func (a *agent) takeCondition(c wxclient.Condition) {
 	if !c.Over {
 		a.log.Warn().Str("condition", string(c.Kind)).Bool("red", c.Red).Str("code", c.Code).Msg(c.Text)
 	}
+	a.takeKeyChange(c)
 	for _, code := range warningCodes(c) {
 		if c.Over {
 			a.health.Clear(code)
@@ -123,6 +122,7 @@ func (a *agent) tendWarnings(ctx context.Context) {
 	for {
 		a.warnOfPayments()
 		a.warnOfDisk()
+		a.warnOfCertificate()
 		select {
 		case <-ctx.Done():
 			return
