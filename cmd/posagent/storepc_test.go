@@ -70,6 +70,9 @@ func (pc *storePC) config() string {
 		wechat[key] = value
 	}
 	for key, value := range wechat {
+		if value == "" { // left out
+			continue
+		}
 		text += key + " = " + value + "\n"
 	}
 	text += fmt.Sprintf("[journal]\nfile = %q\n[api]\nlisten = %q\nsocket = \"posagent.sock\"\ntokens_file = \"tokens.json\"\n%s\n", pc.journal, pc.listen, pc.more)

@@ -56,6 +56,8 @@ func (a *agent) readyForMoney() error {
 		return notReady("journal", "the journal's check found something wrong; call the manager, and run: posagent journal verify")
 	case a.journal.ReserveUsed():
 		return notReady("journal", "the disk is full: open payments are finished, no new one is taken; make room, and selling goes on by itself")
+	case a.health.Holds(health.ClockUnset):
+		return notReady("clock_unset", "the clock of this PC is wrong, so WeChat Pay can't be reached; take cash, and set date and time")
 	case !a.client.LinkUp():
 		return notReady("no_network", "no network: take cash; selling goes on by itself once WeChat Pay answers")
 	case !state.Verified:
@@ -79,11 +81,17 @@ func (a *agent) takeCondition(c wxclient.Condition) {
 	}
 	a.takeKeyChange(c)
 	for _, code := range warningCodes(c) {
+		if code == health.GatewayUnreachable && a.health.Holds(health.ClockUnset) {
+			continue // the network is there: the clock is what is wrong
+		}
 		if c.Over {
 			a.health.Clear(code)
 			continue
 		}
 		a.health.Set(code, c.Text)
+	}
+	if c.Kind == wxclient.ClockUnusable && !c.Over {
+		a.health.Clear(health.GatewayUnreachable)
 	}
 	if c.Kind == wxclient.RoundTripVerified {
 		a.health.Clear(health.NotVerifiedYet, health.GatewayUnreachable)
