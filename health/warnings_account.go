@@ -14,9 +14,9 @@ func expiryWarnings() []Warning {
 func expiry(code Code, severity Severity, en, hans, hant string) Warning {
 	return Warning{code, severity,
 		Words{"The merchant certificate expires within " + en, "商户证书将在 " + hans + "内到期", "商戶證書將在 " + hant + "內到期"},
-		Words{"Have the super administrator order a new one on the merchant platform (account settings, API security); the old one may stop 48 hours later, so install the new one at once.",
-			"请超级管理员在商户平台（账户设置、API安全）申请新证书；旧证书可能在 48 小时后失效，请立即安装新证书。",
-			"請超級管理員在商戶平台（帳戶設定、API安全）申請新證書；舊證書可能在 48 小時後失效，請立即安裝新證書。"},
+		Words{"Have the super administrator press Renewal on the merchant platform (Account Center, API Security), or Change after five years of use; install the new one at once: the old one may stop within 48 hours.",
+			"请超级管理员在商户平台（账户中心、API安全）点击“续期”，使用满五年的点击“更换”；请立即安装新证书：旧证书可能在 48 小时内失效。",
+			"請超級管理員在商戶平台（帳戶中心、API安全）點擊「續期」，使用滿五年的點擊「更換」；請立即安裝新證書：舊證書可能在 48 小時內失效。"},
 		[]Reader{Manager, Installer}, atOnce}
 }
 
@@ -24,9 +24,9 @@ func certificateWarnings() []Warning {
 	return []Warning{
 		{CertificateExpired, Red,
 			Words{"By this PC's clock the merchant certificate has expired", "按本机时钟，商户证书已过期", "按本機時鐘，商戶證書已過期"},
-			Words{"Look at the PC's date first. If it is right, take cash and have the super administrator order a new certificate on the merchant platform.",
-				"请先核对本机日期。如日期正确，请收现金，并由超级管理员在商户平台申请新证书。",
-				"請先核對本機日期。如日期正確，請收現金，並由超級管理員在商戶平台申請新證書。"},
+			Words{"Look at the PC's date first. If it is right, take cash and have the super administrator press Upgrade beside it on the merchant platform, or Change once a month has passed.",
+				"请先核对本机日期。如日期正确，请收现金，并由超级管理员在商户平台点击“升级”；过期超过一个月的点击“更换”。",
+				"請先核對本機日期。如日期正確，請收現金，並由超級管理員在商戶平台點擊「升級」；過期超過一個月的點擊「更換」。"},
 			[]Reader{Cashier, Manager, Installer}, atOnce},
 		{CertificateNotYetValid, Red,
 			Words{"By this PC's clock the merchant certificate is not valid yet", "按本机时钟，商户证书尚未生效", "按本機時鐘，商戶證書尚未生效"},
@@ -40,7 +40,7 @@ func certificateWarnings() []Warning {
 				"试用环境无需处理。否则请从商户平台重新下载证书。",
 				"試用環境無需處理。否則請從商戶平台重新下載證書。"},
 			[]Reader{Installer}, atOnce},
-		{CertificateRestart, Info,
+		{CertificateRestart, Warn,
 			Words{"A new certificate is installed and waits for a restart", "新证书已安装，重启后生效", "新證書已安裝，重新啟動後生效"},
 			Words{"Restart when no payment is open: systemctl restart posagent",
 				"请在没有未完成的收款时重启：systemctl restart posagent",
@@ -73,6 +73,48 @@ func certificateWarnings() []Warning {
 	}
 }
 
+// overlapWarnings are about two certificates at a time, and about files that change while the service runs.
+func overlapWarnings() []Warning {
+	return []Warning{
+		{ClientCertificateMissing, Red,
+			Words{"There is no merchant certificate, so no payment could be taken back, and none is taken", "没有商户证书，无法撤销款项，因此暂停收款", "沒有商戶證書，無法撤銷款項，因此暫停收款"},
+			Words{"Take cash. Install apiclient_cert.pem and apiclient_key.pem (or the .p12) of the merchant platform where the configuration says, then: systemctl restart posagent",
+				"请收现金。请把商户平台的 apiclient_cert.pem 和 apiclient_key.pem（或 .p12）安装到配置指定的位置，然后运行：systemctl restart posagent",
+				"請收現金。請把商戶平台的 apiclient_cert.pem 和 apiclient_key.pem（或 .p12）安裝到設定指定的位置，然後執行：systemctl restart posagent"},
+			[]Reader{Cashier, Manager, Installer}, atOnce},
+		{CertificateChangeUnfit, Warn,
+			Words{"The certificate files were changed and can't be used so; the ones from before serve on", "证书文件已更改但无法使用，继续使用原证书", "證書檔案已更改但無法使用，繼續使用原證書"},
+			Words{"Put certificate and key that belong together in place; they are read by themselves. Before a restart run: posagent check",
+				"请放入相匹配的证书和私钥，会自动读取。重启之前请运行：posagent check",
+				"請放入相符的證書和私鑰，會自動讀取。重新啟動之前請執行：posagent check"},
+			[]Reader{Manager, Installer}, atOnce},
+		{NextCertificateWaits, Info,
+			Words{"A new merchant certificate is loaded and waits until WeChat Pay takes it", "新商户证书已载入，等待微信支付接受", "新商戶證書已載入，等待微信支付接受"},
+			Words{"Nothing to do: it is tried by itself, and the one from before serves until then.",
+				"无需处理：会自动尝试，在此之前继续使用原证书。",
+				"無需處理：會自動嘗試，在此之前繼續使用原證書。"},
+			[]Reader{Manager, Installer}, afterStarting},
+		{NextCertificateRefused, Warn,
+			Words{"WeChat Pay does not take the new merchant certificate; the one from before serves on", "微信支付尚不接受新商户证书，继续使用原证书", "微信支付尚不接受新商戶證書，繼續使用原證書"},
+			Words{"It is tried again by itself. If this stays for an hour, compare its serial with the merchant platform (Account Center, API Security): posagent certificate show FILE",
+				"会自动重试。如一小时后仍在，请与商户平台（账户中心、API安全）核对序列号：posagent certificate show FILE",
+				"會自動重試。如一小時後仍在，請與商戶平台（帳戶中心、API安全）核對序列號：posagent certificate show FILE"},
+			[]Reader{Manager, Installer}, atOnce},
+		{NextCertificateInUse, Info,
+			Words{"The new merchant certificate is in use", "新商户证书已启用", "新商戶證書已啟用"},
+			Words{"At the next quiet hour write it as certificate and private_key in the configuration, and take next_certificate out.",
+				"请在空闲时把它写为配置中的 certificate 和 private_key，并去掉 next_certificate。",
+				"請在空閒時把它寫為設定中的 certificate 和 private_key，並去掉 next_certificate。"},
+			[]Reader{Installer}, atOnce},
+		{NextCertificateUnfit, Warn,
+			Words{"The second merchant certificate (next_certificate) can't be used", "第二张商户证书（next_certificate）无法使用", "第二張商戶證書（next_certificate）無法使用"},
+			Words{"The first one serves. Put the new certificate and its own key in place, or take next_certificate out of the configuration.",
+				"继续使用第一张证书。请放入新证书及其私钥，或从配置中去掉 next_certificate。",
+				"繼續使用第一張證書。請放入新證書及其私鑰，或從設定中去掉 next_certificate。"},
+			[]Reader{Manager, Installer}, atOnce},
+	}
+}
+
 func keyWarnings() []Warning {
 	return []Warning{
 		{KeyMismatch, Red,
@@ -92,6 +134,18 @@ func keyWarnings() []Warning {
 			Words{"Set an API v3 key on the merchant platform (it is another than the older API key) and install it alone in its file.",
 				"请在商户平台设置 API v3 密钥（不同于旧的 API 密钥），并单独存入其文件。",
 				"請在商戶平台設定 API v3 密鑰（不同於舊的 API 密鑰），並單獨存入其檔案。"},
+			[]Reader{Installer}, atOnce},
+		{APIv2KeyWrong, Red,
+			Words{"The API key (v2) is not one: it has exactly 32 characters", "API 密钥（v2）不正确：应为 32 个字符", "API 密鑰（v2）不正確：應為 32 個字元"},
+			Words{"Copy the older API key of the merchant platform (it is another than the API v3 key) and install it alone in its file.",
+				"请复制商户平台的旧版 API 密钥（不同于 API v3 密钥），并单独存入其文件。",
+				"請複製商戶平台的舊版 API 密鑰（不同於 API v3 密鑰），並單獨存入其檔案。"},
+			[]Reader{Installer}, atOnce},
+		{PublicKeyUnreadable, Red,
+			Words{"WeChat Pay's public key cannot be read", "无法读取微信支付公钥", "無法讀取微信支付公鑰"},
+			Words{"Install pub_key.pem of the merchant platform where the configuration says, with its own public_key_id; or take both out to use platform certificates.",
+				"请把商户平台的 pub_key.pem 安装到配置指定的位置，并填写其 public_key_id；或去掉两者以使用平台证书。",
+				"請把商戶平台的 pub_key.pem 安裝到設定指定的位置，並填寫其 public_key_id；或去掉兩者以使用平台證書。"},
 			[]Reader{Installer}, atOnce},
 		{SecretReadable, Warn,
 			Words{"Other users of this PC can read or change a file with a secret", "本机其他用户可以读取或改动含有密钥的文件", "本機其他使用者可以讀取或改動含有密鑰的檔案"},

@@ -152,6 +152,11 @@ func laterRuleFaults() []fault {
 				e.Outcome.Kind = ReverseRefused
 			}
 		})},
+		{name: "rule 13: too old hides what is known of refunds", step: changedAfter(func(_ Event, p *Payment) {
+			if p.ReverseTooLate && p.Attention.refund() {
+				p.Attention = AttentionReverseTooLate
+			}
+		})},
 		{name: "rule 14: a code that was not sent is spent", step: changedAfter(func(_ Event, p *Payment) {
 			p.CodeSpent = p.CodeSpent || p.Proof == ProofNotSent && !p.ScannedAt.IsZero()
 		})},

@@ -44,9 +44,9 @@ func TestEachThingThatIsWrong(t *testing.T) {
 	}{
 		{"a key that does not fit", "fail", "key fits certificate", "does not belong", "Install the apiclient_key.pem that was made together with this certificate", ExitFailed,
 			func(pc *storePC) { pc.account.signsWith = merchantKeys()[1] }},
-		{"an expired certificate", "fail", "certificate dates", "expired", "certificate", ExitFailed,
+		{"an expired certificate", "fail", "certificate dates", "Upgrade by", "press Upgrade beside it on the merchant platform", ExitFailed,
 			func(pc *storePC) { pc.account.notAfter = time.Now().AddDate(0, 0, -3) }},
-		{"a certificate that ends in a week", "warn", "certificate dates", "valid from", "Have the super administrator order a new one", ExitDone,
+		{"a certificate that ends in a week", "warn", "certificate dates", "Renew by", "Have the super administrator press Renewal", ExitDone,
 			func(pc *storePC) { pc.account.notAfter = time.Now().AddDate(0, 0, 6) }},
 		{"the older API key of 16 characters", "fail", "API v3 key", "holds 16 characters", "Set an API v3 key", ExitFailed,
 			func(pc *storePC) { pc.account.apiKey = "0123456789abcdef" }},
