@@ -70,6 +70,7 @@ type arrival struct {
 	body       string
 	with       map[string]string
 	shown      bool // the merchant's certificate
+	shownBy    string
 	header     http.Header
 }
 
@@ -122,6 +123,9 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a := arrival{path: r.Method + " " + r.URL.RequestURI(), host: r.Host, body: string(body), with: elements(g.t, body), shown: len(r.TLS.PeerCertificates) > 0, header: r.Header.Clone()}
+	if a.shown {
+		a.shownBy = r.TLS.PeerCertificates[0].Subject.CommonName
+	}
 	g.mu.Lock()
 	g.arrivals = append(g.arrivals, a)
 	answer, mute := g.answer, g.mute
