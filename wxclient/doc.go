@@ -9,6 +9,7 @@
 //
 //	pay.go, query.go, reverse.go   what is asked, as the documents write it
 //	sign.go                        the Authorization header, over the very bytes that are sent
+//	signers.go                     which merchant certificate signs, while there are two
 //	hosts.go, conn.go, link.go     one HTTP/1.1 exchange over TLS, and whether a byte of it may have left
 //	verify.go, certificates.go     whose answer it is
 //	clock.go                       how far this PC's clock is off, by WeChat Pay's signed time
