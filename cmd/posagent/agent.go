@@ -33,6 +33,7 @@ type agent struct {
 	started   time.Time
 	health    *health.Tracker
 	creds     heldCredentials
+	files     *credentialsWatcher
 	journal   *queue.Journal
 	client    wechat           // by the configured API; each order by its own
 	v3        *wxclient.Client // nil: its key is not installed
@@ -80,6 +81,7 @@ func newAgent(cfg Config, o agentOptions) (_ *agent, err error) {
 }
 
 func (a *agent) openCredentials(agentOptions) error {
+	a.files = newCredentialsWatcher(a.cfg, a.takeCredentials, a.warnIf) // before they are read: no change is missed
 	creds, err := LoadCredentials(a.cfg, time.Now())
 	if err != nil {
 		return &Failure{Code: ExitUsage, What: err.Error(), Next: "run: posagent check", Err: err}
@@ -385,7 +387,7 @@ func (a *agent) run(ctx context.Context) error {
 	}
 	defer a.hangUp()
 	parts.Go(func() { a.client.Run(ctx) })
-	parts.Go(func() { newCredentialsWatcher(a.cfg, a.takeCredentials, a.warnIf).run(ctx) })
+	parts.Go(func() { a.files.run(ctx) })
 	parts.Go(func() { a.feed.run(ctx, a.sources) })
 	parts.Go(func() { a.tendJournal(ctx) })
 	parts.Go(func() { a.tendWarnings(ctx) })

@@ -47,12 +47,14 @@ func (a *agent) takeCredentials(fresh Credentials) {
 		a.log.Warn().Msg("an API key or WeChat Pay's public key was changed; restart when no payment is open")
 	}
 	a.warnIf(restart, health.KeysRestart, "")
-	a.health.Clear(ofFiles()...)
+	over := ofFiles()
 	for _, w := range fresh.Warnings {
 		if slices.Contains(ofFiles(), w.Code) {
 			a.health.Set(w.Code, w.Detail)
+			over = slices.DeleteFunc(over, func(c health.Code) bool { return c == w.Code })
 		}
 	}
+	a.health.Clear(over...)
 }
 
 // showCertificate gives the client of API v2 the certificate that WeChat Pay is to be shown from the next connection on.
