@@ -37,10 +37,19 @@ const (
 	CertificateWrongKind     Code = "certificate_wrong_kind"
 	CertificateWrongMerchant Code = "certificate_wrong_merchant"
 	CertificateUnreadable    Code = "certificate_unreadable"
+	ClientCertificateMissing Code = "client_certificate_missing" // API v2 without one
+	CertificateChangeUnfit   Code = "certificate_change_unfit"   // files that changed while the service runs
+	NextCertificateWaits     Code = "next_certificate_waits"
+	NextCertificateRefused   Code = "next_certificate_refused"
+	NextCertificateInUse     Code = "next_certificate_in_use"
+	NextCertificateUnfit     Code = "next_certificate_unfit"
+	PublicKeyUnreadable      Code = "public_key_unreadable"
 	KeyMismatch              Code = "key_mismatch"
 	KeyUnreadable            Code = "key_unreadable"
 	APIKeyWrong              Code = "api_key_wrong"
+	APIv2KeyWrong            Code = "api_v2_key_wrong"
 	SecretReadable           Code = "secret_readable"
+	KeysRestart              Code = "keys_restart"
 	PlatformCertificate      Code = "platform_certificate"
 
 	PaymentAttention Code = "payment_attention"

@@ -16,7 +16,7 @@ const (
 // All returns every warning there is, part by part. The caller may change the result.
 func All() []Warning {
 	return slices.Concat(gatewayWarnings(), clockWarnings(), scannerWarnings(), journalWarnings(), diskWarnings(),
-		expiryWarnings(), certificateWarnings(), keyWarnings(), paymentWarnings(), accessWarnings())
+		expiryWarnings(), certificateWarnings(), overlapWarnings(), keyWarnings(), paymentWarnings(), accessWarnings())
 }
 
 func gatewayWarnings() []Warning {

@@ -25,7 +25,7 @@ func (c *Client) Pay(ctx context.Context, o payflow.Order, code payflow.AuthCode
 	if err != nil {
 		return payflow.Outcome{Kind: payflow.NotSent, Reason: payflow.ReasonConfiguration, Text: err.Error()}, nil
 	}
-	authorization, err := c.signer.authorization(r, c.clock.Now())
+	authorization, err := c.signers.now().authorization(r, c.clock.Now())
 	if err != nil {
 		return payflow.Outcome{Kind: payflow.NotSent, Reason: payflow.ReasonConfiguration, Text: err.Error()}, nil
 	}
@@ -52,5 +52,5 @@ func (c *Client) payRequest(o payflow.Order, code payflow.AuthCode) (request, er
 		return request{}, errors.New("there is no payment code")
 	}
 	body, err := c.payBody(o, code)
-	return request{call: "pay", about: string(o.OutTradeNo), method: http.MethodPost, target: payTarget, body: body}, err
+	return request{call: "pay", about: string(o.OutTradeNo), method: http.MethodPost, target: payTarget, body: body, header: c.keyHeader}, err
 }

@@ -35,7 +35,7 @@ func (c *Client) keepFresh(ctx context.Context) {
 	retry, byName := firstRetry, true
 	for ctx.Err() == nil {
 		err := c.refresh(ctx, byName)
-		pause := refreshEvery + rand.N(refreshJitter)
+		pause := c.signers.patience(refreshEvery + rand.N(refreshJitter))
 		switch {
 		case err == nil:
 			retry = firstRetry

@@ -21,6 +21,8 @@ type request struct {
 	method string
 	target string
 	body   []byte
+	by     *signer // nil: the pair in use
+	header string  // further header lines, each begun by CRLF; not signed
 }
 
 // signer makes Authorization headers in the merchant's name.

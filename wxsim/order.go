@@ -31,6 +31,7 @@ type order struct {
 	orderKey
 	account  *account
 	api      API    // that made it; "": another till's
+	goods    string // description, body
 	device   string // device_info, API v2
 	id       string // WeChat Pay's transaction id
 	attach   string
@@ -58,7 +59,6 @@ type order struct {
 	whole    int
 	partial  int
 
-	description string    // of the pay call
 	refunded    []*refund // oldest first
 	refundTries int       // refund calls that got as far as the scenario
 }

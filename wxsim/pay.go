@@ -101,12 +101,11 @@ func (s *Sim) payFirst(o *order, p payRequest, v *visit) reply {
 		return r.reply()
 	}
 	s.open(o, v.account, now)
-	o.api, o.device = v.api, p.device
+	o.api, o.goods, o.device = v.api, p.Description, p.device
 	o.play, o.attach, o.total, o.currency, o.params = playing.play, p.Attach, p.Amount.Total, p.Amount.Currency, p.params
 	o.payer, o.codeTail = payerOf(code), code[len(code)-4:]
 	seen.used = o.orderKey
 	o.schedule(s.behaviour, now)
-	o.description = p.Description
 	if o.play.now() {
 		o.turn(Success, now)
 	} else if o.play.asks {

@@ -97,7 +97,7 @@ func (r statementRow) billValues(kind string) []string {
 	head := []string{chinaTime(r.at).Format(statementTime), o.account.AppID, o.merchant, sub, o.device, o.id, o.number, o.payer, "MICROPAY", string(r.state),
 		"CCB_DEBIT", o.currency, paid, none}
 	refunds := []string{id, number, back, none, channel, statusV2(r.reads)}
-	goods := []string{o.description, o.attach, feeText(r.fee(), o.currency), feeRate, paid}
+	goods := []string{o.goods, o.attach, feeText(r.fee(), o.currency), feeRate, paid}
 	switch kind {
 	case "SUCCESS":
 		return slices.Concat(head, goods, []string{""})

@@ -56,28 +56,28 @@ type Till struct {
 
 // WeChat is the account with WeChat Pay.
 type WeChat struct {
-	API                  string   // v3 (default); v2 is refused by this build
-	Mode                 string   // institution (default) or direct
-	AppID                string   // starts with wx; at most 32 characters; sp_appid in institution mode
-	MerchantID           string   // 8 to 32 digits; sp_mchid in institution mode
-	SubAppID             string   // institution only; may be empty
-	SubMerchantID        string   // institution only, and required there
-	MerchantCategoryCode string   // 1 to 16 digits; required
-	Hosts                []string // https://host[:port], 1 to 4, in the order they are tried
-	CAFile               string   // PEM of an extra trusted root; "" for none
-	Certificate          SecretRef
-	PrivateKey           SecretRef
-	NextCertificate      SecretRef // "": none
+	API                  string    // v3 (default) or v2
+	Mode                 string    // institution (default) or direct
+	AppID                string    // starts with wx; at most 32 characters; sp_appid in institution mode
+	MerchantID           string    // 8 to 32 digits; sp_mchid in institution mode
+	SubAppID             string    // institution only; may be empty
+	SubMerchantID        string    // institution only, and required there
+	MerchantCategoryCode string    // 1 to 16 digits; required for v3
+	Hosts                []string  // https://host[:port], 1 to 4, in the order they are tried
+	CAFile               string    // PEM of an extra trusted root; "" for none
+	Certificate          SecretRef // PEM, or a bundle whose name ends in .p12 or .pfx
+	PrivateKey           SecretRef // PEM; "" with a bundle
+	NextCertificate      SecretRef // the second pair of an overlap, as the first; "": none
 	NextPrivateKey       SecretRef
-	P12Password          SecretRef
-	Proxy                string // http://host:port; "" for none
-	NotifyURL            string
-	NotifyListen         string
-	APIv3Key             SecretRef
-	APIv2Key             SecretRef // v2 only
-	PublicKeyID          string
-	PublicKey            SecretRef
-	SignType             string // v2 only: HMAC-SHA256 (default) or MD5
+	P12Password          SecretRef // of the bundles; "": the merchant id
+	Proxy                string    // http://host:port; "" for none
+	NotifyURL            string    // https, no query part, at most 256 bytes; "": no notifications
+	NotifyListen         string    // address:port; "": no listener
+	APIv3Key             SecretRef // required for v3; for v2 may be ""
+	APIv2Key             SecretRef // required for v2; for v3 may be ""
+	PublicKeyID          string    // PUB_KEY_ID_…; "": platform certificates alone
+	PublicKey            SecretRef // PEM, SubjectPublicKeyInfo; "" where PublicKeyID is
+	SignType             string    // v2 only: HMAC-SHA256 (default) or MD5
 }
 
 // Flow is the timing of a payment. The rules that these numbers serve are payflow's.

@@ -40,6 +40,23 @@ func proxyURL(n *node) (string, error) {
 	return "http://" + u.Host, nil
 }
 
+// notifyURLBytesMax is the length of notify_url in the field tables of refunds.
+const notifyURLBytesMax = 256
+
+// notifyURL takes the address that WeChat Pay sends notifications to: https, at most 256 bytes, without a query part. It may have a path.
+func notifyURL(n *node) (string, error) {
+	u, err := url.Parse(n.text)
+	switch {
+	case n.kind != unstable.String || err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || !goodPort(u.Port()):
+		return "", must("https://host/path as WeChat Pay can reach it", `"https://pay.example.com/notify"`)
+	case strings.ContainsAny(n.text, "?#"):
+		return "", must("without a query part", `"https://pay.example.com/notify"`)
+	case len(n.text) > notifyURLBytesMax:
+		return "", must("at most 256 bytes long", `"https://pay.example.com/notify"`)
+	}
+	return n.text, nil
+}
+
 // plainURL reads scheme://host[:port] with nothing else in it.
 func plainURL(n *node) (*url.URL, bool) {
 	if n.kind != unstable.String {

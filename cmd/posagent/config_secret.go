@@ -52,20 +52,7 @@ func secretRef(folder, example string) rule[SecretRef] {
 	}
 }
 
-// pemNotP12 takes a reference to a PEM file. A .p12 bundle is told how it becomes one.
-func pemNotP12(r rule[SecretRef]) rule[SecretRef] {
-	return func(n *node) (SecretRef, error) {
-		ref, err := r(n)
-		name := strings.ToLower(string(ref))
-		if err == nil && (strings.HasSuffix(name, ".p12") || strings.HasSuffix(name, ".pfx")) {
-			return "", fmt.Errorf("names a .p12 bundle, which this build does not read; write the PEM files that came with it " +
-				"(apiclient_cert.pem, apiclient_key.pem), or make them with openssl pkcs12")
-		}
-		return ref, err
-	}
-}
-
-// noRef lets "" through, for a secret that only another API needs.
+// noRef lets "" through, for a secret that not every till has.
 func noRef(r rule[SecretRef]) rule[SecretRef] {
 	return func(n *node) (SecretRef, error) {
 		if n.kind == unstable.String && n.text == "" {
@@ -73,12 +60,6 @@ func noRef(r rule[SecretRef]) rule[SecretRef] {
 		}
 		return r(n)
 	}
-}
-
-// onlyNoRef takes "" for a secret whose part this build does not have.
-func onlyNoRef(n *node) (SecretRef, error) {
-	_, err := only("", "")(n)
-	return "", err
 }
 
 // Path is the file that holds the secret. A credential without systemd's folder has none, and the error says what to do.
@@ -139,5 +120,5 @@ func secretFailure(ref SecretRef, file string, err error) error {
 	case errors.Is(err, fs.ErrPermission):
 		next = "give it to the service's user: chown posagent FILE; chmod 600 FILE"
 	}
-	return &Failure{Code: ExitUsage, What: fmt.Sprintf("%s cannot be read from %s: %s", ref, file, plainCause(err)), Next: next}
+	return &Failure{Code: ExitUsage, What: fmt.Sprintf("%s cannot be read from %s: %s", ref, file, plainCause(err)), Next: next, Err: err}
 }

@@ -83,7 +83,7 @@ func accountSettings(w *WeChat, folder string) []setting {
 	merchant := matching(`[0-9]{8,32}`, "the merchant number, 8 or more digits, in quotes", `"10000100"`)
 	appID := matching(`wx[0-9A-Za-z]{1,30}`, "the app id, wx and letters or digits", `"wx2421b1c4370ec43b"`)
 	return []setting{
-		into("api", &w.API, only("v3", "")),
+		into("api", &w.API, oneOf("v3", "v2")),
 		into("mode", &w.Mode, oneOf("institution", "direct")),
 		into("app_id", &w.AppID, appID).needed(`app_id = "wx2421b1c4370ec43b"`),
 		into("merchant_id", &w.MerchantID, merchant).needed(`merchant_id = "10000100"`),
@@ -94,9 +94,10 @@ func accountSettings(w *WeChat, folder string) []setting {
 		into("hosts", &w.Hosts, listOf(1, 4, httpsHost, `["https://apihk.mch.weixin.qq.com", "https://api.mch.weixin.qq.com"]`)),
 		into("ca_file", &w.CAFile, orNothing(path(folder, `"trial-root.pem"`))),
 		into("proxy", &w.Proxy, orNothing(proxyURL)).hidden(),
-		into("notify_url", &w.NotifyURL, only("", "")),
-		into("notify_listen", &w.NotifyListen, only("", "")),
-		into("public_key_id", &w.PublicKeyID, only("", ": platform certificates are used")),
+		into("notify_url", &w.NotifyURL, orNothing(notifyURL)),
+		into("notify_listen", &w.NotifyListen, orNothing(listenAddress)),
+		into("public_key_id", &w.PublicKeyID, orNothing(matching(`PUB_KEY_ID_[0-9A-Za-z_]{1,53}`,
+			"the id that the merchant platform shows beside the public key: it begins with PUB_KEY_ID_", `"PUB_KEY_ID_0114232134912410000000000000"`))),
 		into("sign_type", &w.SignType, oneOf("HMAC-SHA256", "MD5")),
 	}
 }
@@ -104,14 +105,14 @@ func accountSettings(w *WeChat, folder string) []setting {
 func secretSettings(w *WeChat, folder string) []setting {
 	ref := func(example string) rule[SecretRef] { return secretRef(folder, example) }
 	return []setting{
-		into("certificate", &w.Certificate, pemNotP12(ref(`"credential:apiclient_cert.pem"`))).hidden(),
-		into("private_key", &w.PrivateKey, pemNotP12(ref(`"credential:apiclient_key.pem"`))).hidden(),
-		into("api_v3_key", &w.APIv3Key, ref(`"credential:api_v3_key"`)).hidden(),
+		into("certificate", &w.Certificate, ref(`"credential:apiclient_cert.pem"`)).hidden(),
+		into("private_key", &w.PrivateKey, ref(`"credential:apiclient_key.pem"`)).hidden(),
+		into("api_v3_key", &w.APIv3Key, noRef(ref(`"credential:api_v3_key"`))).hidden(),
 		into("api_v2_key", &w.APIv2Key, noRef(ref(`"credential:api_v2_key"`))).hidden(),
-		into("next_certificate", &w.NextCertificate, onlyNoRef).hidden(),
-		into("next_private_key", &w.NextPrivateKey, onlyNoRef).hidden(),
-		into("p12_password", &w.P12Password, onlyNoRef).hidden(),
-		into("public_key", &w.PublicKey, onlyNoRef).hidden(),
+		into("next_certificate", &w.NextCertificate, noRef(ref(`"next/apiclient_cert.pem"`))).hidden(),
+		into("next_private_key", &w.NextPrivateKey, noRef(ref(`"next/apiclient_key.pem"`))).hidden(),
+		into("p12_password", &w.P12Password, noRef(ref(`"credential:p12_password"`))).hidden(),
+		into("public_key", &w.PublicKey, noRef(ref(`"credential:pub_key.pem"`))).hidden(),
 	}
 }
 

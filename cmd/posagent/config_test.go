@@ -125,7 +125,8 @@ func TestBounds(t *testing.T) {
 		`[till] language = "zh-Hant"`, `[till] code_prefixes = ["160"]`, `[till] allow_code_in_api = true`, `[till] device_ip = "10.0.0.9"`,
 		`[store] time_zone = "Asia/Tokyo"`, `[wechat] hosts = ["https://127.0.0.1:7443"]`, `[wechat] proxy = "http://10.0.0.1:3128"`,
 		`[api] listen = "[::1]:7080"`, `[api] listen = "localhost:0"`, `[api] socket = ""`, `[api] cors_origins = ["http://localhost:3000"]`,
-		`[receipt] width = 32`, `[wechat] sign_type = "MD5"`, `[wechat] api_v2_key = ""`,
+		`[receipt] width = 32`, `[wechat] sign_type = "MD5"`, `[wechat] api_v2_key = ""`, `[wechat] notify_listen = "10.0.0.9:8443"`,
+		`[wechat] notify_url = "https://pay.example.com:8443/wechat/notify"`, `[wechat] notify_url = "https://x.example/` + strings.Repeat("n", 238) + `"`,
 	} {
 		section, line, _ := strings.Cut(ok[1:], "] ")
 		_, err := parseConfig(configFile, []byte(with(section, line)))
@@ -153,16 +154,19 @@ func TestBadValuesAreNamed(t *testing.T) {
 		{"store", `time_zone = "Local"`, `must be the name of a time zone`},
 		{"store", `name = "two\nlines"`, `one line of at most 127 characters`},
 		{"wechat", `mode = "merchant"`, `must be one of institution, direct`},
-		{"wechat", `api = "v2"`, `is not served by this build of posagent and would be ignored; write "v3"`},
+		{"wechat", `api = "v4"`, `must be one of v3, v2`},
 		{"wechat", `hosts = ["http://apihk.mch.weixin.qq.com"]`, `must be https://host`},
 		{"wechat", `hosts = ["https://apihk.mch.weixin.qq.com/v3"]`, `must be https://host`},
 		{"wechat", `hosts = ["https://u:p@apihk.mch.weixin.qq.com"]`, `must be https://host`},
 		{"wechat", `hosts = ["https://a:99999"]`, `must be https://host`},
-		{"wechat", `notify_listen = ":8443"`, `is not served by this build`},
-		{"wechat", `notify_url = "https://x.example"`, `is not served by this build`},
-		{"wechat", `public_key_id = "PUB_KEY_ID_1"`, `is not served by this build`},
-		{"wechat", `next_certificate = "next.pem"`, `is not served by this build`},
-		{"wechat", `certificate = "apiclient_cert.p12"`, `does not read`},
+		{"wechat", `notify_listen = ":8443"`, `must be address:port; write for example "127.0.0.1:7080"`},
+		{"wechat", `notify_url = "http://x.example/n"`, `must be https://host/path as WeChat Pay can reach it; write for example "https://pay.example.com/notify"`},
+		{"wechat", `notify_url = "https://x.example/n?shop=1"`, `must be without a query part`},
+		{"wechat", `notify_url = "https://x.example/n#top"`, `must be without a query part`},
+		{"wechat", `notify_url = "https://u:p@x.example/n"`, `must be https://host/path`},
+		{"wechat", `notify_url = "https://x.example/` + strings.Repeat("n", 239) + `"`, `must be at most 256 bytes long`},
+		{"wechat", "public_key_id = \"0114232134912410000000000000\"\npublic_key = \"p.pem\"", `it begins with PUB_KEY_ID_; write for example`},
+		{"wechat", "public_key_id = \"PUB_KEY_ID_\"\npublic_key = \"p.pem\"", `it begins with PUB_KEY_ID_`},
 		{"wechat", `certificate = "credential:../key"`, `must be credential: and a name`},
 		{"api", `listen = "7080"`, `must be address:port`},
 		{"api", `line_listen = "127.0.0.1:7081"`, `is not served by this build`},
@@ -217,6 +221,46 @@ func TestDirectModeHasNoSubMerchant(t *testing.T) {
 
 	got = mistakes(t, strings.Replace(direct, "[wechat]\n", "[wechat]\nsub_app_id = \"wx1\"\n", 1))
 	assert.Contains(t, got[0], `[wechat] sub_app_id`)
+}
+
+func TestSettingsThatNeedEachOther(t *testing.T) {
+	const id = `public_key_id = "PUB_KEY_ID_0114232134912410000000000000"`
+	for lines, want := range map[string]string{
+		id:                                `[wechat] public_key: is missing, and public_key_id needs it; write the path of pub_key.pem, or take public_key_id out`,
+		`public_key = "pub_key.pem"`:      `[wechat] public_key_id: is missing, and public_key needs it; write the id that the merchant platform shows beside the key`,
+		`next_certificate = "n.pem"`:      `[wechat] next_private_key: is missing, and next_certificate needs it; write for example next_private_key = `,
+		`next_private_key = "n.pem"`:      `[wechat] next_certificate: stands nowhere, and next_private_key is its key; write next_certificate, or take next_private_key out`,
+		`p12_password = "password"`:       `[wechat] p12_password: is for a .p12 bundle and would be ignored; take it out, or write the bundle as certificate`,
+		`private_key = "c.p12"`:           `[wechat] private_key: names a .p12 bundle, which holds the certificate too; write it as certificate, and take private_key out`,
+		`api_v3_key = ""`:                 `[wechat] api_v3_key: is missing, and API v3 requires it; write for example api_v3_key = `,
+		"api = \"v2\"\napi_v2_key = \"\"": `[wechat] api_v2_key: is missing, and API v2 requires it; write for example api_v2_key = `,
+		"certificate = \"c.P12\"\nprivate_key = \"k.pem\"":           `[wechat] private_key: would be ignored, because the .p12 bundle of certificate holds the key; take private_key out`,
+		"next_certificate = \"n.pfx\"\nnext_private_key = \"k.pem\"": `[wechat] next_private_key: would be ignored, because the .p12 bundle of next_certificate holds the key`,
+	} {
+		got := mistakes(t, with("wechat", lines))
+		require.Len(t, got, 1, lines)
+		assert.Contains(t, got[0], want, lines)
+		assert.Regexp(t, `^posagent\.toml:\d+:\d+: `, got[0])
+	}
+	cfg := parse(t, with("wechat", id+"\npublic_key = \"pub_key.pem\""))
+	assert.Equal(t, SecretRef("/etc/posagent/pub_key.pem"), cfg.WeChat.PublicKey)
+	cfg = parse(t, with("wechat", "next_certificate = \"credential:n.pem\"\nnext_private_key = \"k.pem\""))
+	assert.Equal(t, SecretRef("credential:n.pem"), cfg.WeChat.NextCertificate)
+}
+
+func TestABundleBringsItsKey(t *testing.T) {
+	cfg := parse(t, with("wechat", "certificate = \"apiclient_cert.p12\"\np12_password = \"password\"\nnext_certificate = \"next.p12\""))
+	assert.Equal(t, SecretRef("/etc/posagent/apiclient_cert.p12"), cfg.WeChat.Certificate)
+	assert.Empty(t, cfg.WeChat.PrivateKey, "the default is a PEM file's")
+	assert.Equal(t, SecretRef("/etc/posagent/password"), cfg.WeChat.P12Password)
+	assert.Empty(t, parse(t, with("wechat", `certificate = "credential:apiclient_cert.p12"`)).WeChat.PrivateKey)
+}
+
+func TestAPIv2NeedsItsOwnKeyAndNoCategory(t *testing.T) {
+	cfg := parse(t, strings.Replace(without("merchant_category_code"), "[wechat]\n", "[wechat]\napi = \"v2\"\napi_v3_key = \"\"\n", 1))
+	assert.Equal(t, "v2", cfg.WeChat.API)
+	assert.Equal(t, SecretRef("credential:api_v2_key"), cfg.WeChat.APIv2Key)
+	assert.Equal(t, "HMAC-SHA256", cfg.WeChat.SignType)
 }
 
 func TestOtherMachinesAreLetInOnlyByName(t *testing.T) {

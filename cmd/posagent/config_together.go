@@ -12,7 +12,8 @@ func (l *configLoader) together(c *Config) {
 		return
 	}
 	l.modeTogether(c.WeChat)
-	if c.WeChat.MerchantCategoryCode == "" && l.clean("wechat", "merchant_category_code") {
+	l.secretsTogether(&c.WeChat)
+	if c.WeChat.API == "v3" && c.WeChat.MerchantCategoryCode == "" && l.clean("wechat", "api") && l.clean("wechat", "merchant_category_code") {
 		l.note(l.at("wechat", "merchant_category_code"), "[wechat] merchant_category_code", "",
 			"is missing, and API v3 requires it; write for example merchant_category_code = \"4111\"")
 	}
@@ -42,6 +43,65 @@ func (l *configLoader) modeTogether(w WeChat) {
 		l.note(l.at("wechat", "sub_merchant_id"), "[wechat] sub_merchant_id", "",
 			"is missing, and institution mode requires it; write for example sub_merchant_id = \"20000100\", or mode = \"direct\"")
 	}
+}
+
+// secretsTogether sees that each secret that is needed is named, and none that would be ignored.
+func (l *configLoader) secretsTogether(w *WeChat) {
+	l.apiKeysTogether(*w)
+	if isP12(w.Certificate) && !l.has("wechat", "private_key") {
+		w.PrivateKey = ""
+	}
+	l.pairTogether("certificate", "private_key", w.Certificate, w.PrivateKey)
+	if w.NextCertificate == "" && w.NextPrivateKey != "" {
+		l.lacks("next_certificate", "stands nowhere, and next_private_key is its key; write next_certificate, or take next_private_key out")
+	}
+	if w.NextCertificate != "" {
+		l.pairTogether("next_certificate", "next_private_key", w.NextCertificate, w.NextPrivateKey)
+	}
+	if w.P12Password != "" && !isP12(w.Certificate) && !isP12(w.NextCertificate) {
+		l.lacks("p12_password", "is for a .p12 bundle and would be ignored; take it out, or write the bundle as certificate")
+	}
+	if w.PublicKeyID == "" && w.PublicKey != "" {
+		l.lacks("public_key_id", "is missing, and public_key needs it; write the id that the merchant platform shows beside the key, or take public_key out")
+	}
+	if w.PublicKeyID != "" && w.PublicKey == "" {
+		l.lacks("public_key", "is missing, and public_key_id needs it; write the path of pub_key.pem, or take public_key_id out")
+	}
+}
+
+// apiKeysTogether: each API has a key of its own; the other's is only wanted for orders that were made by the other.
+func (l *configLoader) apiKeysTogether(w WeChat) {
+	if w.API == "v2" && w.APIv2Key == "" {
+		l.lacks("api_v2_key", "is missing, and API v2 requires it; write for example api_v2_key = \"credential:api_v2_key\"")
+	}
+	if w.API == "v3" && w.APIv3Key == "" {
+		l.lacks("api_v3_key", "is missing, and API v3 requires it; write for example api_v3_key = \"credential:api_v3_key\"")
+	}
+}
+
+// pairTogether: a .p12 bundle holds the key itself, a PEM certificate has it in another file.
+func (l *configLoader) pairTogether(certificateKey, privateKey string, certificate, private SecretRef) {
+	switch {
+	case isP12(certificate) && private != "":
+		l.lacks(privateKey, fmt.Sprintf("would be ignored, because the .p12 bundle of %s holds the key; take %s out", certificateKey, privateKey))
+	case !isP12(certificate) && isP12(private):
+		l.lacks(privateKey, fmt.Sprintf("names a .p12 bundle, which holds the certificate too; write it as %s, and take %s out", certificateKey, privateKey))
+	case !isP12(certificate) && private == "":
+		l.lacks(privateKey, fmt.Sprintf("is missing, and %s needs it; write for example %s = \"credential:apiclient_key.pem\"", certificateKey, privateKey))
+	}
+}
+
+// lacks notes a mistake of the [wechat] section that shows only beside other settings. Its value may be a secret and is not told.
+func (l *configLoader) lacks(key, wrong string) {
+	if l.clean("wechat", key) && l.clean("wechat", "api") {
+		l.note(l.at("wechat", key), settingName("wechat", key), "", wrong)
+	}
+}
+
+// has says whether the file has the setting.
+func (l *configLoader) has(section, key string) bool {
+	table := l.root.keys[section]
+	return table != nil && table.keys[key] != nil
 }
 
 // scannerTogether sees that a scanner names its device, and nothing that would be ignored for its kind.

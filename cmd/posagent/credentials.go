@@ -3,9 +3,9 @@ package main
 import (
 	"bytes"
 	"crypto/rsa"
+	"crypto/tls"
 	"crypto/x509"
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 
@@ -17,21 +17,26 @@ const (
 	certificateBytesMax = 64 << 10
 	keyBytesMax         = 16 << 10
 	apiKeyBytesMax      = 256
-	apiKeyBytes         = 32 // APIv3 key: AES-256; WeChat Pay's pages say 32 characters
+	apiKeyBytes         = 32 // the API v3 key: AES-256; WeChat Pay's pages say 32 characters. The older API key has as many
 )
 
-// What tells the two kinds of merchant certificate apart, and who a CA-issued one is made out to.
-const (
-	caIssuer     = "Tenpay.com Root CA"
-	wechatIssuer = "MmpaymchCA" // fit for API v2 only
-)
+// Pair is a merchant certificate and its private key. They belong together and to the merchant number.
+type Pair struct {
+	Certificate *x509.Certificate
+	Kind        certificateKind
+	Serial      string // of the certificate, upper-case hexadecimal, as the Authorization header names it
+	PrivateKey  *rsa.PrivateKey
+	TLS         tls.Certificate // the same two, for calls that API v2 wants a client certificate for
+}
 
 // Credentials is what an account signs its calls with and opens sealed answers with. Its parts fit together.
 type Credentials struct {
-	Certificate *x509.Certificate
-	Serial      string // of the certificate, upper-case hexadecimal, as the Authorization header names it
-	PrivateKey  *rsa.PrivateKey
-	APIv3Key    []byte      // 32 bytes
+	Pair               // empty with API v2 where no certificate is installed: then no payment is started
+	Next        *Pair  // the second one during an overlap; nil: none
+	APIv3Key    []byte // 32 bytes; nil where API v2 is spoken and none is installed
+	APIv2Key    []byte // 32 bytes; nil where API v3 is spoken and none is installed
+	PublicKeyID string // PUB_KEY_ID_…; "": platform certificates alone
+	PublicKey   *rsa.PublicKey
 	Warnings    []Condition // what hinders nothing yet, or only by this PC's clock
 }
 
@@ -61,28 +66,21 @@ func (c Condition) String() string {
 	return fmt.Sprintf("%s (%s); %s", w.Title.EN, c.Detail, w.NextStep.EN)
 }
 
-// LoadCredentials reads certificate, private key and API v3 key and checks that they belong together and to the merchant number, at the
-// time now. What can never work is a *CredentialsError (exit status 2). A certificate that has expired or is not valid yet is among the
-// Warnings: it may be this PC's clock that is wrong, and a payment that is open must still be asked for.
+// LoadCredentials reads certificate, private key, keys and public key and checks that they belong together and to the merchant number,
+// at the time now. What can never work is a *CredentialsError (exit status 2). A certificate that has expired or is not valid yet is among
+// the Warnings: it may be this PC's clock that is wrong, and a payment that is open must still be asked for. So is a second certificate
+// that is unfit: the first one serves.
 func LoadCredentials(cfg Config, now time.Time) (Credentials, error) {
+	w := cfg.WeChat
 	l := credentialsLoader{cfg: cfg}
-	c := Credentials{
-		Certificate: l.certificate(cfg.WeChat.Certificate),
-		PrivateKey:  l.privateKey(cfg.WeChat.PrivateKey),
-		APIv3Key:    l.apiKey(cfg.WeChat.APIv3Key),
-	}
-	if c.Certificate != nil {
-		c.Serial = serialOf(c.Certificate)
-		l.kind(c.Certificate)
-		l.merchant(c.Certificate, cfg.WeChat.MerchantID)
-		l.dates(c.Certificate, now)
-	}
-	if c.Certificate != nil && c.PrivateKey != nil {
-		l.pair(c.Certificate, c.PrivateKey)
-	}
+	var c Credentials
+	c.Pair = l.pair(w.Certificate, w.PrivateKey, now)
+	c.APIv3Key, c.APIv2Key = l.apiKeys()
+	c.PublicKeyID, c.PublicKey = w.PublicKeyID, l.publicKey(w.PublicKey)
 	if len(l.unfit) > 0 {
 		return Credentials{}, &CredentialsError{Conditions: l.unfit}
 	}
+	c.Next = l.next(c.Pair, now)
 	c.Warnings = l.warnings
 	return c, nil
 }
@@ -117,82 +115,50 @@ func (l *credentialsLoader) read(ref SecretRef, bytesMax int, unreadable health.
 	return content
 }
 
-func (l *credentialsLoader) certificate(ref SecretRef) *x509.Certificate {
-	content := l.read(ref, certificateBytesMax, health.CertificateUnreadable)
-	if content == nil {
-		return nil
+// apiKeys reads the key of the API that is spoken, and the other's where it is installed: an order made by the other is finished by it.
+func (l *credentialsLoader) apiKeys() (v3, v2 []byte) {
+	w := l.cfg.WeChat
+	if w.API == "v2" {
+		return l.spareKey(w.APIv3Key), l.apiKey(w.APIv2Key, health.APIv2KeyWrong)
 	}
-	cert, err := parseCertificate(content)
-	if err != nil {
-		l.refuse(health.CertificateUnreadable, "%s %s", ref, err)
-	}
-	return cert
-}
-
-func (l *credentialsLoader) privateKey(ref SecretRef) *rsa.PrivateKey {
-	content := l.read(ref, keyBytesMax, health.KeyUnreadable)
-	if content == nil {
-		return nil
-	}
-	key, err := parsePrivateKey(content)
-	if err != nil {
-		l.refuse(health.KeyUnreadable, "%s %s", ref, err)
-	}
-	return key
+	return l.apiKey(w.APIv3Key, health.APIKeyWrong), l.spareKey(w.APIv2Key)
 }
 
 // apiKey takes exactly 32 bytes; the line end that an editor puts behind them does not count.
-func (l *credentialsLoader) apiKey(ref SecretRef) []byte {
-	content := l.read(ref, apiKeyBytesMax, health.APIKeyWrong)
+func (l *credentialsLoader) apiKey(ref SecretRef, wrong health.Code) []byte {
+	content := l.read(ref, apiKeyBytesMax, wrong)
 	key := bytes.TrimRight(content, "\r\n")
 	if content != nil && len(key) != apiKeyBytes {
-		l.refuse(health.APIKeyWrong, "%s holds %d characters", ref, len(key))
+		l.refuse(wrong, "%s holds %d characters", ref, len(key))
 	}
 	return key
 }
 
-// kind tells a certificate of WeChat Pay's own from a CA-issued one; a simulator's is neither.
-func (l *credentialsLoader) kind(cert *x509.Certificate) {
-	issuer := cert.Issuer.CommonName
-	switch issuer {
-	case caIssuer:
-	case wechatIssuer:
-		l.refuse(health.CertificateWrongKind, "issued by %s", wechatIssuer)
-	default:
-		l.warn(health.CertificateUnknownKind, "issued by %.60q", issuer)
+// spareKey is a key that another API would need; nil where there is none, or something else.
+func (l *credentialsLoader) spareKey(ref SecretRef) []byte {
+	if ref == "" {
+		return nil
 	}
+	content, _, err := l.cfg.ReadSecret(ref, apiKeyBytesMax)
+	key := bytes.TrimRight(content, "\r\n")
+	if err != nil || len(key) != apiKeyBytes {
+		return nil
+	}
+	return key
 }
 
-var merchantNumber = regexp.MustCompile(`^[0-9]{8,32}$`)
-
-// merchant compares the merchant number: a CA-issued certificate has it as its common name. Another issuer's counts where it has one.
-func (l *credentialsLoader) merchant(cert *x509.Certificate, merchantID string) {
-	name := cert.Subject.CommonName
-	if cert.Issuer.CommonName != caIssuer && !merchantNumber.MatchString(name) {
-		return
+// publicKey reads the key that answers are verified with in public-key mode; none is named without it.
+func (l *credentialsLoader) publicKey(ref SecretRef) *rsa.PublicKey {
+	if ref == "" {
+		return nil
 	}
-	if name != merchantID {
-		l.refuse(health.CertificateWrongMerchant, "the certificate says %.40q, the configuration %q", name, merchantID)
+	content := l.read(ref, keyBytesMax, health.PublicKeyUnreadable)
+	if content == nil {
+		return nil
 	}
-}
-
-func (l *credentialsLoader) dates(cert *x509.Certificate, now time.Time) {
-	const day = 24 * time.Hour
-	shown := fmt.Sprintf("valid from %s to %s, the PC clock shows %s",
-		cert.NotBefore.Format(time.DateOnly), cert.NotAfter.Format(time.DateOnly), now.Format(time.DateTime))
-	left := cert.NotAfter.Sub(now)
-	switch code, due := health.ExpiryCode(int(left / day)); {
-	case now.Before(cert.NotBefore):
-		l.warn(health.CertificateNotYetValid, "%s", shown)
-	case left < 0:
-		l.warn(health.CertificateExpired, "%s", shown)
-	case due:
-		l.warn(code, "%s", shown)
+	key, err := parsePublicKey(content)
+	if err != nil {
+		l.refuse(health.PublicKeyUnreadable, "%s %s", ref, err)
 	}
-}
-
-func (l *credentialsLoader) pair(cert *x509.Certificate, key *rsa.PrivateKey) {
-	if public, ok := cert.PublicKey.(*rsa.PublicKey); !ok || !public.Equal(&key.PublicKey) {
-		l.refuse(health.KeyMismatch, "%s and %s", l.cfg.WeChat.PrivateKey, l.cfg.WeChat.Certificate)
-	}
+	return key
 }

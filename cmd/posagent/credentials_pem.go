@@ -52,7 +52,27 @@ func parsePrivateKey(content []byte) (*rsa.PrivateKey, error) {
 	return key, nil
 }
 
-var errNotPEM = errors.New("is not PEM text; install the .pem file and not the .p12 bundle, or convert it with openssl pkcs12")
+// parsePublicKey returns the RSA key of a PEM text of kind SubjectPublicKeyInfo, as the merchant platform gives WeChat Pay's.
+func parsePublicKey(content []byte) (*rsa.PublicKey, error) {
+	block, err := firstBlock(content, "PUBLIC KEY")
+	if err != nil {
+		return nil, err
+	}
+	public, err := x509.ParsePKIXPublicKey(block.Bytes)
+	if err != nil {
+		return nil, errors.New("holds a damaged public key; download pub_key.pem again")
+	}
+	key, isRSA := public.(*rsa.PublicKey)
+	if !isRSA {
+		return nil, errors.New("holds a public key that is not RSA, which WeChat Pay's is; download pub_key.pem again")
+	}
+	if bits := key.N.BitLen(); bits < rsaBitsLeast {
+		return nil, fmt.Errorf("holds a public key of %d bits, and WeChat Pay's has %d; download pub_key.pem again", bits, rsaBitsLeast)
+	}
+	return key, nil
+}
+
+var errNotPEM = errors.New("is not PEM text; install the .pem file, or write the .p12 bundle as certificate, with a name that ends in .p12")
 
 var errEncryptedKey = errors.New("holds a key with a password; take the password off with openssl pkey")
 
@@ -73,5 +93,5 @@ func firstBlock(content []byte, types ...string) (*pem.Block, error) {
 	case seen[0] == "ENCRYPTED PRIVATE KEY" && types[0] == "PRIVATE KEY":
 		return nil, errEncryptedKey
 	}
-	return nil, fmt.Errorf("holds no %s but a %.40s; certificate and private_key may be swapped", strings.ToLower(types[0]), strings.ToLower(seen[0]))
+	return nil, fmt.Errorf("holds no %s but a %.40s; the files of the [wechat] section may be swapped", strings.ToLower(types[0]), strings.ToLower(seen[0]))
 }

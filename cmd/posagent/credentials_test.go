@@ -38,6 +38,7 @@ var merchantKeys = sync.OnceValue(func() [2]*rsa.PrivateKey {
 // account is a merchant's files in a folder of their own, as the merchant platform gives them; a test spoils one thing.
 type account struct {
 	issuer, subject     string
+	serial              string
 	notBefore, notAfter time.Time
 	key, signsWith      *rsa.PrivateKey
 	apiKey              string
@@ -46,26 +47,35 @@ type account struct {
 
 func goodAccount() account {
 	keys := merchantKeys()
-	return account{issuer: caIssuer, subject: "10000100", notBefore: today.AddDate(-1, 0, 0), notAfter: today.AddDate(1, 0, 0),
+	return account{issuer: caIssuer, subject: "10000100", serial: "5157F09EFDC096DE15EBE81A47057A7232F1B8E1", notBefore: today.AddDate(-1, 0, 0), notAfter: today.AddDate(1, 0, 0),
 		key: keys[0], signsWith: keys[0], apiKey: strings.Repeat("k", 32), mode: 0o600}
 }
 
-// install writes the files and returns a configuration that names them.
-func (a account) install(t *testing.T) Config {
+// certificate is the account's own, as its issuer would have made it.
+func (a account) certificate(t testing.TB) *x509.Certificate {
 	t.Helper()
-	serial, _ := new(big.Int).SetString("5157F09EFDC096DE15EBE81A47057A7232F1B8E1", 16)
+	serial, ok := new(big.Int).SetString(a.serial, 16)
+	require.True(t, ok)
 	template := &x509.Certificate{SerialNumber: serial, Issuer: pkix.Name{CommonName: a.issuer},
 		Subject: pkix.Name{CommonName: a.subject}, NotBefore: a.notBefore, NotAfter: a.notAfter}
 	parent := &x509.Certificate{Subject: pkix.Name{CommonName: a.issuer}}
 	der, err := x509.CreateCertificate(rand.Reader, template, parent, &a.key.PublicKey, merchantKeys()[0])
 	require.NoError(t, err)
+	cert, err := x509.ParseCertificate(der)
+	require.NoError(t, err)
+	return cert
+}
+
+// install writes the files and returns a configuration that names them.
+func (a account) install(t *testing.T) Config {
+	t.Helper()
 	der8, err := x509.MarshalPKCS8PrivateKey(a.signsWith)
 	require.NoError(t, err)
 
 	folder := t.TempDir()
 	cfg := DefaultConfig()
 	cfg.WeChat.MerchantID = "10000100"
-	cfg.WeChat.Certificate = a.write(t, folder, "cert.pem", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	cfg.WeChat.Certificate = a.write(t, folder, "cert.pem", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.certificate(t).Raw}))
 	cfg.WeChat.PrivateKey = a.write(t, folder, "key.pem", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der8}))
 	cfg.WeChat.APIv3Key = a.write(t, folder, "api_v3_key", []byte(a.apiKey+"\n"))
 	return cfg
@@ -118,7 +128,7 @@ func TestCredentialsThatCanNeverWork(t *testing.T) {
 		"old API key of 16":           {func(a *account) { a.apiKey = "0123456789abcdef" }, health.APIKeyWrong, "holds 16 characters"},
 		"API key of 33":               {func(a *account) { a.apiKey = strings.Repeat("k", 33) }, health.APIKeyWrong, "holds 33 characters"},
 		"another merchant":            {func(a *account) { a.subject = "10000200" }, health.CertificateWrongMerchant, `the certificate says "10000200", the configuration "10000100"`},
-		"issued by WeChat Pay itself": {func(a *account) { a.issuer, a.subject = wechatIssuer, "Some Company Ltd" }, health.CertificateWrongKind, "press Upgrade"},
+		"issued by WeChat Pay itself": {func(a *account) { a.issuer, a.subject, a.serial = wechatIssuer, "Some Company Ltd", "0A1B2C3D4E5F" }, health.CertificateWrongKind, "press Upgrade"},
 		"trial, another merchant":     {func(a *account) { a.issuer, a.subject = "Trial CA", "10000200" }, health.CertificateWrongMerchant, "10000200"},
 	}
 	for name, c := range cases {
@@ -172,7 +182,7 @@ func TestExpiredNamesThePCClock(t *testing.T) {
 	a.notAfter = today.AddDate(0, 0, -3)
 	got, err := LoadCredentials(a.install(t), today)
 	require.NoError(t, err)
-	assert.Contains(t, got.Warnings[0].String(), "the PC clock shows 2026-03-10 12:00:00")
+	assert.Contains(t, got.Warnings[0].String(), "the PC clock shows 2026-03-10")
 }
 
 func TestFilesThatAreSomethingElse(t *testing.T) {
@@ -189,7 +199,7 @@ func TestFilesThatAreSomethingElse(t *testing.T) {
 		content []byte
 		says    string
 	}{
-		"a p12 bundle":         {[]byte{0x30, 0x82, 0x0a, 0x10}, "not the .p12 bundle"},
+		"a p12 bundle":         {[]byte{0x30, 0x82, 0x0a, 0x10}, "write the .p12 bundle as certificate"},
 		"nothing":              {[]byte{}, "is not PEM text"},
 		"a certificate":        {block("CERTIFICATE", []byte{1}), "may be swapped"},
 		"a damaged key":        {block("PRIVATE KEY", []byte{1, 2, 3}), "damaged key"},
@@ -274,5 +284,98 @@ func TestSerialsAsTheKitsWriteThem(t *testing.T) {
 		cert, err := parseCertificate([]byte(v.PEM))
 		require.NoError(t, err, v.Serial)
 		assert.Equal(t, v.Serial, serialOf(cert))
+	}
+}
+
+// another is the account's next certificate: of another key and serial.
+func (a account) another() account {
+	keys := merchantKeys()
+	a.key, a.signsWith, a.serial = keys[1], keys[1], "6268FAFEFDC096DE15EBE81A47057A7232F1B8E2"
+	return a
+}
+
+// withNext adds the files of a second pair to a configuration.
+func withNext(t *testing.T, cfg Config, next account) Config {
+	t.Helper()
+	other := next.install(t)
+	cfg.WeChat.NextCertificate, cfg.WeChat.NextPrivateKey = other.WeChat.Certificate, other.WeChat.PrivateKey
+	return cfg
+}
+
+func TestTwoCertificatesAtATime(t *testing.T) {
+	a := goodAccount()
+	got, err := LoadCredentials(withNext(t, a.install(t), a.another()), today)
+	require.NoError(t, err)
+	require.NotNil(t, got.Next)
+	assert.Equal(t, a.serial, got.Serial)
+	assert.Equal(t, "6268FAFEFDC096DE15EBE81A47057A7232F1B8E2", got.Next.Serial)
+	assert.Empty(t, got.Warnings)
+}
+
+func TestASecondCertificateNeverStopsTheTill(t *testing.T) {
+	a := goodAccount()
+	for name, c := range map[string]struct {
+		spoil func(next *account)
+		says  string
+	}{
+		"another's key":    {func(n *account) { n.signsWith = merchantKeys()[0] }, "does not belong to the merchant certificate"},
+		"another merchant": {func(n *account) { n.subject = "10000200" }, "another merchant number"},
+		"ended":            {func(n *account) { n.notAfter = today.Add(-time.Hour) }, "ended on 2026-03-10"},
+		"WeChat Pay's own": {func(n *account) { n.issuer = wechatIssuer }, "which API v3 does not take"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			next := a.another()
+			c.spoil(&next)
+			got, err := LoadCredentials(withNext(t, a.install(t), next), today)
+			require.NoError(t, err)
+			assert.Nil(t, got.Next)
+			assert.Equal(t, []health.Code{health.NextCertificateUnfit}, conditionCodes(got.Warnings))
+			assert.Contains(t, got.Warnings[0].Detail, c.says)
+		})
+	}
+	cfg := a.install(t)
+	cfg.WeChat.NextCertificate, cfg.WeChat.NextPrivateKey = "/nosuch/cert.pem", "/nosuch/key.pem"
+	got, err := LoadCredentials(cfg, today)
+	require.NoError(t, err)
+	assert.Contains(t, conditionCodes(got.Warnings), health.NextCertificateUnfit)
+
+	cfg.WeChat.NextCertificate, cfg.WeChat.NextPrivateKey = cfg.WeChat.Certificate, cfg.WeChat.PrivateKey
+	got, err = LoadCredentials(cfg, today)
+	require.NoError(t, err)
+	assert.Nil(t, got.Next, "it was moved into its place")
+	assert.Empty(t, got.Warnings)
+}
+
+func TestPublicKeyOfWeChatPay(t *testing.T) {
+	a := goodAccount()
+	spki, err := x509.MarshalPKIXPublicKey(merchantKeys()[1].Public())
+	require.NoError(t, err)
+	cfg := a.install(t)
+	cfg.WeChat.PublicKeyID = "PUB_KEY_ID_0114232134912410000000000000"
+	cfg.WeChat.PublicKey = a.write(t, t.TempDir(), "pub_key.pem", pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: spki}))
+	got, err := LoadCredentials(cfg, today)
+	require.NoError(t, err)
+	assert.Equal(t, cfg.WeChat.PublicKeyID, got.PublicKeyID)
+	assert.True(t, got.PublicKey.Equal(merchantKeys()[1].Public()))
+
+	small, err := rsa.GenerateKey(rand.Reader, 1024)
+	require.NoError(t, err)
+	smallSPKI, err := x509.MarshalPKIXPublicKey(small.Public())
+	require.NoError(t, err)
+	curve, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	curveSPKI, err := x509.MarshalPKIXPublicKey(curve.Public())
+	require.NoError(t, err)
+	for says, block := range map[string]*pem.Block{
+		"1024 bits":             {Type: "PUBLIC KEY", Bytes: smallSPKI},
+		"not RSA":               {Type: "PUBLIC KEY", Bytes: curveSPKI},
+		"a damaged public key":  {Type: "PUBLIC KEY", Bytes: []byte{1}},
+		"no public key but a c": {Type: "CERTIFICATE", Bytes: []byte{1}},
+		"no public key but a r": {Type: "RSA PUBLIC KEY", Bytes: x509.MarshalPKCS1PublicKey(&merchantKeys()[1].PublicKey)},
+	} {
+		require.NoError(t, os.WriteFile(string(cfg.WeChat.PublicKey), pem.EncodeToMemory(block), 0o600))
+		unfit := refused(t, cfg)
+		assert.Equal(t, []health.Code{health.PublicKeyUnreadable}, conditionCodes(unfit.Conditions))
+		assert.Contains(t, unfit.Error(), says)
 	}
 }

@@ -26,6 +26,7 @@ func subCommands() []func(*program) *cobra.Command {
 		demoCommand,
 		simulateCommand,
 		checkCommand,
+		certificateCommand,
 		payCommand,
 		cancelCommand,
 		statusCommand,

@@ -67,7 +67,7 @@ func TestCheckKnowsWhoseDaemonAnswers(t *testing.T) {
 		assert.Contains(t, c.lines[0].Evidence, row.says)
 	}
 
-	c := &checker{daemon: &statusReport{StatusReport: ours}, creds: Credentials{Serial: "CD"}}
+	c := &checker{daemon: &statusReport{StatusReport: ours}, creds: Credentials{Pair: Pair{Serial: "CD"}}}
 	c.daemonWarnings()
 	require.Len(t, c.lines, 1, "a new certificate lies there, and the daemon uses the old one")
 	assert.Equal(t, "certificate in use", c.lines[0].Check)
