@@ -4,16 +4,21 @@ package payflow
 type seen string
 
 const (
-	seenOurs      seen = "SUCCESS, ours"
-	seenMismatch  seen = "SUCCESS, mismatch"
-	seenAnother   seen = "another's attach"
-	seenUnclaimed seen = "not provably ours"
-	seenOpen      seen = "NOTPAY, USERPAYING"
-	seenPayError  seen = "PAYERROR"
-	seenClosed    seen = "CLOSED, REVOKED"
-	seenRefund    seen = "REFUND"
-	seenAbsent    seen = "no such order"
-	seenLost      seen = "lost, unverified, unknown value"
+	seenOurs         seen = "SUCCESS, ours"
+	seenMismatch     seen = "SUCCESS, mismatch"
+	seenAnother      seen = "another's attach"
+	seenUnclaimed    seen = "not provably ours"
+	seenOpen         seen = "NOTPAY, USERPAYING"
+	seenPayError     seen = "PAYERROR"
+	seenClosed       seen = "CLOSED, REVOKED"
+	seenAllBack      seen = "REFUND, all back"     // every minor unit is back, for good
+	seenOnItsWay     seen = "REFUND, on its way"   // all of it was taken on, and some is still under way
+	seenPartBack     seen = "REFUND, a part"       // the refunds add up to less
+	seenRefundFailed seen = "REFUND, one failed"   // closed, abnormal, or of a state that is not known
+	seenRefund       seen = "REFUND, not added up" // not read, or a sum that cannot be
+	seenAbsent       seen = "no such order"
+	seenVanished     seen = "no such order, after its money was seen" // the answers contradict each other
+	seenLost         seen = "lost, unverified, unknown value"
 )
 
 // column is where a payment stands when an answer comes: one column of the answer table.
@@ -38,7 +43,8 @@ const (
 	reverseAgain  verdict = "reverse again after back-off" //
 	lookReverse   verdict = "attention; reverse when due"  // the order is ours, but not what we asked for
 	lookOnly      verdict = "attention; no reverse"        // the order is not, or not provably, ours
-	lookRefund    verdict = "attention; ask on"            // REFUND proves nothing before the refunds are added up
+	lookRefund    verdict = "attention; ask on"            // REFUND proves nothing before all of it is back
+	lookVanished  verdict = "attention; go on"             // no absence of what was there
 	proveAbsence  verdict = "rule 7"                       // at T_dead reverse once more, and ask again
 	declineAtDead verdict = "go on; Declined at T_dead"    // refused by a collision, and nothing there
 )
@@ -49,52 +55,72 @@ type answerTable map[column]map[seen]verdict
 // answers is the answer table. Each line stands in the flow's description; taking one out must turn a test red.
 var answers = answerTable{
 	whileConfirming: {
-		seenOurs:      becomePaid,
-		seenMismatch:  lookReverse,
-		seenAnother:   lookOnly,
-		seenUnclaimed: lookOnly,
-		seenOpen:      goOn,
-		seenPayError:  reverseSoon,
-		seenClosed:    becomeRev,
-		seenRefund:    reverseSoon,
-		seenAbsent:    goOn,
-		seenLost:      goOn,
+		seenOurs:         becomePaid,
+		seenMismatch:     lookReverse,
+		seenAnother:      lookOnly,
+		seenUnclaimed:    lookOnly,
+		seenOpen:         goOn,
+		seenPayError:     reverseSoon,
+		seenClosed:       becomeRev,
+		seenAllBack:      reverseSoon,
+		seenOnItsWay:     reverseSoon,
+		seenPartBack:     reverseSoon,
+		seenRefundFailed: reverseSoon,
+		seenRefund:       reverseSoon,
+		seenAbsent:       goOn,
+		seenVanished:     goOn,
+		seenLost:         goOn,
 	},
 	whileRefused: {
-		seenOurs:      becomePaid,
-		seenMismatch:  lookReverse,
-		seenAnother:   lookOnly,
-		seenUnclaimed: lookOnly,
-		seenOpen:      reverseSoon,
-		seenPayError:  reverseSoon,
-		seenClosed:    becomeDecl,
-		seenRefund:    reverseSoon,
-		seenAbsent:    becomeDecl,
-		seenLost:      goOn,
+		seenOurs:         becomePaid,
+		seenMismatch:     lookReverse,
+		seenAnother:      lookOnly,
+		seenUnclaimed:    lookOnly,
+		seenOpen:         reverseSoon,
+		seenPayError:     reverseSoon,
+		seenClosed:       becomeDecl,
+		seenAllBack:      reverseSoon,
+		seenOnItsWay:     reverseSoon,
+		seenPartBack:     reverseSoon,
+		seenRefundFailed: reverseSoon,
+		seenRefund:       reverseSoon,
+		seenAbsent:       becomeDecl,
+		seenVanished:     goOn,
+		seenLost:         goOn,
 	},
 	whileCollided: {
-		seenOurs:      becomePaid,
-		seenMismatch:  lookReverse,
-		seenAnother:   lookOnly,
-		seenUnclaimed: lookOnly,
-		seenOpen:      reverseSoon,
-		seenPayError:  reverseSoon,
-		seenClosed:    becomeDecl,
-		seenRefund:    reverseSoon,
-		seenAbsent:    declineAtDead,
-		seenLost:      goOn,
+		seenOurs:         becomePaid,
+		seenMismatch:     lookReverse,
+		seenAnother:      lookOnly,
+		seenUnclaimed:    lookOnly,
+		seenOpen:         reverseSoon,
+		seenPayError:     reverseSoon,
+		seenClosed:       becomeDecl,
+		seenAllBack:      reverseSoon,
+		seenOnItsWay:     reverseSoon,
+		seenPartBack:     reverseSoon,
+		seenRefundFailed: reverseSoon,
+		seenRefund:       reverseSoon,
+		seenAbsent:       declineAtDead,
+		seenVanished:     goOn,
+		seenLost:         goOn,
 	},
 	whileReversing: {
-		seenOurs:      reverseAgain,
-		seenMismatch:  lookReverse,
-		seenAnother:   lookOnly,
-		seenUnclaimed: lookOnly,
-		seenOpen:      reverseAgain,
-		seenPayError:  reverseAgain,
-		seenClosed:    becomeRev,
-		seenRefund:    lookRefund,
-		seenAbsent:    proveAbsence,
-		seenLost:      goOn,
+		seenOurs:         reverseAgain,
+		seenMismatch:     lookReverse,
+		seenAnother:      lookOnly,
+		seenUnclaimed:    lookOnly,
+		seenOpen:         reverseAgain,
+		seenPayError:     reverseAgain,
+		seenClosed:       becomeRev,
+		seenAllBack:      becomeRev,
+		seenOnItsWay:     lookRefund,
+		seenPartBack:     lookRefund,
+		seenRefundFailed: lookRefund,
+		seenRefund:       lookRefund,
+		seenAbsent:       proveAbsence,
+		seenVanished:     lookVanished,
+		seenLost:         goOn,
 	},
 }
 
@@ -125,7 +151,7 @@ func look(p Payment, t Trade) seen {
 	case TradePayError:
 		return lookUnlessStrange(p, t, seenPayError)
 	case TradeRefund:
-		return lookUnlessStrange(p, t, seenRefund)
+		return lookUnlessStrange(p, t, lookRefunds(p, t))
 	case TradeClosed, TradeRevoked:
 		if t.OutTradeNo != p.OutTradeNo {
 			return seenLost
@@ -152,7 +178,36 @@ func lookSuccess(p Payment, t Trade) seen {
 	return seenOurs
 }
 
-// lookUnlessStrange judges an order that holds no money of ours yet: another's is not reversed either.
+// lookRefunds reads what the refunds of an order add up to, against the total that WeChat Pay itself reports: that is the money it took,
+// even where it is not what we asked for. A sum that cannot be, or of an order that is not told as ours in every other way, is not known.
+func lookRefunds(p Payment, t Trade) seen {
+	sum, total := t.Refunds, t.Amount.Minor
+	asAsked := t.OutTradeNo == p.OutTradeNo && t.Amount.Currency == p.Amount.Currency && sameMerchant(p.Merchant, t)
+	canBe := sum.Known && sum.Done >= 0 && sum.Pending >= 0 && sum.Done <= total && sum.Pending <= total-sum.Done
+	named := sum.Done > 0 || sum.Pending > 0 || sum.Dead != 0 // REFUND with no refund at all contradicts itself
+	switch {
+	case !asAsked || !canBe || !named:
+		return seenRefund
+	case sum.Dead != 0:
+		return seenRefundFailed
+	case sum.Done+sum.Pending < total:
+		return seenPartBack
+	case sum.Pending > 0:
+		return seenOnItsWay
+	}
+	return seenAllBack
+}
+
+// refund reports a row of REFUND.
+func (row seen) refund() bool {
+	switch row {
+	case seenAllBack, seenOnItsWay, seenPartBack, seenRefundFailed, seenRefund:
+		return true
+	}
+	return false
+}
+
+// lookUnlessStrange judges an order that can never be called paid: another's is left alone all the same.
 func lookUnlessStrange(p Payment, t Trade, row seen) seen {
 	switch whose(p, t) {
 	case theirs:

@@ -24,9 +24,28 @@
 //	Cancelled                  └──▶ Declined ◀──────────────────────┘ │ Reversing ◀─┐ reverses, asks, with back-off
 //	                                 refused, and a query agrees      │   │ └───────┘
 //	                                                                  ▼   ▼
-//	                                                                 Reversed    CLOSED or REVOKED seen, or never arrived
+//	                                                                 Reversed    CLOSED, REVOKED or all refunded seen, or never arrived
 //
-// Attention ("a person must look") and set aside are flags on an open payment, not states.
+// Attention ("a person must look") and set aside are flags on an open payment, not states. Attention is never taken away while a
+// payment is open, but for the doubt whose order it is, which a tag that is ours settles; a newer cause may take the place of an older
+// one, and what is known of refunds gives way only to what is known better. The end takes it away: what a person had to see to was that
+// the payment ends, and by I4 the proof that ends it says that WeChat Pay holds nothing. A flag that stayed would be a false alarm.
+//
+// # Refunds as proof
+//
+// REFUND says that at least one refund was made, and no more. While Reversing, the sum of an order's refunds ([Trade].Refunds) decides:
+//
+//	all back        known, all of it done, none failed       Reversed
+//	on its way      all of it done or accepted               attention refund_pending: I4 wants the money back, not promised
+//	a part          adds up to less                          attention refund_part
+//	one failed      closed, abnormal, or not known           attention refund_failed, whatever the others add up to
+//	not known       not read, or a sum that cannot be        attention refund_seen, unless more was known before
+//
+// The sum is held against the total that WeChat Pay reports, which is the money that it took, even where we asked for another. None but
+// all back ends; the order is asked about each minute, and not reversed meanwhile, not even when a query is lost. While Confirming, every
+// REFUND leads to Reversing, and the next answer proves it; where a reverse comes too late (rule 13) all back is the end at once.
+//
+// Once an answer has shown the money taken, "no such order" contradicts it and ends nothing (attention order_vanished).
 //
 // # Invariants
 //
@@ -35,6 +54,7 @@
 //	I2  a payment code goes out in at most one pay call
 //	I3  no reverse sooner than 15 s after the end of the last pay attempt that may have left
 //	I4  Paid only on a verified SUCCESS that is ours; Declined and Reversed never while WeChat Pay holds the money for the order, now or later
+//	    (a refund that is accepted is money that it still holds)
 //	I5  a final status never changes
 //	I6  a payment that is not final has a call in flight or a wake time
 //	I13 once Reversing, never Paid

@@ -203,18 +203,23 @@ func plantedFaults() []fault {
 			return p.Status == Reversing && fits(p, e, QueryAnswered, Found) && e.Outcome.Trade.State == TradeRefund
 		})},
 	}
+	faults = append(faults, refundFaults()...)
 	for i := range faults {
 		faults[i].walked = true
 	}
 	return faults
 }
 
+// allSeen is every row of the answer table.
+var allSeen = []seen{seenOurs, seenMismatch, seenAnother, seenUnclaimed, seenOpen, seenPayError, seenClosed, seenAllBack, seenOnItsWay, seenPartBack,
+	seenRefundFailed, seenRefund, seenAbsent, seenVanished, seenLost}
+
 // tableFaults take out each line of the answer table in turn. A line that says "go on" cannot be taken out by leaving it away: it
 // says something harmful instead.
 func tableFaults() []fault {
 	var faults []fault
 	for _, col := range []column{whileConfirming, whileRefused, whileCollided, whileReversing} {
-		for _, row := range []seen{seenOurs, seenMismatch, seenAnother, seenUnclaimed, seenOpen, seenPayError, seenClosed, seenRefund, seenAbsent, seenLost} {
+		for _, row := range allSeen {
 			table := answerTable{}
 			for c, rows := range answers {
 				table[c] = maps.Clone(rows)
@@ -237,6 +242,9 @@ func tableFaults() []fault {
 func TestAnswerTableIsWhole(t *testing.T) {
 	assert.Len(t, answers, 4)
 	for col, rows := range answers {
-		assert.Len(t, rows, 10, "column %s", col)
+		assert.Len(t, rows, len(allSeen), "column %s", col)
+		for _, row := range allSeen {
+			assert.NotEmpty(t, rows[row], "column %s, row %s", col, row)
+		}
 	}
 }

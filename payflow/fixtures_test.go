@@ -44,6 +44,49 @@ const (
 	numberMissing twist = "no order number"
 )
 
+// What the refunds of an order add up to, as an answer tells it; straight leaves it out, as a client does that could not add them up.
+const (
+	allBack       twist = "all back"
+	onItsWay      twist = "on its way"
+	partBack      twist = "a part"
+	partOnItsWay  twist = "a part, on its way"
+	oneFailed     twist = "one failed"
+	failedOnceAll twist = "one failed, all back by another"
+	noneListed    twist = "no refund listed"
+	moreThanPaid  twist = "more than was paid"
+	backNoNumber  twist = "all back, no order number"
+	backNoAttach  twist = "all back, without attach"
+	backOdd       twist = "all back, wrong amount"
+	backAsAsked   twist = "wrong amount, back what we asked"
+	backMerchant  twist = "all back, another merchant"
+	backCurrency  twist = "all back, wrong currency"
+)
+
+// refundsOf is the sum that goes with a twist, for an order of that total of which we asked for less or as much.
+func refundsOf(odd twist, total, asked int64) RefundSum {
+	switch odd {
+	case allBack, backNoNumber, backNoAttach, backOdd, backMerchant, backCurrency:
+		return RefundSum{Known: true, Done: total}
+	case onItsWay:
+		return RefundSum{Known: true, Done: 250, Pending: total - 250}
+	case partBack:
+		return RefundSum{Known: true, Done: 250}
+	case partOnItsWay:
+		return RefundSum{Known: true, Pending: 250}
+	case oneFailed:
+		return RefundSum{Known: true, Done: 250, Dead: 1}
+	case failedOnceAll:
+		return RefundSum{Known: true, Done: total, Dead: 1}
+	case noneListed:
+		return RefundSum{Known: true}
+	case moreThanPaid:
+		return RefundSum{Known: true, Done: total, Pending: 1}
+	case backAsAsked:
+		return RefundSum{Known: true, Done: asked}
+	}
+	return RefundSum{}
+}
+
 // aTrade is our order as WeChat Pay reports it, with one thing odd.
 func aTrade(o Order, state TradeState, odd twist) Trade {
 	t := Trade{
@@ -56,13 +99,13 @@ func aTrade(o Order, state TradeState, odd twist) Trade {
 	switch odd {
 	case anothersOrder:
 		t.Attach = theirTag
-	case wrongAmount:
+	case wrongAmount, backOdd, backAsAsked:
 		t.Amount.Minor++
-	case wrongCurrency:
+	case wrongCurrency, backCurrency:
 		t.Amount.Currency = "CNY"
-	case wrongMerchant:
+	case wrongMerchant, backMerchant:
 		t.SubMerchantID = "1900000110"
-	case withoutAttach:
+	case withoutAttach, backNoAttach:
 		t.Attach = ""
 	case noAttachWrong:
 		t.Attach, t.Amount.Minor = "", t.Amount.Minor+1
@@ -70,9 +113,10 @@ func aTrade(o Order, state TradeState, odd twist) Trade {
 		t.OutTradeNo += "X"
 	case otherNumberTo:
 		t.OutTradeNo, t.Attach = t.OutTradeNo+"X", theirTag
-	case numberMissing:
+	case numberMissing, backNoNumber:
 		t.OutTradeNo = ""
 	}
+	t.Refunds = refundsOf(odd, t.Amount.Minor, o.Amount.Minor)
 	return t
 }
 

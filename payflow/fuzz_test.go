@@ -15,7 +15,11 @@ var fuzzPhrases = []string{
 	"cancel by Amy", "set aside by Bo: x", "pay not sent", "pay refused NOTENOUGH", "pay collides ORDERPAID", "pay lost: unsigned refusal NOTENOUGH",
 	"pay lost: no answer", "pay lost: server error", "pay answered SUCCESS", "pay answered USERPAYING", "pay answered PAYERROR", "pay answered SUCCESS, wrong amount",
 	"pay says no such order", "query answered SUCCESS", "query answered NOTPAY", "query answered USERPAYING", "query answered PAYERROR", "query answered CLOSED",
-	"query answered REVOKED", "query answered REFUND", "query answered SOMETHING_NEW", "query answered SUCCESS, another till's order",
+	"query answered REVOKED", "query answered REFUND", "query answered REFUND, all back", "query answered REFUND, on its way", "query answered REFUND, a part",
+	"query answered REFUND, a part, on its way", "query answered REFUND, one failed", "query answered REFUND, one failed, all back by another",
+	"query answered REFUND, no refund listed", "query answered REFUND, more than was paid", "query answered REFUND, all back, no order number",
+	"query answered REFUND, all back, without attach", "query answered REFUND, all back, wrong amount", "query answered REFUND, wrong amount, back what we asked",
+	"pay answered REFUND, all back", "query answered SOMETHING_NEW", "query answered SUCCESS, another till's order",
 	"query answered NOTPAY, another till's order", "query answered REFUND, another till's order", "query answered SUCCESS, wrong amount",
 	"query answered SUCCESS, wrong currency", "query answered SUCCESS, another merchant", "query answered SUCCESS, without attach",
 	"query answered NOTPAY, without attach", "query answered SUCCESS, without attach, wrong amount", "query answered SUCCESS, another order number",
@@ -30,7 +34,7 @@ var fuzzPauses = []time.Duration{0, 0, 0, 0, time.Second, 3 * time.Second, 14 * 
 
 const untilWoken = 255
 
-// Whatever happens, in whatever order: no panic, I3, I5, I6 and I13.
+// Whatever happens, in whatever order: no panic, I3, I5, I6 and I13, and of I4 what refunds prove.
 func FuzzStep(f *testing.F) {
 	for _, path := range storyFiles(f) {
 		text, err := os.ReadFile(path)
@@ -72,6 +76,7 @@ func fuzzStep(t *testing.T, p Payment, e Event, w *world) Payment {
 	}
 	require.True(t, after.Status.Final() || after.Call != NoCall || !after.WakeAt.IsZero(), "I6")
 	require.False(t, after.Status == Paid && w.reverseLeft, "I13")
+	require.False(t, p.Open() && after.Status.Final() && e.Outcome.Trade.State == TradeRefund && !addsUp(e.Outcome.Trade), "I4: ended by refunds that do not add up")
 	require.False(t, after.Status.Final() && after.Reason == "", "a final payment has a reason")
 	return after
 }

@@ -52,7 +52,11 @@ const (
 	AttentionUnclaimed      Reason = "order_not_provably_ours"
 	AttentionReverseRefused Reason = "reverse_refused"
 	AttentionReverseTooLate Reason = "reverse_too_late"
-	AttentionRefundSeen     Reason = "refund_seen"
+	AttentionRefundSeen     Reason = "refund_seen"        // how much went back is not known
+	AttentionRefundPending  Reason = "refund_pending"     // all of it goes back, and some is still on its way
+	AttentionRefundPart     Reason = "refund_part"        // the refunds add up to less than was paid
+	AttentionRefundFailed   Reason = "refund_failed"      // one is closed, abnormal, or of a state that is not known
+	AttentionVanished       Reason = "order_vanished"     // its money was seen, and now there is no such order
 	AttentionLateSuccess    Reason = "paid_after_the_end" // found in reconciliation after a final status
 )
 
@@ -65,6 +69,16 @@ func Reasons() []Reason {
 		ReasonRefused, ReasonConfiguration, ReasonNumberInUse,
 		ReasonTimeout, ReasonLink, ReasonServer, ReasonUnverified, ReasonClock,
 		AttentionMismatch, AttentionAnotherTill, AttentionUnclaimed, AttentionReverseRefused, AttentionReverseTooLate,
-		AttentionRefundSeen, AttentionLateSuccess,
+		AttentionRefundSeen, AttentionRefundPending, AttentionRefundPart, AttentionRefundFailed, AttentionVanished,
+		AttentionLateSuccess,
 	}
+}
+
+// refund reports a reason for looking that speaks of refunds.
+func (r Reason) refund() bool {
+	switch r {
+	case AttentionRefundSeen, AttentionRefundPending, AttentionRefundPart, AttentionRefundFailed:
+		return true
+	}
+	return false
 }

@@ -78,7 +78,7 @@ type RefundOutcome struct {
 	Text   string            `json:"text,omitempty"`  // WeChat Pay's own words, at most 256 characters, for the manager
 }
 
-// RefundSum adds up every refund of one order (query all refunds). The zero value says that it is not known.
+// RefundSum adds up every refund of one order (query all refunds), in the order's own currency. The zero value says that it is not known.
 type RefundSum struct {
 	Known   bool  `json:"known,omitempty"`   // a verified answer named every refund
 	Done    int64 `json:"done,omitempty"`    // minor units that went back for good
@@ -86,22 +86,38 @@ type RefundSum struct {
 	Dead    int   `json:"dead,omitempty"`    // refunds that are closed, abnormal, or of a state that is not known
 }
 
-// SumRefunds adds up the refunds of the order of that number and total. One of another order or currency, or of an amount that cannot
-// be, makes the sum unknown.
+// SumRefunds adds up the refunds of the order of that number and total. One of another order or currency, of an amount that cannot be,
+// or one that stands there twice, as it may where a list was read page by page while it grew, makes the sum unknown.
 func SumRefunds(no OutTradeNo, total Amount, refunds []RefundReport) RefundSum {
 	sum := RefundSum{Known: true}
-	for _, r := range refunds {
-		if r.OutTradeNo != "" && r.OutTradeNo != no || r.Amount.Currency != total.Currency || r.Amount.Minor <= 0 || r.Amount.Minor > total.Minor {
+	for i, r := range refunds {
+		left := total.Minor - sum.Done - sum.Pending
+		if r.OutTradeNo != "" && r.OutTradeNo != no || r.Amount.Currency != total.Currency || r.Amount.Minor <= 0 || twice(refunds[:i], r) {
 			return RefundSum{}
 		}
-		switch r.State {
-		case RefundStateSuccess:
-			sum.Done += r.Amount.Minor
-		case RefundStateProcessing:
-			sum.Pending += r.Amount.Minor
-		default:
+		switch {
+		case r.State != RefundStateSuccess && r.State != RefundStateProcessing && r.Amount.Minor <= total.Minor:
 			sum.Dead++
+		case r.Amount.Minor > left:
+			return RefundSum{}
+		case r.State == RefundStateSuccess:
+			sum.Done += r.Amount.Minor
+		default:
+			sum.Pending += r.Amount.Minor
 		}
 	}
 	return sum
+}
+
+// twice reports that a refund is among those before it, or that no number tells it from one of them.
+func twice(before []RefundReport, r RefundReport) bool {
+	for _, b := range before {
+		oneID := r.RefundID != "" && b.RefundID == r.RefundID
+		oneNumber := r.OutRefundNo != "" && b.OutRefundNo == r.OutRefundNo
+		apart := r.RefundID != "" && b.RefundID != "" || r.OutRefundNo != "" && b.OutRefundNo != ""
+		if oneID || oneNumber || !apart {
+			return true
+		}
+	}
+	return false
 }

@@ -134,10 +134,18 @@ func (s *stepper) queryAnswered(o Outcome) {
 	case Found:
 		s.judge(o.Trade)
 	case NoSuchOrder:
-		s.act(seenAbsent)
+		s.act(s.absent())
 	default:
 		s.act(seenLost)
 	}
+}
+
+// absent: an order whose money was seen cannot be absent. A host that lags behind, or a mistake of WeChat Pay's, proves nothing (I4).
+func (s *stepper) absent() seen {
+	if s.p.MoneySeen {
+		return seenVanished
+	}
+	return seenAbsent
 }
 
 // queryLost: nothing is known; after T_dead an unsigned absence may be the proof of rule 9.
@@ -155,7 +163,7 @@ func (s *stepper) judge(t Trade) {
 	row := look(s.p, t)
 	if row != seenLost {
 		s.p.Trade = t
-		s.p.MoneySeen = s.p.MoneySeen || row == seenOurs || row == seenMismatch || row == seenRefund
+		s.p.MoneySeen = s.p.MoneySeen || row == seenOurs || row == seenMismatch || row.refund()
 		s.settleWhose(t)
 	}
 	s.act(row)
@@ -195,7 +203,9 @@ func (s *stepper) carryOut(v verdict, row seen) {
 	case lookOnly:
 		s.lookOnly(row)
 	case lookRefund:
-		s.lookRefund()
+		s.lookRefund(row)
+	case lookVanished:
+		s.lookVanished()
 	case proveAbsence:
 		s.proveAbsence()
 	case declineAtDead:
@@ -208,7 +218,7 @@ func (s *stepper) carryOut(v verdict, row seen) {
 // goOn asks again; when the deadline has come, what was just asked was the last query, and the reverse begins.
 func (s *stepper) goOn(row seen) {
 	if s.p.Status == Reversing {
-		s.wakeForReverse(s.soonerOfDead(s.p.NextReverseAt))
+		s.reverseOrWatch()
 		return
 	}
 	s.name(row)
@@ -220,11 +230,24 @@ func (s *stepper) goOn(row seen) {
 		s.lookAtLeisure()
 	case s.p.ReverseTooLate && row == seenAbsent && s.deadWhenAsked():
 		s.end(Reversed, ReasonNeverArrived, ProofSigned)
+	case s.p.ReverseTooLate && row == seenAllBack:
+		s.end(Reversed, s.reversedReason(), ProofSigned)
+	case s.p.ReverseTooLate && row.refund():
+		s.lookRefund(row)
 	case s.p.ReverseTooLate:
 		s.tooLate()
 	default:
 		s.decideToReverse()
 	}
+}
+
+// reverseOrWatch: what is lost while refunds are watched brings no reverse: an order that is being refunded is only asked about.
+func (s *stepper) reverseOrWatch() {
+	if s.p.Attention.refund() {
+		s.askAtLeisure()
+		return
+	}
+	s.wakeForReverse(s.soonerOfDead(s.p.NextReverseAt))
 }
 
 // lookAtLeisure: an order that nothing has proved ours needs a person; we ask on. An older cause for looking stays, because
@@ -340,7 +363,7 @@ func (s *stepper) proveAbsence() {
 // 204 to our reverse, then "no such order" twice, at least 3 s apart, over verified TLS. It reports whether it acted.
 func (s *stepper) absentByTransport() bool {
 	switch {
-	case !s.dead() || s.p.ReverseTooLate || s.mayNotReverse():
+	case !s.dead() || s.p.ReverseTooLate || s.p.MoneySeen || s.mayNotReverse():
 		return false
 	case !s.p.DeadReverse:
 		s.reverse()
@@ -358,9 +381,11 @@ func (s *stepper) absentByTransport() bool {
 }
 
 // tooLate is rule 13: WeChat Pay, or the clock on two starts, says that no reverse is possible any more; a person
-// gives the money back by a refund.
+// gives the money back by a refund. What is known of refunds already tells that person more.
 func (s *stepper) tooLate() {
-	s.p.Attention = AttentionReverseTooLate
+	if !s.p.Attention.refund() {
+		s.p.Attention = AttentionReverseTooLate
+	}
 	s.askAtLeisure()
 }
 
@@ -385,10 +410,34 @@ func (s *stepper) lookOnly(row seen) {
 	s.wakeFor(QueryCall, s.at.Add(idleQueryEvery))
 }
 
-// lookRefund: REFUND is no proof before the refunds are added up, because a part may still be WeChat Pay's to give back.
-func (s *stepper) lookRefund() {
-	s.p.Attention = AttentionRefundSeen
+// lookRefund: REFUND is no proof before all of the money is back for good (I4); until then a person is told what is known of it. A sum
+// that could not be had takes back nothing that was known before.
+func (s *stepper) lookRefund(row seen) {
+	if row != seenRefund || !s.p.Attention.refund() {
+		s.p.Attention = refundAttention(row)
+	}
 	s.wakeFor(QueryCall, s.at.Add(idleQueryEvery))
+}
+
+// lookVanished: WeChat Pay contradicts itself; a person looks, and it is taken back as before.
+func (s *stepper) lookVanished() {
+	if s.p.Attention == "" {
+		s.p.Attention = AttentionVanished
+	}
+	s.reverseOrWatch()
+}
+
+// refundAttention says why a person looks at a refunded order.
+func refundAttention(row seen) Reason {
+	switch row {
+	case seenOnItsWay:
+		return AttentionRefundPending
+	case seenPartBack:
+		return AttentionRefundPart
+	case seenRefundFailed:
+		return AttentionRefundFailed
+	}
+	return AttentionRefundSeen
 }
 
 // declineAtDead: the pay call was answered with a collision, and the number is not there: nothing was charged once

@@ -20,10 +20,15 @@ type healKey struct {
 }
 
 // heals follows the one way that a payment goes from here once every call is answered truly, by WeChat Pay with and without signed errors: final
-// within 150 s, or a person is asked to look. And the way it goes while no call is answered at all: no storm, and never forgotten.
+// within 150 s, or a person is asked to look; where all of the money has come back meanwhile, final whoever looks. And the way it goes while
+// no call is answered at all: no storm, and never forgotten.
 func (k *walk) heals(s *state) {
 	id := healKey{packPayment(&s.p, false), s.timeClass(), s.w.order, s.w.answered, s.w.answer, s.w.wrong, false}
-	if s.p.Attention == "" && k.mark(id) {
+	watched := s.p.Attention.refund()
+	if watched { // only asked about, at leisure: how the answer on its way was made is of no consequence
+		id.time, id.answer, id.answered, id.wrong = 0, saidNothing, nothing, false
+	}
+	if (s.p.Attention == "" || watched) && k.mark(id) {
 		for _, unsigned := range [...]bool{false, true} {
 			if unsigned && s.w.order != nothing {
 				continue // only "no such order" may come unsigned on this way
@@ -55,11 +60,14 @@ func (k *walk) healed(s state, unsigned bool) string {
 		if s.w.now.Sub(begun) >= 45*time.Second && (s.w.order == unpaid || s.w.order == refused) {
 			s.w.order = revoked // WeChat Pay closes it by itself
 		}
+		if s.w.now.Sub(begun) >= 45*time.Second && s.w.order == onTheWayBack {
+			s.w.order = givenBack
+		}
 		if broken := s.happen(k.step, s.trueEvent(unsigned), nil); broken != "" {
 			return "on the healed way: " + broken
 		}
 	}
-	if s.p.Open() && s.p.Attention == "" {
+	if s.p.Open() && (s.p.Attention == "" || s.w.order == givenBack) {
 		return fmt.Sprintf("not final %s after the faults healed: %s, %s", healsWithin, s.p.Status, s.p.Reason)
 	}
 	return ""
@@ -103,7 +111,7 @@ func (w *world) reversedTruly() Outcome {
 		w.order = revoked
 	case othersUnpaid, othersPaid:
 		w.order = othersRevoked
-	case partRefunded:
+	case partRefunded, onTheWayBack, refundFailed, givenBack:
 		return Outcome{Kind: ReverseRefused}
 	}
 	return Outcome{Kind: ReverseDone}

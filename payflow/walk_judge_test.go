@@ -25,6 +25,9 @@ func judge(before, after, kept *Payment, e *Event, commands []Command, w *world)
 		broken = judgeAttention(before, after, e, w)
 	}
 	if broken == "" {
+		broken = judgeRefunds(before, after, e, w)
+	}
+	if broken == "" {
 		broken = judgeFlags(before, after, e, commands, w)
 	}
 	if broken == "" {
@@ -91,6 +94,8 @@ func judgeReverse(e *Event, w *world) string {
 		return "rule 3: a reverse of an order that is another's"
 	case w.tooLate || w.oldStarts >= 2:
 		return "rule 13: a reverse though it comes too late"
+	case w.refundShown:
+		return "a reverse of an order that is shown as refunded"
 	case !w.asked:
 		return "rule 11: a reverse before the first question since the start"
 	case !w.reverseLeft && e.Kind != QueryAnswered && e.Kind != CallLost:
@@ -110,6 +115,9 @@ func judgeEnd(before, after *Payment, e *Event, commands []Command, w *world) st
 	}
 	if before.Status.Final() || !after.Status.Final() {
 		return ""
+	}
+	if after.Attention != "" {
+		return "a false alarm: a person must look at what is final"
 	}
 	for _, c := range commands {
 		if c.Kind != Announce {
@@ -137,7 +145,7 @@ func judgePaid(e *Event, w *world) string {
 		return "I13: paid after a reverse"
 	case !verified || e.Outcome.Trade.State != TradeSuccess:
 		return "I14: paid without a verified SUCCESS"
-	case w.order != paid && w.order != partRefunded || w.wrong:
+	case w.order != paid && !w.order.refunded() || w.wrong:
 		return "I4: paid, but WeChat Pay holds " + truthNames[w.order]
 	}
 	return ""
@@ -164,6 +172,8 @@ func judgeReversed(after *Payment, e *Event, w *world) string {
 	switch {
 	case w.mayHoldMoney():
 		return "I4: reversed, but WeChat Pay holds or may come to hold " + truthNames[w.seenAs()]
+	case absent && w.moneyShown:
+		return "I4: an order whose money was seen is gone, and that is called the end"
 	case absent && !w.dead():
 		return "rule 7: no such order, before the code was dead"
 	case absent && !w.deadReverse && !w.tooLate && w.oldStarts < 2:
@@ -176,11 +186,16 @@ func judgeReversed(after *Payment, e *Event, w *world) string {
 		return "I14: reversed by " + string(e.Kind)
 	case e.Kind == QueryAnswered && !absent && e.Outcome.Kind != Found:
 		return "I14: reversed by an answer that says nothing"
-	case (after.Reason == ReasonRefunded) != (w.moneyShown && !absent):
+	case e.Outcome.Trade.State == TradeRefund && !addsUp(e.Outcome.Trade):
+		return "I14: reversed by refunds that do not add up"
+	case (after.Reason == ReasonRefunded) != w.moneyShown:
 		return "reversed: whether money had been taken is not what was seen"
 	}
 	return ""
 }
+
+// addsUp reports refunds that were read, and are all done, and are all of the money.
+func addsUp(t Trade) bool { return t.Refunds == RefundSum{Known: true, Done: t.Amount.Minor} }
 
 // judgeForgotten is I6: the world's own timer and call, not the payment's word for them.
 func judgeForgotten(after *Payment, commands []Command, w *world) string {
@@ -257,7 +272,8 @@ func judgeAttention(before, after *Payment, e *Event, w *world) string {
 	if after.Status.Final() {
 		return ""
 	}
-	needed := w.theirsShown || w.oddShown || w.refundShown || w.refusals >= 5
+	vanished := e.Outcome.Kind == NoSuchOrder && w.moneyShown && before.Status == Reversing
+	needed := vanished || w.theirsShown || w.oddShown || w.refundShown || w.refusals >= 5
 	switch {
 	case needed && after.Attention == "" && e.Kind != Restarted:
 		return "a person must look, and nobody is told"
@@ -271,6 +287,39 @@ func judgeAttention(before, after *Payment, e *Event, w *world) string {
 		return "attention is lost"
 	}
 	return ""
+}
+
+// judgeRefunds: while we take back, all of the money back is the end, and of anything less a person is told what is known.
+func judgeRefunds(before, after *Payment, e *Event, w *world) string {
+	t := e.Outcome.Trade
+	ours := t.Attach == string(before.Tag) || t.Attach == "" && !w.collided
+	if before.Status != Reversing || e.Kind != QueryAnswered || t.State != TradeRefund || !ours {
+		return ""
+	}
+	switch {
+	case addsUp(t) && after.Status != Reversed:
+		return "all of it is back, and it is not at its end"
+	case after.Status == Reversed:
+		return ""
+	case t.Refunds.Known && after.Attention != toldOf(t.Refunds):
+		return fmt.Sprintf("a person reads %s of %+v", after.Attention, t.Refunds)
+	case !t.Refunds.Known && before.Attention.refund() && after.Attention != before.Attention:
+		return "what was known of refunds is forgotten"
+	case !t.Refunds.Known && !before.Attention.refund() && after.Attention != AttentionRefundSeen:
+		return "refunds that nobody could add up are called known"
+	}
+	return ""
+}
+
+// toldOf is what a person reads of the sums that the walk's answers carry.
+func toldOf(sum RefundSum) Reason {
+	switch {
+	case sum.Dead > 0:
+		return AttentionRefundFailed
+	case sum.Pending > 0:
+		return AttentionRefundPending
+	}
+	return AttentionRefundPart
 }
 
 // judgeFlags: rules 1, 8, 12 and 14, and that each change is announced.

@@ -93,7 +93,8 @@ func packPayment(p *Payment, kept bool) uint64 {
 	var k packer
 	asking := p.Status == Paying || p.Status == Confirming
 	k.number(place(p.Status, Waiting, Paying, Confirming, Reversing, Paid, Declined, Reversed), 8)
-	k.number(place(p.Attention, "", AttentionMismatch, AttentionAnotherTill, AttentionUnclaimed, AttentionReverseRefused, AttentionReverseTooLate), 7)
+	k.number(place(p.Attention, "", AttentionMismatch, AttentionAnotherTill, AttentionUnclaimed, AttentionReverseRefused, AttentionReverseTooLate,
+		AttentionVanished, AttentionRefundSeen), 9) // what is known of refunds is one class: a step only asks whether anything is
 	k.number(place(p.Stranger, NoStranger, Another), 3)
 	k.yes(p.Refusal.Kind == Collision)
 	k.yes(p.Refusal.Kind == Collision && whose(*p, p.Trade) == ours)
@@ -132,7 +133,8 @@ func packWorld(w *world) uint64 {
 	k.number(int(w.crashes), 3)
 	k.number(int(w.refusals), 6)
 	k.number(int(w.oldStarts), 3)
-	for _, b := range [...]bool{w.wrong, w.request, w.lateReverse, w.reverseLeft, w.asked, w.theirsShown, w.oursShown && w.collided, w.oddShown,
+	late := w.lateReverse && w.order != revoked && w.order != othersRevoked && !(w.order.refunded() && w.order != partRefunded) // else it changes nothing
+	for _, b := range [...]bool{w.wrong, w.request && w.order == nothing, late, w.reverseLeft, w.asked, w.theirsShown, w.oursShown && w.collided, w.oddShown,
 		w.moneyShown, w.refundShown, asking && w.noHope, w.collided, asking && w.refusedFirst, w.tooLate, w.deadReverse, w.dead204} {
 		k.yes(b)
 	}

@@ -42,7 +42,8 @@ func (k *walk) timePasses(s *state) {
 }
 
 // truthTurns is what an order becomes without us.
-var truthTurns = [truths][]truth{unpaid: {paid, refused, revoked}, refused: {paid, revoked}, paid: {partRefunded}, othersUnpaid: {othersPaid, othersRevoked}}
+var truthTurns = [truths][]truth{unpaid: {paid, refused, revoked}, refused: {paid, revoked}, paid: {partRefunded, onTheWayBack},
+	partRefunded: {onTheWayBack}, onTheWayBack: {refundFailed, givenBack}, refundFailed: {onTheWayBack}, othersUnpaid: {othersPaid, othersRevoked}}
 
 // worldMoves: the customer, WeChat Pay, the merchant's own hand, another till, and what arrives late.
 func (k *walk) worldMoves(s *state) {
@@ -54,6 +55,9 @@ func (k *walk) worldMoves(s *state) {
 		k.reverseLands(s, "a reverse arrives late", func(w *world, _ said) { w.lateReverse = false })
 	}
 	for _, to := range truthTurns[w.order] {
+		if to.refunded() && w.answer == saidState && w.answered != w.order {
+			continue // an answer on its way is overtaken by one refund at most
+		}
 		k.worldChange(s, "the order becomes "+truthNames[to], func(w *world) { w.order = to })
 	}
 	if w.order == nothing && s.p.Status != Waiting {
@@ -76,7 +80,8 @@ func (k *walk) payLands(s *state, how string, also func(*world)) {
 }
 
 // reverseLands: a reverse reaches WeChat Pay. No document says whether the reverse of an unknown number closes it, so both
-// happen; an order that is being paid, or was refunded, may refuse; and 204 may come before anything is done.
+// happen; an order that is being paid, or was refunded, may refuse; 204 may come before anything is done; and what was paid may be
+// shown as refunded, whole or, where a part was given back before, the rest.
 func (k *walk) reverseLands(s *state, how string, also func(*world, said)) {
 	held := s.w.order
 	land := func(to truth, says said) {
@@ -88,6 +93,9 @@ func (k *walk) reverseLands(s *state, how string, also func(*world, said)) {
 		land(revoked, saidReversed)
 	case othersUnpaid, othersPaid:
 		land(othersRevoked, saidReversed)
+	}
+	if held == paid || held == partRefunded {
+		land(onTheWayBack, saidReversed)
 	}
 	if held != nothing && s.w.refusals < k.refusals {
 		land(held, saidRefusal)
@@ -158,7 +166,11 @@ func (k *walk) queryMoves(s *state) {
 		k.end(s, "query answered about another order", Event{Kind: QueryAnswered, Outcome: Outcome{Kind: Found, Trade: aTrade(s.p.Order, TradeSuccess, otherNumberTo)}}, nil)
 		k.end(s, "query answered with a new word", Event{Kind: QueryAnswered, Outcome: Outcome{Kind: Found, Trade: aTrade(s.p.Order, "SOMETHING_NEW", straight)}}, nil)
 		k.answerQuery(s)
-		if k.slow { // made now, read later: the world moves on in between
+		if w.moneyShown && !k.slow { // a host that lags behind; the walks without slow answers are small enough for it
+			k.end(s, "query: no such order, though its money was seen", Event{Kind: QueryAnswered, Outcome: Outcome{Kind: NoSuchOrder}}, nil)
+			k.end(s, "query: no such order, unsigned, though its money was seen", Event{Kind: CallLost, Lost: Lost{Reason: ReasonUnverified, Claim: NoSuchOrder}}, nil)
+		}
+		if k.slow && !w.order.refunded() { // made now, read later: the world moves on in between
 			k.worldChange(s, "query answered, slowly", func(w *world) {
 				w.answer, w.answered = saidState, w.order
 				if w.order == nothing {
@@ -189,6 +201,11 @@ func (k *walk) endFound(s *state, what string, kind EventKind) {
 	}
 	wrong := s.w.wrong && held < othersUnpaid
 	k.end(s, what+" answered: "+truthNames[held], Event{Kind: kind, Outcome: Outcome{Kind: Found, Trade: tradeNow(s.p.Order, held, wrong, straight)}}, nil)
+	if held.refunded() {
+		t := tradeNow(s.p.Order, held, wrong, straight)
+		t.Refunds = RefundSum{}
+		k.end(s, what+" answered, the refunds not added up: "+truthNames[held], Event{Kind: kind, Outcome: Outcome{Kind: Found, Trade: t}}, nil)
+	}
 	if s.w.collided || held < othersUnpaid && !wrong {
 		k.end(s, what+" answered without attach: "+truthNames[held], Event{Kind: kind, Outcome: Outcome{Kind: Found, Trade: tradeNow(s.p.Order, held, wrong, withoutAttach)}}, nil)
 	}

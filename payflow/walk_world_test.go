@@ -12,14 +12,20 @@ const (
 	paid
 	refused // PAYERROR; WeChat Pay may still try another card
 	revoked
-	partRefunded // the merchant gave a part back by hand
+	partRefunded // a part was given back, by hand
+	onTheWayBack // all of it is refunded, by hand or by a reverse, and some has not arrived
+	refundFailed // a refund is closed or abnormal
+	givenBack    // every minor unit is back
 	othersUnpaid
 	othersPaid
 	othersRevoked
 	truths
 )
 
-var truthNames = [truths]string{"none", "in flight", "unpaid", "paid", "refused", "revoked", "part refunded", "another's, unpaid", "another's, paid", "another's, revoked"}
+var truthNames = [truths]string{"none", "in flight", "unpaid", "paid", "refused", "revoked", "part refunded", "on the way back", "refund failed", "given back", "another's, unpaid", "another's, paid", "another's, revoked"}
+
+// refunded reports an order that WeChat Pay calls REFUND.
+func (t truth) refunded() bool { return t >= partRefunded && t <= givenBack }
 
 // said is what an answer on its way to us says.
 type said uint8
@@ -91,7 +97,7 @@ func (w *world) seenAs() truth {
 // mayHoldMoney reports that WeChat Pay holds the customer's money for our order, or may come to hold it.
 func (w *world) mayHoldMoney() bool {
 	switch w.order {
-	case unpaid, paid, refused, partRefunded:
+	case unpaid, paid, refused, partRefunded, onTheWayBack, refundFailed:
 		return true
 	case nothing:
 		return w.call == PayCall && w.answer == saidNothing || w.request && w.now.Before(w.codeDead)
@@ -115,7 +121,7 @@ func (w *world) mustNotReverse() bool {
 // tradeNow is what WeChat Pay would report.
 func tradeNow(o Order, held truth, wrong bool, odd twist) Trade {
 	states := [truths]TradeState{unpaid: TradeUserPaying, paid: TradeSuccess, refused: TradePayError, revoked: TradeRevoked,
-		partRefunded: TradeRefund, othersUnpaid: TradeNotPay, othersPaid: TradeSuccess, othersRevoked: TradeClosed}
+		partRefunded: TradeRefund, onTheWayBack: TradeRefund, refundFailed: TradeRefund, givenBack: TradeRefund, othersUnpaid: TradeNotPay, othersPaid: TradeSuccess, othersRevoked: TradeClosed}
 	if held >= othersUnpaid && odd == straight {
 		odd = anothersOrder
 	}
@@ -123,7 +129,24 @@ func tradeNow(o Order, held truth, wrong bool, odd twist) Trade {
 	if wrong {
 		t.Amount.Minor++
 	}
+	t.Refunds = refundsTruly(held, o.Amount.Minor, t.Amount.Minor)
 	return t
+}
+
+// refundsTruly is what the refunds of an order add up to. Of one that took more than we asked for, a part is all that we asked for.
+func refundsTruly(held truth, asked, total int64) RefundSum {
+	part := min(asked, total-1)
+	switch held {
+	case partRefunded:
+		return RefundSum{Known: true, Done: part}
+	case onTheWayBack:
+		return RefundSum{Known: true, Done: part, Pending: total - part}
+	case refundFailed:
+		return RefundSum{Known: true, Done: part, Dead: 1}
+	case givenBack:
+		return RefundSum{Known: true, Done: total}
+	}
+	return RefundSum{}
 }
 
 // hear keeps in the judge's record what an event has told, before it is known what the payment makes of it.

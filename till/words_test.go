@@ -17,8 +17,8 @@ import (
 // simplifiedOnly and traditionalOnly are the characters of the catalogue that one script writes and the other does not; a new word
 // may bring more.
 const (
-	simplifiedOnly  = "与个么书于什会体余关内准几凭则刷务动单发号启员处复宝实对将属并应开张录户扫换据搁数断无时显暂机条没现码确笔结绝络统继续网联见计订认记设证识询该误请调账货输达过还这连钟钥钱银销错长闭问间项须顾额"
-	traditionalOnly = "與個麼書於會體餘關內準幾憑則務動單發號啟員處復寶實對將屬應開張錄戶掃換據擱數斷無時顯暫機條沒現碼確筆結絕絡統繼續網聯見計訂認記設證識詢該誤請調帳貨輸達過還這連鐘鑰錢銀銷錯長閉問間項須顧額"
+	simplifiedOnly  = "与个么书于什会体余关内准几凭则刷务动单发号启员处复宝实对将属并应开张录户扫换据搁数断无时显暂机条没现码确笔结绝络统继续网联见计订认记设证识询该误请调账货输达过还这连钟钥钱银销错长闭问间项须顾额败余"
+	traditionalOnly = "與個麼書於會體餘關內準幾憑則務動單發號啟員處復寶實對將屬應開張錄戶掃換據擱數斷無時顯暫機條沒現碼確筆結絕絡統繼續網聯見計訂認記設證識詢該誤請調帳貨輸達過還這連鐘鑰錢銀銷錯長閉問間項須顧額敗餘"
 )
 
 func loadedWords(t *testing.T) Words {
@@ -185,7 +185,7 @@ func TestAPaymentThatAPersonMustLookAtSaysSoFirst(t *testing.T) {
 	late := anEntry(payflow.Reversed, payflow.ReasonNeverArrived)
 	late.Attention = payflow.AttentionLateSuccess
 	assert.Regexp(t, "^Call the manager: .*paid after all", w.NextStep(late)["en"])
-	assert.Contains(t, w.Message(late)["en"], "Ended as NOT PAID, but", "what it ended as is not all there is to know")
+	assert.Contains(t, w.Message(late)["en"], "do not charge again", "what it ended as is not all there is to know")
 }
 
 func TestWhatSetsAConfirmingPaymentApart(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"sync/atomic"
@@ -89,6 +90,14 @@ func (l *Line) Ask(ctx context.Context, call Call) (Answer, error) {
 	return a.public(), err
 }
 
+// Download makes a call whose answer may be too large to hold. The body of a 200 is given to take as it comes, unpacked where it was
+// packed on the way, and bounded; every other answer is returned whole. It has a connection of its own. Where a connection fails or
+// the answer is a 5xx, the next host is asked, and take is called anew; what take itself refuses is returned.
+func (l *Line) Download(ctx context.Context, call Call, take func(a Answer, plain io.Reader) error) (Answer, error) {
+	a, err := l.line.download(ctx, call.outgoing(l.line.agent), func(a answer, plain io.Reader) error { return take(a.public(), plain) })
+	return a.public(), err
+}
+
 // Way begins one pay call: it looks for a connection at once, while the call is signed and its record written. End it.
 func (l *Line) Way(ctx context.Context) *Way { return &Way{l.line.newWay(ctx)} }
 
@@ -138,9 +147,9 @@ func (l *Line) Accept(a Answer) {
 	l.line.noteVerified()
 }
 
-// Knows reports that an order's gateway, as its record names it, is one of the configured ones. One that never had an
-// order proves nothing by not knowing it.
-func (l *Line) Knows(hostFamily string) bool { return l.line.hosts.know(hostFamily) }
+// CompareClock compares the PC's clock with the Date header of a verified answer: for State and for the condition ClockOff, and
+// for nothing else. No time that is not signed corrects ours.
+func (l *Line) CompareClock(a Answer) { l.line.clock.compare(a.whole) }
 
 // Begin tells a condition unless it stands already as it is; Over tells its end, if it stood.
 func (l *Line) Begin(c Condition) { l.line.conditions.begin(c) }

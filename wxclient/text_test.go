@@ -104,6 +104,23 @@ func FuzzOpenCertificates(f *testing.F) {
 	})
 }
 
+func TestPlainJSON(t *testing.T) {
+	for in, out := range map[string]string{
+		`{"b":1, "a":"QQ 公仔"}`:       `{"b":1, "a":"QQ 公仔"}`, // nothing to change
+		`{"a":"🧸","b":null,"c":[1]}`: `{"a":"?","c":[1]}`,
+		`{"a":"\ud83e\uddf8"}`:       `{"a":"?"}`, // the same bear, by an escape
+		`{"a":"x\u0000y"}`:           `{"a":"x y"}`,
+	} {
+		got, err := plainJSON(in)
+		assert.NoError(t, err, in)
+		assert.Equal(t, out, string(got), in)
+	}
+	for _, in := range []string{``, `null`, `[]`, `1`, `{`, `{} {}`, `{"a":nullx}`, `{"a"}`} {
+		_, err := plainJSON(in)
+		assert.Error(t, err, in)
+	}
+}
+
 func FuzzPlainJSON(f *testing.F) {
 	f.Add(`{"a":[1,"🧸",null,{"b":2e3}]}`)
 	f.Fuzz(func(t *testing.T, text string) {

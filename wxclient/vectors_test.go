@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -37,6 +38,7 @@ func TestOutsideVectors(t *testing.T) {
 	t.Run("global samples", outsideGlobalSamples)
 	t.Run("pay requests", outsidePayRequests)
 	t.Run("outcomes", outsideOutcomes)
+	t.Run("sensitive texts", outsideSensitiveTexts)
 }
 
 func vectors(t *testing.T, name string, into any) {
@@ -115,6 +117,7 @@ func outsideTexts(t *testing.T) {
 		Shape   struct {
 			Prefix string
 			Fields []string
+			Regex  map[string]string
 		} `json:"authorization_shape"`
 	}
 	vectors(t, "formatter.json", &file)
@@ -134,8 +137,13 @@ func outsideTexts(t *testing.T) {
 		name, quoted, _ := strings.Cut(field, "=")
 		names = append(names, name)
 		assert.Regexp(t, `^"[^"]+"$`, quoted)
+		if form, ok := file.Shape.Regex[name]; ok {
+			assert.Regexp(t, `^"`+form+`"$`, quoted, name)
+			delete(file.Shape.Regex, name)
+		}
 	}
 	assert.ElementsMatch(t, file.Shape.Fields, names)
+	assert.Empty(t, file.Shape.Regex)
 }
 
 type sealVector struct {
@@ -287,12 +295,7 @@ func outsideOutcomes(t *testing.T) {
 			Code  string `json:"err_code"`
 			Class string
 		} `json:"v2_micropay"`
-		HTTP []struct {
-			HTTP      int
-			Class     string
-			BodyState string          `json:"body_state"`
-			Code      json.RawMessage `json:"code"`
-		} `json:"v3_http"`
+		HTTP   []httpVector      `json:"v3_http"`
 		States map[string]string `json:"trade_state"`
 	}
 	vectors(t, "outcomes.json", &file)
@@ -319,29 +322,129 @@ func outsideOutcomes(t *testing.T) {
 		}
 	}
 	for _, v := range file.HTTP {
-		var codes []string
-		if json.Unmarshal(v.Code, &codes) != nil || v.HTTP == 0 {
-			continue
-		}
-		for _, code := range codes {
-			a := answer{status: v.HTTP, body: []byte(`{"code":"` + code + `"}`)}
-			outcome, err := payOutcome(testOrder(), a)
-			switch v.Class {
-			case "QUERY":
-				assert.Error(t, err, code)
-			case "FOR_QUERY_MEANS_NO_ORDER":
-				asked, err := queryOutcome(testOrder(), "", a)
-				require.NoError(t, err, code)
-				assert.Equal(t, payflow.NoSuchOrder, asked.Kind, code)
-			default:
-				require.NoError(t, err, code)
-				assert.Equal(t, payflow.Refused, outcome.Kind, code)
-			}
-		}
+		assert.Equal(t, v.Class, v.class(t), "%d %s%s", v.HTTP, v.Transport, v.Code)
 	}
-	for state := range file.States {
+	states := map[string]payflow.TradeState{"PAID": payflow.TradeSuccess, "PAID_THEN_REFUNDED(look at refunds)": payflow.TradeRefund, "QUERY_THEN_REVERSE": payflow.TradeNotPay,
+		"FINAL_UNPAID": payflow.TradeClosed, "FINAL_REVERSED": payflow.TradeRevoked, "QUERY": payflow.TradeUserPaying, "REVERSE": payflow.TradePayError, "QUERY (v2 only)": "ACCEPT"}
+	for state, word := range file.States {
 		outcome, err := queryOutcome(testOrder(), "", answer{status: 200, body: []byte(tradeBody(testOrder(), state))})
 		require.NoError(t, err)
-		assert.Equal(t, payflow.TradeState(state), outcome.Trade.State)
+		assert.Equal(t, states[word], outcome.Trade.State, state)
+	}
+}
+
+// httpVector is a kind of answer, or of no answer, and what a till must take it for.
+type httpVector struct {
+	HTTP      int
+	Class     string
+	Transport string
+	Signature string
+	Body      string          `json:"body"`
+	BodyState string          `json:"body_state"`
+	Code      json.RawMessage `json:"code"`
+}
+
+// class is what this client takes the vector for, in the vectors' words.
+func (v httpVector) class(t *testing.T) string {
+	switch {
+	case v.Transport != "" || v.Signature != "":
+		return v.classOnTheWire(t)
+	case v.HTTP == http.StatusNoContent:
+		_, err := payOutcome(testOrder(), answer{status: v.HTTP})
+		require.Error(t, err)
+		_, err = queryOutcome(testOrder(), "", answer{status: v.HTTP})
+		require.Error(t, err)
+		outcome, err := reverseOutcome(testOrder(), answer{status: v.HTTP})
+		require.NoError(t, err)
+		require.Equal(t, payflow.ReverseDone, outcome.Kind)
+		return "ACCEPTED_FOR_REVERSE_ONLY"
+	case v.BodyState != "":
+		return outsideClass(payOutcome(testOrder(), answer{status: v.HTTP, body: []byte(tradeBody(testOrder(), v.BodyState))}))
+	}
+	codes := []string{v.Body}
+	if v.Code != nil {
+		require.NoError(t, json.Unmarshal(v.Code, &codes))
+	}
+	classes := map[string]bool{}
+	for _, code := range codes {
+		a := answer{status: v.HTTP, body: []byte(`{"code":"` + code + `"}`)}
+		class := outsideClass(payOutcome(testOrder(), a))
+		if asked, err := queryOutcome(testOrder(), "", a); err == nil && asked.Kind == payflow.NoSuchOrder {
+			class = "FOR_QUERY_MEANS_NO_ORDER"
+		}
+		classes[class] = true
+	}
+	require.Len(t, classes, 1, "the codes of a line mean the same")
+	for class := range classes {
+		return class
+	}
+	return ""
+}
+
+// classOnTheWire pays over a line, or with a signature, that goes wrong in each of the vector's ways.
+func (v httpVector) classOnTheWire(t *testing.T) (class string) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGateway(t)
+		network := newPipes(g, firstHost)
+		c := newClient(t, testConfig(g, network.dial, firstHost))
+		require.NoError(t, c.FirstRoundTrip(t.Context()))
+		ways := []reply{{drop: true}, {hang: true}}
+		if v.Signature != "" {
+			ways = nil
+			for _, seal := range []string{"none", "forged", "stranger", "stale", "probe", "half"} {
+				ways = append(ways, reply{status: v.HTTP, body: paidBody(testOrder()), seal: seal})
+			}
+		}
+		if strings.HasPrefix(v.Transport, "dial") {
+			c.idle.closeAll()
+			network.set(firstHost, "refuse")
+		}
+		for i, way := range ways {
+			g.always(way)
+			outcome, err := c.Pay(t.Context(), testOrder(), testAuthCode(t), gone())
+			got := outsideClass(outcome, err)
+			require.True(t, i == 0 || got == class, "each way means the same")
+			class = got
+		}
+	})
+	return class
+}
+
+// outsideClass names a pay call's outcome in the vectors' words.
+func outsideClass(outcome payflow.Outcome, err error) string {
+	switch {
+	case err != nil, outcome.Trade.State == payflow.TradeUserPaying:
+		return "QUERY"
+	case outcome.Kind == payflow.NotSent:
+		return "NOT_SENT"
+	case outcome.Trade.State == payflow.TradeSuccess:
+		return "PAID"
+	case outcome.Reason == payflow.ReasonBusy:
+		return "NOT_ACCEPTED_RETRY_LATER_BUT_QUERY_FIRST_FOR_PAY"
+	case outcome.Reason == payflow.ReasonConfiguration:
+		return "FAILED_CONFIG"
+	}
+	return string(outcome.Kind)
+}
+
+func outsideSensitiveTexts(t *testing.T) {
+	var file struct {
+		OAEP []struct {
+			ID            string
+			Plaintext     *string
+			PrivateKeyPEM string `json:"private_key_pem"`
+			CiphertextB64 string `json:"ciphertext_b64"`
+		}
+	}
+	vectors(t, "rsa.json", &file)
+	require.NotEmpty(t, file.OAEP)
+	for _, v := range file.OAEP {
+		text, err := openSensitive(privateKey(t, v.PrivateKeyPEM), v.CiphertextB64)
+		if v.Plaintext == nil {
+			assert.Error(t, err, v.ID)
+			continue
+		}
+		require.NoError(t, err, v.ID)
+		assert.Equal(t, *v.Plaintext, text, v.ID)
 	}
 }

@@ -3,23 +3,26 @@ package wxsim
 import (
 	"crypto/rsa"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
 	"time"
 )
 
-const apiv3KeyBytes = 32 // AES-256
+const (
+	apiv3KeyBytes = 32 // AES-256
+	apiv2KeyBytes = 32 // as the merchant platform asks for
+)
 
 // account is a merchant with what it holds towards WeChat Pay.
 type account struct {
 	Merchant
 	certificate *x509.Certificate
 	serial      string
+
+	accepted []merchantCertificate // the one above among them
 }
 
-// openAccount gives a merchant a certificate as the CA issues it: subject CN is the merchant number, the serial has 40
-// digits (API certificates, differences).
+// openAccount gives a merchant a certificate and the secrets that he has not brought along.
 func openAccount(m Merchant, by *authority, now time.Time) (*account, error) {
 	if err := m.check(); err != nil {
 		return nil, err
@@ -30,13 +33,17 @@ func openAccount(m Merchant, by *authority, now time.Time) (*account, error) {
 	if m.APIv3Key == "" {
 		m.APIv3Key = randomText(apiv3KeyBytes)
 	}
-	template := &x509.Certificate{KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment,
-		Subject: pkix.Name{CommonName: m.MerchantID, Organization: []string{"WeChat Pay merchant system"}, Country: []string{"CN"}}}
-	issued, err := by.issue(template, &m.Key.PublicKey, now)
+	if m.APIv2Key == "" {
+		m.APIv2Key = randomText(apiv2KeyBytes)
+	}
+	a := &account{Merchant: m}
+	first, err := a.certify(m.Key, by, now)
 	if err != nil {
 		return nil, err
 	}
-	return &account{Merchant: m, certificate: issued, serial: serialOf(issued)}, nil
+	a.accepted = []merchantCertificate{first}
+	a.take(first)
+	return a, nil
 }
 
 func keyPEM(key *rsa.PrivateKey) ([]byte, error) {

@@ -15,8 +15,9 @@ type reply struct {
 	status  int
 	header  http.Header
 	body    []byte
-	trouble *trouble // the body of an error, spelled when it is sealed
-	order   orderKey // what it is about, for replays
+	trouble *trouble  // the body of an error, spelled when it is sealed
+	order   orderKey  // what it is about, for replays
+	v2      *v2Answer // an answer of API v2
 
 	drop  bool          // the connection is closed without an answer
 	dead  bool          // the link goes dead
@@ -24,6 +25,10 @@ type reply struct {
 	late  time.Duration // the answer waits
 	cut   bool          // the connection is closed in the middle of the body
 	bare  bool          // it carries no signature
+
+	digested bool   // a file: its digest is signed, not the body
+	digests  Digest // how
+	packed   bool   // gzip was asked for
 }
 
 // trouble is an error body (Global v3, HTTP status and errors).
@@ -77,6 +82,7 @@ func (r *reply) finish(b Behaviour, now time.Time) {
 	if r.header == nil {
 		r.header = http.Header{}
 	}
+	r.digests = b.StatementDigest
 	r.header.Set("Date", now.UTC().Format(http.TimeFormat))
 	r.header.Set("Request-ID", requestID(number))
 	if len(r.body) > 0 && r.header.Get("Content-Type") == "" {
@@ -99,5 +105,9 @@ func (r *reply) seal(by *platform, now time.Time) {
 	r.header.Set("Wechatpay-Nonce", nonce)
 	r.header.Set("Wechatpay-Serial", by.serial)
 	r.header.Set("Wechatpay-Signature-Type", "WECHATPAY2-SHA256-RSA2048")
-	r.header.Set("Wechatpay-Signature", by.sign(timestamp+"\n"+nonce+"\n"+string(r.body)+"\n"))
+	text := string(r.body)
+	if r.digested {
+		text = r.digest()
+	}
+	r.header.Set("Wechatpay-Signature", by.sign(timestamp+"\n"+nonce+"\n"+text+"\n"))
 }

@@ -55,15 +55,19 @@ func (s *Sim) authorize(v *visit) (*account, *reply) {
 	if no := checkHeaders(v.request); no != nil {
 		return nil, no
 	}
+	if no := s.checkSerialNamed(v.request); no != nil {
+		return nil, no
+	}
 	a, err := parseAuthorization(v.request.Header.Get("Authorization"))
 	if err != nil {
 		return nil, signError(v, "", err.Error())
 	}
 	caller := s.accounts[a.mchid]
-	switch {
-	case caller == nil:
+	if caller == nil {
 		return nil, signError(v, "", "no merchant certificate is known for this mchid")
-	case a.serial != caller.serial:
+	}
+	signedBy, known := caller.accepts(a.serial)
+	if !known {
 		return nil, signError(v, "", "serial_no is not that of the merchant's certificate")
 	}
 	message := v.request.Method + "\n" + v.request.RequestURI + "\n" + a.timestamp + "\n" + a.nonce + "\n"
@@ -71,7 +75,7 @@ func (s *Sim) authorize(v *visit) (*account, *reply) {
 	if err != nil || s.clockNow().Sub(time.Unix(seconds, 0)).Abs() > skewMax {
 		return nil, signError(v, message, "timestamp is not within 5 minutes of "+strconv.FormatInt(s.clockNow().Unix(), 10))
 	}
-	if !verifies(caller, message+string(v.body)+"\n", a.signature) {
+	if !verifies(signedBy.key, message+string(v.body)+"\n", a.signature) {
 		return nil, signError(v, message, "sign not match")
 	}
 	if !s.freshNonce(a.mchid + a.nonce) {
@@ -81,10 +85,10 @@ func (s *Sim) authorize(v *visit) (*account, *reply) {
 	return caller, nil
 }
 
-func verifies(a *account, message, signature string) bool {
+func verifies(key *rsa.PrivateKey, message, signature string) bool {
 	raw, err := base64.StdEncoding.DecodeString(signature)
 	digest := sha256.Sum256([]byte(message))
-	return err == nil && rsa.VerifyPKCS1v15(&a.Key.PublicKey, crypto.SHA256, digest[:], raw) == nil
+	return err == nil && rsa.VerifyPKCS1v15(&key.PublicKey, crypto.SHA256, digest[:], raw) == nil
 }
 
 // signError is 401 SIGN_ERROR with the server's own view of what was signed. The body is never in it: it holds a code.

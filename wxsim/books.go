@@ -2,6 +2,7 @@ package wxsim
 
 import (
 	"cmp"
+	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -15,10 +16,15 @@ type Books struct {
 	Violations []Violation        `json:"violations"` // what a caller may not do
 	Calls      map[Call]CallCount `json:"calls"`
 	Broken     int                `json:"broken"` // requests whose head never came whole
+	// Uncertified counts the calls that were refused for want of the merchant's certificate (API v2, reverse and refund).
+	Uncertified map[Call]int `json:"uncertified"`
+
+	Notices []NoticeBook `json:"notices"` // notifications, at most 10,000
 }
 
 // OrderBook is one line: an order number.
 type OrderBook struct {
+	API           API        `json:"api"` // that made it; "": there is none, or another till's
 	MerchantID    string     `json:"merchant_id"`
 	Number        string     `json:"out_trade_no"`
 	TransactionID string     `json:"transaction_id"`
@@ -38,6 +44,21 @@ type OrderBook struct {
 	PayWhole      int        `json:"pay_whole"`   // pay calls that came whole, carried out or not
 	PayPartial    int        `json:"pay_partial"` // pay calls that were cut off, as far as they named the order
 	Arrivals      []Arrival  `json:"arrivals"`    // at most 1,000
+
+	Refunds []RefundBook `json:"refunds"` // oldest first
+}
+
+// RefundBook is one refund of an order. Its money is held until its state is SUCCESS.
+type RefundBook struct {
+	Number   string      `json:"out_refund_no"`
+	ID       string      `json:"refund_id"`
+	State    RefundState `json:"state"`
+	Amount   int64       `json:"amount"` // minor units, in the order's currency
+	Currency string      `json:"currency"`
+	Reason   string      `json:"reason"`
+	Source   string      `json:"source"`
+	Created  time.Time   `json:"created"`
+	Ended    time.Time   `json:"ended"` // zero: not yet
 }
 
 // Arrival is one request that reached WeChat Pay's door.
@@ -76,19 +97,23 @@ const (
 
 // tally counts requests.
 type tally struct {
-	calls   map[Call]CallCount
-	headers map[string]int
-	broken  int
+	calls       map[Call]CallCount
+	uncertified map[Call]int
+	headers     map[string]int
+	broken      int
 }
 
-func newTally() tally { return tally{calls: map[Call]CallCount{}, headers: map[string]int{}} }
+func newTally() tally {
+	return tally{calls: map[Call]CallCount{}, uncertified: map[Call]int{}, headers: map[string]int{}}
+}
 
 // Books returns the state of all orders now.
 func (s *Sim) Books() Books {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	b := Books{At: now, Violations: slices.Clone(s.violations), Calls: map[Call]CallCount{}, Broken: s.tally.broken}
+	b := Books{At: now, Violations: slices.Clone(s.violations), Calls: map[Call]CallCount{}, Broken: s.tally.broken, Notices: s.noticeBooks(),
+		Uncertified: maps.Clone(s.tally.uncertified)}
 	for call, count := range s.tally.calls {
 		b.Calls[call] = count
 	}
@@ -118,13 +143,21 @@ func (s *Sim) Carried(header string) int {
 }
 
 func (o *order) line() OrderBook {
-	line := OrderBook{MerchantID: o.merchant, Number: o.number, TransactionID: o.id, State: o.state, Foreign: o.foreign, Attach: o.attach, Total: o.total,
+	line := OrderBook{API: o.api, MerchantID: o.merchant, Number: o.number, TransactionID: o.id, State: o.state, Foreign: o.foreign, Attach: o.attach, Total: o.total,
 		Currency: o.currency, Charged: o.charged, Held: o.held, GaveBack: o.refunds, CodeTail: o.codeTail, Scenario: o.scene, Created: o.created,
 		Paid: o.paid, Ended: o.ended, PayWhole: o.whole, PayPartial: o.partial}
 	for _, a := range o.arrivals {
 		line.Arrivals = append(line.Arrivals, *a)
 	}
+	for _, r := range o.refunded {
+		line.Refunds = append(line.Refunds, r.line())
+	}
 	return line
+}
+
+func (r *refund) line() RefundBook {
+	return RefundBook{Number: r.number, ID: r.id, State: r.state, Amount: r.amount, Currency: r.currency, Reason: r.reason, Source: r.source,
+		Created: r.created, Ended: r.ended}
 }
 
 // arrive writes a request into the books.

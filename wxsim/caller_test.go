@@ -195,7 +195,11 @@ func (c *caller) verify(a answer) error {
 	if err != nil {
 		return err
 	}
-	digest := sha256.Sum256([]byte(h.Get("Wechatpay-Timestamp") + "\n" + h.Get("Wechatpay-Nonce") + "\n" + string(a.body) + "\n"))
+	text := string(a.body)
+	if named := h.Get("Wechatpay-Statement-Sha1"); named != "" {
+		text = `{"sha1":"` + named + `"}` // as the PHP SDK does
+	}
+	digest := sha256.Sum256([]byte(h.Get("Wechatpay-Timestamp") + "\n" + h.Get("Wechatpay-Nonce") + "\n" + text + "\n"))
 	return rsa.VerifyPKCS1v15(key, crypto.SHA256, digest[:], raw)
 }
 

@@ -24,7 +24,12 @@ type Config struct {
 	Keys      Keys          // RSA keys to use; those that are missing are made, some 100 ms each
 	Clock     time.Duration // WeChat Pay's clock minus this machine's; certificates are issued by it, and SetClock changes it later
 	Behaviour Behaviour     // Behave changes it
-	OrdersMax int           // orders kept, the oldest go first; 0: 200,000
+	// OtherCAs makes the handshake name another authority than the one that issued the merchants' certificates: a client that shows
+	// its certificate only to those who name its issuer, as Go's does by itself, shows none then.
+	OtherCAs  bool
+	OrdersMax int // orders kept, the oldest go first; 0: 200,000
+
+	Notify Notify // how notifications leave
 }
 
 // Merchant is one that WeChat Pay knows. Fields left empty take the values of the documents' samples.
@@ -35,6 +40,7 @@ type Merchant struct {
 	SubMerchantID string // institution mode only; "" is 20000100
 	CategoryCode  string // merchant_category_code; "" is 4111
 	APIv3Key      string // 32 bytes; "" makes one
+	APIv2Key      string // of API v2, 32 characters; "" makes one
 	Key           *rsa.PrivateKey
 }
 
@@ -49,11 +55,49 @@ type Behaviour struct {
 	ReverseBlocks  bool
 	ReverseCloses  bool // an unpaid order that was reversed reads CLOSED, not REVOKED
 	ErrorsUnsigned bool // answers of status 4xx and 5xx carry no signature; not documented either way
-	OldSpelling    bool // SYSTEMERROR and ORDERPAID, as the English pages spell codes; else SYSTEM_ERROR and ORDER_PAID
+	OldSpelling    bool // v3: SYSTEMERROR and ORDERPAID, as the English pages spell codes; else SYSTEM_ERROR and ORDER_PAID
+
+	// RefundAfter is how long a refund reads PROCESSING; 0: 5 s. The documents say up to 20 minutes for a wallet and up to 5
+	// working days for a bank.
+	RefundAfter time.Duration
+	RefundGap   time.Duration // two refunds of one order must be that far apart: a minute by the documents; 0: they need not be
+
+	// NoRefundsFound makes the query of all refunds of an order that has none answer 200 and an empty list; else it is 404
+	// RESOURCE_NOT_EXISTS. No document says which.
+	NoRefundsFound bool
+
+	// StatementsAtOnce gives the statement of a day out while the day still runs, and settles each payment at once; else a
+	// statement is to be had from 10:00 (GMT+8) of the next day on, and payments are settled on the next day.
+	StatementsAtOnce   bool
+	ChineseStatements  bool   // the header of statements is Chinese; else English
+	NoStatementSummary bool   // statements end with their last row; the Global page tells of no summary, the v2 page does
+	StatementDigest    Digest // "": the SHA-1 in hex
+
+	NotifyPlain  bool    // a notify_url may begin with http://
+	NotifyFaster float64 // the schedule of notifications is that many times as fast; 0: as the documents have it
+	NotifyTwice  bool    // a notification comes once more after it was taken, as the documents warn
+
+	// APIsShareOrders lets each API query and reverse the orders that the other one made; without, there is no such order for it.
+	// No document says which.
+	APIsShareOrders    bool
+	ExtraEvery         int  // v2: each that manyth answer carries a field that no page lists; 0: 3; below 0: none
+	FormErrorsInResult bool // v2: errors of form and signature are result_code FAIL and signed, not return_code FAIL; the pages say both
+	NoCDATA            bool // v2: values are escaped, none stands in CDATA
 }
+
+// Digest is what stands in Wechatpay-Statement-Sha1.
+type Digest string
+
+// The digests. The signature is over whatever stands there.
+const (
+	DigestRight Digest = ""
+	DigestWrong Digest = "wrong" // that of another file
+	DigestOdd   Digest = "odd"   // a long base64 text, as in the page's sample
+)
 
 const (
 	passwordAfter = 6 * time.Second
+	extraEvery    = 3
 	revokeAfter   = 45 * time.Second // Quick Pay, v2 4013637903 and 4013637911
 	ordersMax     = 200_000
 )
@@ -61,6 +105,9 @@ const (
 func (b Behaviour) whole() Behaviour {
 	b.PasswordAfter = orElse(b.PasswordAfter, passwordAfter)
 	b.RevokeAfter = orElse(b.RevokeAfter, revokeAfter)
+	b.ExtraEvery = orElse(b.ExtraEvery, extraEvery)
+	b.NotifyFaster = orElse(b.NotifyFaster, 1)
+	b.RefundAfter = orElse(b.RefundAfter, refundAfter)
 	b.UserPaying = orElse(b.UserPaying, http.StatusAccepted)
 	return b
 }
@@ -84,6 +131,8 @@ func (m Merchant) check() error {
 		return fmt.Errorf("merchant %s: direct mode takes no sub merchant; leave it out", m.MerchantID)
 	case m.APIv3Key != "" && len(m.APIv3Key) != apiv3KeyBytes:
 		return fmt.Errorf("merchant %s: the API v3 key has %d bytes; give %d, or none", m.MerchantID, len(m.APIv3Key), apiv3KeyBytes)
+	case m.APIv2Key != "" && len(m.APIv2Key) != apiv2KeyBytes:
+		return fmt.Errorf("merchant %s: the API key of v2 has %d characters; give %d, or none", m.MerchantID, len(m.APIv2Key), apiv2KeyBytes)
 	}
 	return nil
 }

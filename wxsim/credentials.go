@@ -13,7 +13,9 @@ const (
 	CertificateFile = "apiclient_cert.pem"
 	KeyFile         = "apiclient_key.pem"
 	APIv3KeyFile    = "api_v3_key"
-	CAFile          = "ca.pem" // the root to trust for TLS: the simulator is nobody's public authority
+	APIv2KeyFile    = "api_v2_key"
+	PKCS12File      = "apiclient_cert.p12" // certificate and key in one; its password is the merchant number
+	CAFile          = "ca.pem"             // the root to trust for TLS: the simulator is nobody's public authority
 )
 
 // Credentials are what a merchant's installer holds in his hands.
@@ -25,35 +27,51 @@ type Credentials struct {
 	CategoryCode  string
 	Serial        string // of the certificate, 40 upper-case hex digits
 	APIv3Key      string // 32 bytes
+	APIv2Key      string // 32 characters
+	PKCS12        []byte // certificate, key and CA; the password is MerchantID (API Rules, merchant certificate)
 	Certificate   []byte // PEM
 	PrivateKey    []byte // PEM, PKCS #8
 	CA            []byte // PEM, the root that issued the gateway's TLS certificate
 	Key           *rsa.PrivateKey
 	Roots         *x509.CertPool
+
+	PublicKeyID string // of WeChat Pay's public key: PUB_KEY_ID_ and 32 digits
+	PublicKey   []byte // PEM, SubjectPublicKeyInfo
 }
 
 // Credentials returns those of a merchant; "" is the first one.
 func (s *Sim) Credentials(merchantID string) (Credentials, error) {
-	a := s.first
-	if merchantID != "" {
-		a = s.accounts[merchantID]
-	}
-	if a == nil {
-		return Credentials{}, fmt.Errorf("merchant %s is not known to this simulator", merchantID)
-	}
-	private, err := keyPEM(a.Key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a, err := s.account(merchantID)
 	if err != nil {
 		return Credentials{}, err
 	}
-	roots := x509.NewCertPool()
-	roots.AddCert(s.authority.root)
-	return Credentials{Mode: a.Mode, AppID: a.AppID, MerchantID: a.MerchantID, SubMerchantID: a.SubMerchantID, CategoryCode: a.CategoryCode,
-		Serial: a.serial, APIv3Key: a.APIv3Key, Certificate: certificatePEM(a.certificate), PrivateKey: private,
-		CA: append([]byte(nil), s.authority.pem...), Key: a.Key, Roots: roots}, nil
+	return s.credentials(a, a.accepted[0])
 }
 
-// WriteCredentials writes the first merchant's certificate, key, API v3 key and the root to trust into dir, which it makes
-// if need be. Files are readable by their owner alone.
+// credentials are those of a merchant with one of his certificates. The caller holds s.mu.
+func (s *Sim) credentials(a *account, c merchantCertificate) (Credentials, error) {
+	public, err := s.publicKey.publicKeyPEM()
+	if err != nil {
+		return Credentials{}, err
+	}
+	private, err := keyPEM(c.key)
+	if err != nil {
+		return Credentials{}, err
+	}
+	packed, err := c.pkcs12(s.authority)
+	if err != nil {
+		return Credentials{}, err
+	}
+	return Credentials{Mode: a.Mode, AppID: a.AppID, MerchantID: a.MerchantID, SubMerchantID: a.SubMerchantID, CategoryCode: a.CategoryCode,
+		Serial: c.serial, APIv3Key: a.APIv3Key, APIv2Key: a.APIv2Key, PKCS12: packed, Certificate: certificatePEM(c.certificate), PrivateKey: private,
+		PublicKeyID: s.publicKey.serial, PublicKey: public,
+		CA: append([]byte(nil), s.authority.pem...), Key: c.key, Roots: s.authority.pool()}, nil
+}
+
+// WriteCredentials writes the first merchant's certificate and key (PEM, and both as .p12), API keys, the root to trust and WeChat Pay's
+// public key into dir, which it makes if need be. Files are readable by their owner alone.
 func (s *Sim) WriteCredentials(dir string) error {
 	c, err := s.Credentials("")
 	if err != nil {
@@ -62,7 +80,7 @@ func (s *Sim) WriteCredentials(dir string) error {
 	return c.Write(dir)
 }
 
-// Write writes the four files into dir.
+// Write writes the files into dir.
 func (c Credentials) Write(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("write credentials: %w", err)
@@ -70,11 +88,15 @@ func (c Credentials) Write(dir string) error {
 	files := []struct {
 		name string
 		text []byte
-	}{{CertificateFile, c.Certificate}, {KeyFile, c.PrivateKey}, {APIv3KeyFile, []byte(c.APIv3Key)}, {CAFile, c.CA}}
+	}{{CertificateFile, c.Certificate}, {KeyFile, c.PrivateKey}, {APIv3KeyFile, []byte(c.APIv3Key)}, {APIv2KeyFile, []byte(c.APIv2Key)},
+		{PKCS12File, c.PKCS12}, {CAFile, c.CA}}
 	for _, f := range files {
 		if err := os.WriteFile(filepath.Join(dir, f.name), f.text, 0o600); err != nil {
 			return fmt.Errorf("write credentials: %w", err)
 		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, PublicKeyFile), c.PublicKey, 0o600); err != nil {
+		return fmt.Errorf("write credentials: %w", err)
 	}
 	return nil
 }

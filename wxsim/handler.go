@@ -23,6 +23,7 @@ func (s *Sim) serveHTTP(out http.ResponseWriter, in *http.Request) {
 	if r.dead || r.stall || r.drop || !s.network.wait(r.late) {
 		panic(http.ErrAbortHandler)
 	}
+	r.pack()
 	maps.Copy(out.Header(), r.header)
 	if r.status != http.StatusNoContent {
 		out.Header().Set("Content-Length", strconv.Itoa(len(r.body)))

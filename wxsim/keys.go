@@ -12,15 +12,24 @@ type Keys struct {
 	Platform     *rsa.PrivateKey // signs answers
 	NextPlatform *rsa.PrivateKey // signs them after the first roll-over
 	Stranger     *rsa.PrivateKey // signs what WeChat Pay did not
+	Public       *rsa.PrivateKey // of WeChat Pay's public key
+	NextMerchant *rsa.PrivateKey // of the first merchant's second certificate
 }
 
 const keyBits = 2048 // as WeChat Pay issues them
 
 // NewKeys makes a full set.
-func NewKeys() (Keys, error) { return Keys{}.whole() }
+func NewKeys() (Keys, error) {
+	k, err := Keys{}.whole()
+	if err != nil {
+		return Keys{}, err
+	}
+	return k, orMake(&k.NextMerchant)
+}
 
+// whole makes what a simulator needs from the start.
 func (k Keys) whole() (Keys, error) {
-	for _, key := range []**rsa.PrivateKey{&k.Merchant, &k.Platform, &k.NextPlatform, &k.Stranger} {
+	for _, key := range []**rsa.PrivateKey{&k.Merchant, &k.Platform, &k.NextPlatform, &k.Stranger, &k.Public} {
 		if err := orMake(key); err != nil {
 			return Keys{}, err
 		}

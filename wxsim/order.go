@@ -30,6 +30,9 @@ type orderKey struct{ merchant, number string }
 type order struct {
 	orderKey
 	account  *account
+	api      API    // that made it; "": another till's
+	goods    string // description, body
+	device   string // device_info, API v2
 	id       string // WeChat Pay's transaction id
 	attach   string
 	total    int64 // minor units
@@ -55,6 +58,9 @@ type order struct {
 	arrivals []*Arrival
 	whole    int
 	partial  int
+
+	refunded    []*refund // oldest first
+	refundTries int       // refund calls that got as far as the scenario
 }
 
 // turn is a change of state at a time.
@@ -63,7 +69,7 @@ type turn struct {
 	state TradeState
 }
 
-// settle lets time do its work: the customer pays or does not, and WeChat Pay revokes what is still unpaid.
+// settle lets time do its work: the customer pays or does not, WeChat Pay revokes what is still unpaid, and refunds end.
 func (o *order) settle(now time.Time) {
 	for len(o.plan) > 0 && !o.plan[0].at.After(now) {
 		next := o.plan[0]
@@ -72,6 +78,7 @@ func (o *order) settle(now time.Time) {
 			o.turn(next.state, next.at)
 		}
 	}
+	o.settleRefunds(now)
 }
 
 func (o *order) turn(state TradeState, at time.Time) {
@@ -123,6 +130,7 @@ func (s *Sim) order(k orderKey) *order {
 		oldest := s.line[0]
 		s.line = s.line[1:]
 		delete(s.byID, s.orders[oldest].id)
+		s.forgetRefunds(s.orders[oldest])
 		delete(s.orders, oldest)
 	}
 	return o

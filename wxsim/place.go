@@ -43,8 +43,7 @@ func (s *Sim) place(a *account, f Foreign, now time.Time) *order {
 	case Success, Refunded:
 		o.turn(Success, now)
 		if state == Refunded {
-			o.giveBack(o.held)
-			o.state = Refunded
+			s.refundOnPlatform(o, o.total)
 		}
 	default:
 		o.turn(state, now)
@@ -52,7 +51,8 @@ func (s *Sim) place(a *account, f Foreign, now time.Time) *order {
 	return o
 }
 
-// Refund gives back part of a paid order, as the merchant platform can: it then reads REFUND.
+// Refund gives back part of a paid order, as the merchant platform can: the money is back at once, under a refund number of the
+// platform's own, and the order reads REFUND.
 func (s *Sim) Refund(merchantID, number string, amount int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -60,11 +60,8 @@ func (s *Sim) Refund(merchantID, number string, amount int64) error {
 	if o == nil {
 		return fmt.Errorf("refund order %.40q: there is none", number)
 	}
-	o.settle(time.Now())
-	if amount < 1 || amount > o.held {
-		return fmt.Errorf("refund %d of order %s: it holds %d", amount, number, o.held)
+	if no := s.refundOnPlatform(o, amount); no != nil {
+		return fmt.Errorf("refund %d of order %s, which holds %d: %s", amount, number, o.held, no.message)
 	}
-	o.giveBack(amount)
-	o.state = Refunded
 	return nil
 }

@@ -20,6 +20,8 @@ type play struct {
 	lie           lie
 	foreign       Foreign // another till's order stands under the number
 	faults        []Fault // on calls for this order
+
+	refund *refundPlay // what becomes of its refunds
 }
 
 const never = -1 * time.Second
@@ -34,12 +36,18 @@ type oddAnswer struct {
 	made   bool // the order is there all the same
 }
 
-func (a oddAnswer) reply() reply {
+func (a oddAnswer) reply() reply { return a.problem().reply() }
+
+// problem is nil where there is no such answer.
+func (a oddAnswer) problem() *problem {
+	if a.code == "" {
+		return nil
+	}
 	number := 0
 	if a.code == "RATE_LIMITED" {
 		number = 268447840
 	}
-	return refusal(a.status, a.code, messages[a.code], number)
+	return &problem{a.status, a.code, messages[a.code], number}
 }
 
 // messages are the texts of errors. They name the code's meaning and what the documents tell the caller to do.
@@ -60,6 +68,27 @@ var messages = map[string]string{
 	"BUYER_MISMATCH":      "The order belongs to another payer",
 	"OUT_TRADE_NO_USED":   "The order number is used",
 	"SERVICE_UNAVAILABLE": "The service is not available; try again later",
+
+	"PARAM_ERROR":              "A parameter is wrong",
+	"SIGN_ERROR":               "The signature is wrong",
+	"NO_AUTH":                  "The merchant has no authority for this call",
+	"APPID_MCHID_NOT_MATCH":    "appid and mchid do not match",
+	"APPID_NOT_EXIST":          "The appid does not exist",
+	"MCH_NOT_EXISTS":           "The merchant does not exist",
+	"RATELIMIT_EXCEEDED":       "Too many requests; try again later",
+	"FREQUENCY_LIMIT_EXCEEDED": "Too many requests; try again later",
+	"FREQUENCY_LIMIT_EXCEED":   "Too many requests; try again later",
+	"OPENID_MISMATCH":          "The openid and the appid do not match",
+	"NOT_FOUND":                "There is no such call",
+	"RESOURCE_NOT_EXISTS":      "There is no such resource",
+	"ORDER_NOT_EXIST":          "There is no such order",
+
+	"USER_ACCOUNT_ABNORMAL": "The customer's account is closed; give the money back by other means",
+	"TRADE_OVERDUE":         "The order was paid more than a year ago",
+	"ERROR":                 "The refund is refused; see the merchant platform",
+	"BIZERR_NEED_RETRY":     "The refund was not taken on; ask again with the same number",
+	"INVALID_REQ_TOO_MUCH":  "Two refunds of one order are a minute apart; ask again with the same number",
+	"FREQUENCY_LIMITED":     "Orders more than a month old are refunded more slowly; ask again with the same number",
 }
 
 func refused(status int, code string) oddAnswer { return oddAnswer{status: status, code: code} }

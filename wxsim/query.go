@@ -1,6 +1,7 @@
 package wxsim
 
 import (
+	"maps"
 	"net/http"
 	"time"
 )
@@ -12,20 +13,18 @@ const (
 
 // query answers how an order stands, by its own number or by WeChat Pay's (Global v3, query order). The caller holds s.mu.
 func (s *Sim) query(v *visit) reply {
-	if no := checkQuery(v); no != nil {
+	if no := checkQuery(v, nil); no != nil {
 		return *no
 	}
 	o := s.find(v)
-	if o == nil || o.state == None {
-		r := refusal(http.StatusNotFound, "ORDER_NOT_EXIST", "There is no such order", errnoNoOrder)
-		r.order = v.key
-		return r
+	if o == nil || o.state == None || !s.knows(v.api, o) {
+		return noOrder(v.key)
 	}
 	o.settle(time.Now())
 	return o.found(http.StatusOK)
 }
 
-// find returns the order that a path names, of the caller's own.
+// find returns the order that a path or a body names, of the caller's own.
 func (s *Sim) find(v *visit) *order {
 	if v.id == "" {
 		return s.orders[v.key]
@@ -36,21 +35,35 @@ func (s *Sim) find(v *visit) *order {
 	return nil
 }
 
-// checkQuery wants the ids of the mode in the query string, each once, and nothing else.
-func checkQuery(v *visit) *reply {
-	given := v.request.URL.Query()
+// checkQuery wants the ids of the mode in the query string and what else the call takes, each once, and nothing more.
+func checkQuery(v *visit, more map[string]rule) *reply {
 	rules := idRules(v.account.Mode, false)
-	for name := range rules {
-		if given.Get(name) == "" {
+	maps.Copy(rules, more)
+	if no := checkParameters(v, rules); no != nil {
+		return no
+	}
+	given := v.request.URL.Query()
+	return v.account.checkIDs(given.Get("mchid")+given.Get("sp_mchid"), given.Get("sub_mchid"))
+}
+
+// checkParameters holds a query string against its rules.
+func checkParameters(v *visit, rules map[string]rule) *reply {
+	given := v.request.URL.Query()
+	for name, rule := range rules {
+		if rule.must && given.Get(name) == "" {
 			return inQuery(wrong("/"+name, "it is required", errnoParam))
 		}
 	}
 	for name, values := range given {
-		if _, known := rules[name]; !known || len(values) > 1 {
+		rule, known := rules[name]
+		if !known || len(values) > 1 {
 			return inQuery(wrong("/"+name, "no such parameter in this call, or more than once", errnoExtra))
 		}
+		if no := rule.checkText("/"+name, values[0]); no != nil {
+			return inQuery(no)
+		}
 	}
-	return v.account.checkIDs(given.Get("mchid")+given.Get("sp_mchid"), given.Get("sub_mchid"))
+	return nil
 }
 
 func inQuery(r *reply) *reply {

@@ -71,19 +71,31 @@ type scene struct {
 
 // choose finds the scene of a code, or of an amount.
 func (s *Sim) choose(code string, total int64) scene {
-	digits := ""
-	switch {
-	case walletCode.MatchString(code) && code[2:6] == scenarioMark:
-		digits = code[16:]
-	case total > scenarioAmount && total < scenarioAmount+100:
-		digits = fmt.Sprintf("%02d", total-scenarioAmount)
+	found, is := sceneOfAmount(total)
+	if walletCode.MatchString(code) && code[2:6] == scenarioMark {
+		found, is = sceneOf(code[16:])
 	}
+	if !is {
+		return scenes[0]
+	}
+	return found
+}
+
+func sceneOf(digits string) (scene, bool) {
 	for _, scene := range scenes {
 		if scene.Digits == digits {
-			return scene
+			return scene, true
 		}
 	}
-	return scenes[0]
+	return scene{}, false
+}
+
+// sceneOfAmount finds the scene of an amount of 99.NN.
+func sceneOfAmount(amount int64) (scene, bool) {
+	if amount <= scenarioAmount || amount >= scenarioAmount+100 {
+		return scene{}, false
+	}
+	return sceneOf(fmt.Sprintf("%02d", amount-scenarioAmount))
 }
 
 func on(call Call, kind Kind) Fault { return Fault{On: call, Kind: kind} }
@@ -128,6 +140,7 @@ var scenes = []scene{
 	{Scenario{"26", "number-of-another-unpaid", "another till's unpaid order stands under the number: OUT_TRADE_NO_USED"}, play{foreign: Foreign{Attach: "ANOTHERTILL00000", State: NotPay}}},
 	{Scenario{"27", "number-of-another-closed", "another till's closed order stands under the number: ORDER_CLOSED"}, play{foreign: Foreign{Attach: "ANOTHERTILL00000", State: Closed}}},
 	{Scenario{"28", "buyer-mismatch", "refused: BUYER_MISMATCH, no order is made"}, play{answer: refused(403, "BUYER_MISMATCH")}},
+	{Scenario{"29", "number-of-another-reversed", "another till's reversed order stands under the number: ORDER_REVERSED"}, play{foreign: Foreign{Attach: "ANOTHERTILL00000", State: Revoked}}},
 
 	{Scenario{"30", "wrong-amount", "paid, but every answer says one minor unit more"}, play{lie: wrongAmount}},
 	{Scenario{"31", "wrong-currency", "paid, but every answer says MOP"}, play{lie: wrongCurrency}},
@@ -136,6 +149,9 @@ var scenes = []scene{
 	{Scenario{"34", "another-number", "paid, but every answer names another order number"}, play{lie: otherNumber}},
 	{Scenario{"35", "another-merchant", "paid, but every answer names another merchant"}, play{lie: otherMerchant}},
 	{Scenario{"36", "unknown-state", "unpaid, and every answer says trade_state ACCEPT until 45 s"}, unpaid(play{lie: oddState})},
+	{Scenario{"37", "wrong-parameter", "refused: PARAM_ERROR, no order is made"}, play{answer: refused(400, "PARAM_ERROR")}},
+	{Scenario{"38", "invalid-request", "refused: INVALID_REQUEST, no order is made"}, play{answer: refused(400, "INVALID_REQUEST")}},
+	{Scenario{"39", "trade-error", "refused: TRADE_ERROR, the message tells why"}, play{answer: refused(403, "TRADE_ERROR")}},
 
 	{Scenario{"40", "request-lost", "the connection drops before the pay call is read: there is no order"}, broken(on(Pay, DropUnread))},
 	{Scenario{"41", "answer-lost", "paid, and the connection drops before the answer"}, broken(on(Pay, DropAnswer))},
@@ -164,9 +180,37 @@ var scenes = []scene{
 	{Scenario{"64", "gzip", "paid; the pay answer is compressed"}, broken(on(Pay, Gzip))},
 	{Scenario{"65", "stale", "paid; the pay answer was signed six minutes ago"}, broken(on(Pay, Stale))},
 	{Scenario{"66", "probe", "paid; the pay answer's signature begins WECHATPAY/SIGNTEST/"}, broken(on(Pay, Probe))},
+	{Scenario{"67", "no-authority", "refused: NO_AUTH, the merchant may not make this call"}, play{answer: refused(403, "NO_AUTH")}},
+	{Scenario{"68", "sign-error", "401 SIGN_ERROR, no order is made"}, play{answer: refused(401, "SIGN_ERROR")}},
+	{Scenario{"69", "appid-mismatch", "refused: APPID_MCHID_NOT_MATCH"}, play{answer: refused(400, "APPID_MCHID_NOT_MATCH")}},
 
 	{Scenario{"70", "never-ends", "the pay answer is lost, nobody pays, every query is lost and every reverse is SYSTEM_ERROR, for ever"}, unpaid(broken(on(Pay, DropAnswer), on(Query, DropAnswer), on(Reverse, ServerError)))},
 	{Scenario{"71", "reverse-refused", "nobody pays; a reverse is refused \"during payment\" for 30 s from 15 s on"}, unpaid(play{asks: true, stubborn: true})},
 	{Scenario{"72", "reverse-answer-lost", "nobody pays; the answer to every reverse is lost"}, unpaid(play{asks: true, faults: []Fault{on(Reverse, DropAnswer)}})},
 	{Scenario{"73", "query-answers-lost", "paid after 6 s; the answer to every query is lost"}, play{asks: true, faults: []Fault{on(Query, DropAnswer)}}},
+
+	{Scenario{"74", "merchant-unknown", "refused: MCH_NOT_EXISTS"}, play{answer: refused(400, "MCH_NOT_EXISTS")}},
+	{Scenario{"75", "appid-unknown", "refused: APPID_NOT_EXIST"}, play{answer: refused(400, "APPID_NOT_EXIST")}},
+	{Scenario{"76", "rate-exceeded", "429 RATELIMIT_EXCEEDED, no order is made"}, play{answer: refused(429, "RATELIMIT_EXCEEDED")}},
+	{Scenario{"77", "frequency-exceeded", "429 FREQUENCY_LIMIT_EXCEEDED, no order is made"}, play{answer: refused(429, "FREQUENCY_LIMIT_EXCEEDED")}},
+	{Scenario{"78", "frequency-exceed", "429 FREQUENCY_LIMIT_EXCEED, as the Global page spells it"}, play{answer: refused(429, "FREQUENCY_LIMIT_EXCEED")}},
+	{Scenario{"79", "openid-mismatch", "500 OPENID_MISMATCH, and there is no order"}, play{answer: refused(500, "OPENID_MISMATCH")}},
+	{Scenario{"80", "not-found", "404 NOT_FOUND to the pay call"}, play{answer: refused(404, "NOT_FOUND")}},
+	{Scenario{"81", "resource-not-there", "404 RESOURCE_NOT_EXISTS to the pay call"}, play{answer: refused(404, "RESOURCE_NOT_EXISTS")}},
+	{Scenario{"82", "order-not-there", "404 ORDER_NOT_EXIST to the pay call"}, play{answer: refused(404, "ORDER_NOT_EXIST")}},
+
+	{Scenario{"83", "refund-never-ends", "a refund reads PROCESSING for ever"}, play{refund: &refundPlay{ends: RefundProcessing}}},
+	{Scenario{"84", "refund-closed", "a refund ends REFUNDCLOSE; WeChat Pay keeps the money"}, play{refund: &refundPlay{ends: RefundClosed}}},
+	{Scenario{"85", "refund-abnormal", "a refund ends ABNORMAL; WeChat Pay keeps the money"}, play{refund: &refundPlay{ends: RefundAbnormal}}},
+	{Scenario{"86", "refund-no-money", "a refund is refused: NOT_ENOUGH, the merchant's funds are too small"}, play{refund: &refundPlay{answer: refused(403, "NOT_ENOUGH")}}},
+	{Scenario{"87", "refund-account-dead", "a refund is refused: USER_ACCOUNT_ABNORMAL"}, play{refund: &refundPlay{answer: refused(403, "USER_ACCOUNT_ABNORMAL")}}},
+	{Scenario{"88", "refund-overdue", "a refund is refused: TRADE_OVERDUE, the payment is more than a year old"}, play{refund: &refundPlay{answer: refused(403, "TRADE_OVERDUE")}}},
+	{Scenario{"89", "refund-error", "a refund is refused: ERROR, the message tells why"}, play{refund: &refundPlay{answer: refused(403, "ERROR")}}},
+	{Scenario{"90", "refund-system-error", "a refund is taken on, and answered by 500 SYSTEM_ERROR the first time"}, play{refund: &refundPlay{answer: oddAnswer{500, "SYSTEM_ERROR", true}, once: true}}},
+	{Scenario{"91", "refund-system-error-not-made", "a refund is not taken on the first time: 500 SYSTEM_ERROR"}, play{refund: &refundPlay{answer: refused(500, "SYSTEM_ERROR"), once: true}}},
+	{Scenario{"92", "refund-retry", "a refund is not taken on the first time: 500 BIZERR_NEED_RETRY"}, play{refund: &refundPlay{answer: refused(500, "BIZERR_NEED_RETRY"), once: true}}},
+	{Scenario{"93", "refund-too-soon", "a refund is not taken on the first time: 429 INVALID_REQ_TOO_MUCH"}, play{refund: &refundPlay{answer: refused(429, "INVALID_REQ_TOO_MUCH"), once: true}}},
+	{Scenario{"94", "refund-too-often", "a refund is not taken on the first time: 429 FREQUENCY_LIMITED"}, play{refund: &refundPlay{answer: refused(429, "FREQUENCY_LIMITED"), once: true}}},
+	{Scenario{"95", "refund-answer-lost", "a refund is taken on, and the connection drops before the answer, every time"}, play{refund: &refundPlay{faults: []Fault{on(Refund, DropAnswer)}}}},
+	{Scenario{"96", "refund-unsigned", "a refund is taken on; the answer carries no signature"}, play{refund: &refundPlay{faults: []Fault{on(Refund, Unsigned)}}}},
 }

@@ -35,16 +35,32 @@ type Sim struct {
 	faults     []*armedFault
 	sent       []sentAnswer // for replays
 	tally      tally
+	answersV2  int // for Behaviour.ExtraEvery
 	violations []Violation
+
+	refundsByID     map[string]*refund
+	refundsByNumber map[orderKey]*refund // by merchant and out_refund_no
+
+	notify   Notify   // never changes
+	postman  *postman // never changes
+	notices  []*notice
+	carriers int // of notifications, at work or waiting
+
+	publicKey     *platform // never changes
+	publicKeyOnly bool
+	movedShare    float64 // percent of the notifications that the public key signs
+	movedSum      float64
 }
 
 // New makes the root, the certificates and the keys, and a WeChat Pay without orders. It listens to nothing yet. An error
 // says what is wrong with config.
 func New(config Config) (*Sim, error) {
 	s := &Sim{accounts: map[string]*account{}, behaviour: config.Behaviour.whole(), ordersMax: orElse(config.OrdersMax, ordersMax),
-		orders: map[orderKey]*order{}, byID: map[string]*order{}, codes: map[string]*seenCode{}, nonces: map[string]time.Time{}, tally: newTally()}
+		orders: map[orderKey]*order{}, byID: map[string]*order{}, codes: map[string]*seenCode{}, nonces: map[string]time.Time{}, tally: newTally(),
+		refundsByID: map[string]*refund{}, refundsByNumber: map[orderKey]*refund{}}
 	s.clock.Store(int64(config.Clock))
 	s.network.init()
+	s.notify, s.postman = config.Notify, newPostman(config.Notify)
 	var err error
 	if s.keys, err = config.Keys.whole(); err != nil {
 		return nil, err
@@ -56,7 +72,10 @@ func New(config Config) (*Sim, error) {
 	if err := s.openAccounts(config.Merchants); err != nil {
 		return nil, err
 	}
-	return s, s.makeGateway(slices.Concat(gatewayNames(), config.Hosts))
+	if err := s.makeGateway(slices.Concat(gatewayNames(), config.Hosts)); err != nil || !config.OtherCAs {
+		return s, err
+	}
+	return s, s.nameOtherCAs()
 }
 
 func (s *Sim) openAccounts(merchants []Merchant) error {
@@ -87,7 +106,7 @@ func (s *Sim) makeGateway(names []string) error {
 	}
 	// Tickets are off because a session ticket is written before the client reads, which blocks on a net.Pipe.
 	s.tls = &tls.Config{Certificates: []tls.Certificate{web}, NextProtos: []string{"http/1.1"}, MinVersion: tls.VersionTLS12,
-		SessionTicketsDisabled: true, Time: time.Now}
+		SessionTicketsDisabled: true, Time: time.Now, ClientAuth: tls.RequestClientCert, ClientCAs: s.authority.pool()}
 	first, err := newPlatform(s.authority, s.keys.Platform, s.clockNow())
 	if err != nil {
 		return err
@@ -95,13 +114,16 @@ func (s *Sim) makeGateway(names []string) error {
 	if s.stranger, err = newPlatform(s.authority, s.keys.Stranger, s.clockNow()); err != nil {
 		return err
 	}
-	s.platforms, s.signs = []*platform{first}, first
+	s.platforms, s.signs, s.publicKey = []*platform{first}, first, newPublicKey(s.keys.Public)
 	return nil
 }
 
 // Close ends every connection and every listener, and returns when no goroutine of the simulator is left. Books can still
 // be read.
-func (s *Sim) Close() { s.network.close() }
+func (s *Sim) Close() {
+	s.postman.leave()
+	s.network.close()
+}
 
 // SetClock sets WeChat Pay's clock to this machine's plus offset. It moves what WeChat Pay signs, prints and compares; an
 // order's 15 s, 45 s and minute go on by true time.

@@ -3,6 +3,7 @@ package wxsim
 import (
 	"errors"
 	"net/http"
+	"time"
 )
 
 // take reads one request and says what it gets.
@@ -33,8 +34,20 @@ func (s *Sim) keyOf(v *visit) orderKey {
 	if a, err := parseAuthorization(v.request.Header.Get("Authorization")); err == nil && s.accounts[a.mchid] != nil {
 		k.merchant = a.mchid
 	}
+	if s.accounts[v.merchant] != nil {
+		k.merchant = v.merchant
+	}
 	if o := s.byID[v.id]; v.id != "" && o != nil {
 		k = o.orderKey
+	}
+	if v.call == RefundQuery {
+		r := s.refundsByID[v.refundID]
+		if v.refundNumber != "" {
+			r = s.refundsByNumber[orderKey{k.merchant, v.refundNumber}]
+		}
+		if r != nil {
+			k = r.order.orderKey
+		}
 	}
 	return k
 }
@@ -60,6 +73,9 @@ func (s *Sim) unreadable(v *visit, err error) reply {
 	r := reply{drop: true}
 	if errors.Is(err, errTooLong) {
 		r = refusal(http.StatusRequestEntityTooLarge, "PARAM_ERROR", "The body is too long", errnoParam)
+	}
+	if v.api == V2 && !r.drop {
+		r = s.inV2(v, r)
 	}
 	s.arrive(v, false, r)
 	s.mu.Unlock()
@@ -90,6 +106,9 @@ func (s *Sim) takeWhole(v *visit) reply {
 		r = s.carryOut(v)
 	}
 	r = v.fault.instead(v, r)
+	if v.api == V2 {
+		r = s.inV2(v, r)
+	}
 	s.arrive(v, processed, r)
 	s.mu.Unlock()
 	if r.drop || r.dead || r.stall {
@@ -112,6 +131,9 @@ func (s *Sim) noteArrival(v *visit) {
 
 // carryOut checks a request as WeChat Pay does, and does what it asks. The caller holds s.mu.
 func (s *Sim) carryOut(v *visit) reply {
+	if v.api == V2 {
+		return s.carryOutV2(v)
+	}
 	caller, no := s.authorize(v)
 	if no != nil {
 		return *no
@@ -125,10 +147,23 @@ func (s *Sim) carryOut(v *visit) reply {
 	case Reverse:
 		return s.reverse(v)
 	case Certificates:
+		if s.publicKeyOnly {
+			return noCertificates()
+		}
 		if r, err := s.certificates(caller); err == nil {
 			return r
 		}
 		return refusal(http.StatusInternalServerError, "SYSTEM_ERROR", "The certificates cannot be sealed", 0)
+	case Refund:
+		return s.refundCall(v)
+	case RefundQuery:
+		return s.refundQuery(v)
+	case Refunds:
+		return s.refundList(v)
+	case Statement:
+		return s.statement(v)
+	case Settlements:
+		return s.settlements(v)
 	}
 	return refusal(http.StatusNotFound, "NOT_FOUND", "There is no such call", 0)
 }
@@ -139,7 +174,7 @@ func (s *Sim) send(v *visit, r reply) reply {
 	if v.fault.is(Rollover) {
 		s.rollOver()
 	}
-	behaviour, by := s.behaviour, s.signs
+	behaviour, by := s.behaviour, s.answerSigner(v)
 	s.mu.Unlock()
 	if v.fault.is(Replayed, ReplayedOther) {
 		if old, have := s.replayed(v); have {
@@ -147,15 +182,22 @@ func (s *Sim) send(v *visit, r reply) reply {
 		}
 		return reply{drop: true}
 	}
-	now := s.clockNow()
+	if now := s.clockNow(); v.api == V2 {
+		r = s.sendV2(v, r, behaviour, now)
+	} else {
+		r = s.sendV3(v, r, behaviour, by, now)
+	}
+	s.remember(v, r)
+	return r
+}
+
+func (s *Sim) sendV3(v *visit, r reply, behaviour Behaviour, by *platform, now time.Time) reply {
 	r.finish(behaviour, now)
 	r = v.fault.dress(r)
 	if !r.bare {
 		r.seal(s.sealer(v, by), v.fault.sealTime(now))
 	}
-	r = v.fault.spoil(r, by, now)
-	s.remember(v, r)
-	return r
+	return v.fault.spoil(r, by, now)
 }
 
 func (s *Sim) sealer(v *visit, by *platform) *platform {

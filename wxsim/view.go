@@ -57,16 +57,31 @@ func (o *order) view() map[string]any {
 const (
 	rateScale = 100_000_000 // exchange rates are scaled by 10^8
 	rateToCNY = 92_000_000
+
+	payerCurrency = "CNY" // of the wallets that pay
 )
 
 // paidAmount adds what the payer paid: CNY, at a rate of 0.92 where the order is in another currency.
 func (o *order) paidAmount() map[string]any {
-	rate := int64(rateToCNY)
-	if o.currency == "CNY" {
-		rate = rateScale
+	return map[string]any{"total": o.total, "currency": o.currency, "payer_total": o.payerShare(o.total), "payer_currency": payerCurrency,
+		"exchange_rate": o.exchangeRate()}
+}
+
+// rate is what one unit of the order's currency is in the payer's, scaled by 10^8.
+func (o *order) rate() int64 {
+	if o.currency == payerCurrency {
+		return rateScale
 	}
-	return map[string]any{"total": o.total, "currency": o.currency, "payer_total": max(1, o.total/100*rate/1_000_000), "payer_currency": "CNY",
-		"exchange_rate": map[string]any{"type": "SETTLEMENT_RATE", "rate": rate}}
+	return rateToCNY
+}
+
+// payerShare is an amount in the payer's currency: at least one minor unit, rounded down.
+func (o *order) payerShare(amount int64) int64 {
+	return max(1, amount/rateScale*o.rate()+amount%rateScale*o.rate()/rateScale)
+}
+
+func (o *order) exchangeRate() map[string]any {
+	return map[string]any{"type": "SETTLEMENT_RATE", "rate": o.rate()}
 }
 
 func stateText(state TradeState) string {

@@ -103,6 +103,8 @@ func (s *Sim) serveOne(w *wire, t *tls.Conn, limited *io.LimitedReader, in *bufi
 		return false
 	}
 	limited.N = bodyMax + int64(in.Size())
+	state := t.ConnectionState()
+	head.TLS = &state
 	r := s.take(head)
 	switch {
 	case r.dead, r.stall:
@@ -121,6 +123,7 @@ func (s *Sim) serveOne(w *wire, t *tls.Conn, limited *io.LimitedReader, in *bufi
 
 // wireText is the answer as it stands on the wire; a cut one ends in the middle of its body.
 func (r reply) wireText() []byte {
+	r.pack()
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "HTTP/1.1 %d %s\r\n", r.status, http.StatusText(r.status))
 	if r.status != http.StatusNoContent {

@@ -31,9 +31,16 @@ function paymentScreen(state, p) {
 function needsPerson(state, p, screen) {
   screen.frame = 'attention';
   screen.signs = ['person', screen.signs.find((s) => s !== 'person')];
+  if (p.attention === 'paid_after_the_end') paidAfterTheEnd(state, p, screen);
   screen.ring = null;
   if (p.final && p.status !== 'paid') screen.actions = [{ key: 'Enter', action: 'seen', label: label(state, 'seen') }, hasSlip(p) && print(state, 'print_slip')].filter(Boolean); // no new try before a person has looked
   screen.actions = [manager(state), ...screen.actions.filter((a) => a.action !== 'ask:manager')];
+}
+
+// paidAfterTheEnd: the cross of the status that it ended with would say that the customer still has to pay.
+function paidAfterTheEnd(state, p, screen) {
+  screen.lead = saleLead(state, p);
+  screen.signs = ['person', 'question'];
 }
 
 // hasSlip reports that something true can stand on paper: NOT PAID is not true of what was paid after the end.
@@ -121,7 +128,7 @@ function reversing(state) {
 // withOtherMeans says that the cashier has taken other means, once that was noted.
 function withOtherMeans(state, screen) {
   if (!state.otherMeans) return screen;
-  return { ...screen, actions: screen.actions.filter((a) => a.action !== 'other_means'), facts: [`✓ ${label(state, 'other_means_taken')}`] };
+  return { ...screen, next: both(state, 'other_means_taken'), actions: screen.actions.filter((a) => a.action !== 'other_means') };
 }
 
 function paid(state, p) {

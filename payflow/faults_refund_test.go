@@ -1,0 +1,68 @@
+package payflow
+
+// refunded reports an answer to the query in flight that shows the order refunded.
+func refunded(p Payment, e Event) bool {
+	return fits(p, e, QueryAnswered, Found) && e.Outcome.Trade.State == TradeRefund
+}
+
+// refundFaults take out what is proof and what is not of an order that WeChat Pay calls REFUND.
+func refundFaults() []fault {
+	return []fault{
+		{name: "refunds on their way taken as proof", step: heard(func(p Payment, e *Event) {
+			if sum := &e.Outcome.Trade.Refunds; refunded(p, *e) {
+				sum.Done, sum.Pending = sum.Done+sum.Pending, 0
+			}
+		})},
+		{name: "a refund that failed is not seen", step: heard(func(p Payment, e *Event) {
+			if refunded(p, *e) {
+				e.Outcome.Trade.Refunds.Dead = 0
+			}
+		})},
+		{name: "refunds that could not be added up taken as all back", step: heard(func(p Payment, e *Event) {
+			if t := &e.Outcome.Trade; refunded(p, *e) && !t.Refunds.Known {
+				t.Refunds = RefundSum{Known: true, Done: t.Amount.Minor}
+			}
+		})},
+		{name: "refunds are held against what we asked, not against what was taken", step: heard(func(p Payment, e *Event) {
+			if refunded(p, *e) {
+				e.Outcome.Trade.Amount = p.Amount
+			}
+		})},
+		{name: "refunds are never proof", step: heard(func(p Payment, e *Event) {
+			if refunded(p, *e) {
+				e.Outcome.Trade.Refunds = RefundSum{}
+			}
+		})},
+		{name: "what was known of refunds is forgotten", step: heard2(func(p *Payment, e Event) {
+			if refunded(*p, e) && !e.Outcome.Trade.Refunds.Known {
+				p.Attention = ""
+			}
+		})},
+		{name: "a loss while refunds are watched brings a reverse", step: on(func(p Payment, e Event) bool { return lost(p, e, QueryCall) && p.Attention.refund() },
+			func(p Payment, e Event) (Payment, []Command) {
+				held := p.Attention
+				p.Attention = AttentionReverseRefused
+				after, commands := Step(p, e)
+				after.Attention = held
+				return after, commands
+			})},
+		{name: "an order whose money was seen may be absent", step: blindToMoney(func(e Event) bool { return e.Outcome.Kind == NoSuchOrder })},
+		{name: "a false alarm stays behind the end", step: func(p Payment, e Event) (Payment, []Command) {
+			after, commands := Step(p, e)
+			if p.Open() && after.Status.Final() {
+				after.Attention = p.Attention
+			}
+			return after, commands
+		}},
+	}
+}
+
+// blindToMoney forgets for one event that the money was seen.
+func blindToMoney(when func(Event) bool) stepFunc {
+	return on(func(p Payment, e Event) bool { return p.MoneySeen && p.Call == QueryCall && when(e) }, func(p Payment, e Event) (Payment, []Command) {
+		p.MoneySeen = false
+		after, commands := Step(p, e)
+		after.MoneySeen = true
+		return after, commands
+	})
+}
