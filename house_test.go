@@ -75,6 +75,8 @@ type house struct {
 	client *wxclient.Client
 	engine *queue.Engine
 	sales  int
+	// oldSerial is the merchant certificate that a story began with.
+	oldSerial string
 
 	mu   sync.Mutex // guards told
 	told []wxclient.Condition
