@@ -6,9 +6,14 @@ import (
 	"encoding/pem"
 	"fmt"
 	"time"
+
+	"software.sslmate.com/src/go-pkcs12"
 )
 
-const apiv3KeyBytes = 32 // AES-256
+const (
+	apiv3KeyBytes = 32 // AES-256
+	apiv2KeyBytes = 32 // as the merchant platform asks for
+)
 
 // account is a merchant with what it holds towards WeChat Pay.
 type account struct {
@@ -30,6 +35,9 @@ func openAccount(m Merchant, by *authority, now time.Time) (*account, error) {
 	if m.APIv3Key == "" {
 		m.APIv3Key = randomText(apiv3KeyBytes)
 	}
+	if m.APIv2Key == "" {
+		m.APIv2Key = randomText(apiv2KeyBytes)
+	}
 	a := &account{Merchant: m}
 	first, err := a.certify(m.Key, by, now)
 	if err != nil {
@@ -38,6 +46,16 @@ func openAccount(m Merchant, by *authority, now time.Time) (*account, error) {
 	a.accepted = []merchantCertificate{first}
 	a.take(first)
 	return a, nil
+}
+
+// pkcs12 packs certificate, key and root as the merchant platform does (API Rules, table 5.2): the password is the merchant number.
+// The cipher is the old one that every reader of such files knows.
+func (a *account) pkcs12(c merchantCertificate, by *authority) ([]byte, error) {
+	packed, err := pkcs12.LegacyDES.Encode(c.key, c.certificate, []*x509.Certificate{by.root}, a.MerchantID)
+	if err != nil {
+		return nil, fmt.Errorf("pack the certificate of merchant %s: %w", a.MerchantID, err)
+	}
+	return packed, nil
 }
 
 func keyPEM(key *rsa.PrivateKey) ([]byte, error) {

@@ -15,8 +15,9 @@ type reply struct {
 	status  int
 	header  http.Header
 	body    []byte
-	trouble *trouble // the body of an error, spelled when it is sealed
-	order   orderKey // what it is about, for replays
+	trouble *trouble  // the body of an error, spelled when it is sealed
+	order   orderKey  // what it is about, for replays
+	v2      *v2Answer // an answer of API v2
 
 	drop  bool          // the connection is closed without an answer
 	dead  bool          // the link goes dead

@@ -46,6 +46,13 @@ func newAuthority(name string, now time.Time) (*authority, error) {
 	return a, nil
 }
 
+// pool holds the root alone.
+func (a *authority) pool() *x509.CertPool {
+	roots := x509.NewCertPool()
+	roots.AddCert(a.root)
+	return roots
+}
+
 // issue signs a certificate that is valid from a day before now until five years after.
 func (a *authority) issue(template *x509.Certificate, public crypto.PublicKey, now time.Time) (*x509.Certificate, error) {
 	template.NotBefore, template.NotAfter = now.Add(-certificateAge), now.Add(certificateLife)

@@ -2,6 +2,7 @@ package wxsim
 
 import (
 	"cmp"
+	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -15,10 +16,13 @@ type Books struct {
 	Violations []Violation        `json:"violations"` // what a caller may not do
 	Calls      map[Call]CallCount `json:"calls"`
 	Broken     int                `json:"broken"` // requests whose head never came whole
+	// Uncertified counts the calls that were refused for want of the merchant's certificate (API v2, reverse and refund).
+	Uncertified map[Call]int `json:"uncertified"`
 }
 
 // OrderBook is one line: an order number.
 type OrderBook struct {
+	API           API        `json:"api"` // that made it; "": there is none, or another till's
 	MerchantID    string     `json:"merchant_id"`
 	Number        string     `json:"out_trade_no"`
 	TransactionID string     `json:"transaction_id"`
@@ -91,19 +95,22 @@ const (
 
 // tally counts requests.
 type tally struct {
-	calls   map[Call]CallCount
-	headers map[string]int
-	broken  int
+	calls       map[Call]CallCount
+	uncertified map[Call]int
+	headers     map[string]int
+	broken      int
 }
 
-func newTally() tally { return tally{calls: map[Call]CallCount{}, headers: map[string]int{}} }
+func newTally() tally {
+	return tally{calls: map[Call]CallCount{}, uncertified: map[Call]int{}, headers: map[string]int{}}
+}
 
 // Books returns the state of all orders now.
 func (s *Sim) Books() Books {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	b := Books{At: now, Violations: slices.Clone(s.violations), Calls: map[Call]CallCount{}, Broken: s.tally.broken}
+	b := Books{At: now, Violations: slices.Clone(s.violations), Calls: map[Call]CallCount{}, Broken: s.tally.broken, Uncertified: maps.Clone(s.tally.uncertified)}
 	for call, count := range s.tally.calls {
 		b.Calls[call] = count
 	}
@@ -133,7 +140,7 @@ func (s *Sim) Carried(header string) int {
 }
 
 func (o *order) line() OrderBook {
-	line := OrderBook{MerchantID: o.merchant, Number: o.number, TransactionID: o.id, State: o.state, Foreign: o.foreign, Attach: o.attach, Total: o.total,
+	line := OrderBook{API: o.api, MerchantID: o.merchant, Number: o.number, TransactionID: o.id, State: o.state, Foreign: o.foreign, Attach: o.attach, Total: o.total,
 		Currency: o.currency, Charged: o.charged, Held: o.held, GaveBack: o.refunds, CodeTail: o.codeTail, Scenario: o.scene, Created: o.created,
 		Paid: o.paid, Ended: o.ended, PayWhole: o.whole, PayPartial: o.partial}
 	for _, a := range o.arrivals {

@@ -35,6 +35,7 @@ type Merchant struct {
 	SubMerchantID string // institution mode only; "" is 20000100
 	CategoryCode  string // merchant_category_code; "" is 4111
 	APIv3Key      string // 32 bytes; "" makes one
+	APIv2Key      string // of API v2, 32 characters; "" makes one
 	Key           *rsa.PrivateKey
 }
 
@@ -49,7 +50,7 @@ type Behaviour struct {
 	ReverseBlocks  bool
 	ReverseCloses  bool // an unpaid order that was reversed reads CLOSED, not REVOKED
 	ErrorsUnsigned bool // answers of status 4xx and 5xx carry no signature; not documented either way
-	OldSpelling    bool // SYSTEMERROR and ORDERPAID, as the English pages spell codes; else SYSTEM_ERROR and ORDER_PAID
+	OldSpelling    bool // v3: SYSTEMERROR and ORDERPAID, as the English pages spell codes; else SYSTEM_ERROR and ORDER_PAID
 
 	// RefundAfter is how long a refund reads PROCESSING; 0: 5 s. The documents say up to 20 minutes for a wallet and up to 5
 	// working days for a bank.
@@ -60,7 +61,7 @@ type Behaviour struct {
 	// RESOURCE_NOT_EXISTS. No document says which.
 	NoRefundsFound bool
 
-	// StatementsAtOnce gives the statement of a day out while the day still runs, and settles each payment at once; else a
+	// StatementsAtOnce gives the statement, or the bill, of a day out while the day still runs, and settles each payment at once; else a
 	// statement is to be had from 10:00 (GMT+8) of the next day on, and payments are settled on the next day.
 	StatementsAtOnce   bool
 	ChineseStatements  bool   // the header of statements is Chinese; else English
@@ -68,6 +69,13 @@ type Behaviour struct {
 	StatementDigest    Digest // "": the SHA-1 in hex
 
 	NotifyPlain bool // a notify_url may begin with http://
+
+	// APIsShareOrders lets each API query and reverse the orders that the other one made; without, there is no such order for it.
+	// No document says which.
+	APIsShareOrders    bool
+	ExtraEvery         int  // v2: each that manyth answer carries a field that no page lists; 0: 3; below 0: none
+	FormErrorsInResult bool // v2: errors of form and signature are result_code FAIL and signed, not return_code FAIL; the pages say both
+	NoCDATA            bool // v2: values are escaped, none stands in CDATA
 }
 
 // Digest is what stands in Wechatpay-Statement-Sha1.
@@ -82,6 +90,7 @@ const (
 
 const (
 	passwordAfter = 6 * time.Second
+	extraEvery    = 3
 	revokeAfter   = 45 * time.Second // Quick Pay, v2 4013637903 and 4013637911
 	ordersMax     = 200_000
 )
@@ -89,6 +98,7 @@ const (
 func (b Behaviour) whole() Behaviour {
 	b.PasswordAfter = orElse(b.PasswordAfter, passwordAfter)
 	b.RevokeAfter = orElse(b.RevokeAfter, revokeAfter)
+	b.ExtraEvery = orElse(b.ExtraEvery, extraEvery)
 	b.RefundAfter = orElse(b.RefundAfter, refundAfter)
 	b.UserPaying = orElse(b.UserPaying, http.StatusAccepted)
 	return b
@@ -113,6 +123,8 @@ func (m Merchant) check() error {
 		return fmt.Errorf("merchant %s: direct mode takes no sub merchant; leave it out", m.MerchantID)
 	case m.APIv3Key != "" && len(m.APIv3Key) != apiv3KeyBytes:
 		return fmt.Errorf("merchant %s: the API v3 key has %d bytes; give %d, or none", m.MerchantID, len(m.APIv3Key), apiv3KeyBytes)
+	case m.APIv2Key != "" && len(m.APIv2Key) != apiv2KeyBytes:
+		return fmt.Errorf("merchant %s: the API key of v2 has %d characters; give %d, or none", m.MerchantID, len(m.APIv2Key), apiv2KeyBytes)
 	}
 	return nil
 }

@@ -13,7 +13,9 @@ const (
 	CertificateFile = "apiclient_cert.pem"
 	KeyFile         = "apiclient_key.pem"
 	APIv3KeyFile    = "api_v3_key"
-	CAFile          = "ca.pem" // the root to trust for TLS: the simulator is nobody's public authority
+	APIv2KeyFile    = "api_v2_key"
+	PKCS12File      = "apiclient_cert.p12" // certificate and key in one; its password is the merchant number
+	CAFile          = "ca.pem"             // the root to trust for TLS: the simulator is nobody's public authority
 )
 
 // Credentials are what a merchant's installer holds in his hands.
@@ -25,6 +27,8 @@ type Credentials struct {
 	CategoryCode  string
 	Serial        string // of the certificate, 40 upper-case hex digits
 	APIv3Key      string // 32 bytes
+	APIv2Key      string // 32 characters
+	PKCS12        []byte // certificate, key and CA; the password is MerchantID (API Rules, merchant certificate)
 	Certificate   []byte // PEM
 	PrivateKey    []byte // PEM, PKCS #8
 	CA            []byte // PEM, the root that issued the gateway's TLS certificate
@@ -56,16 +60,18 @@ func (s *Sim) credentials(a *account, c merchantCertificate) (Credentials, error
 	if err != nil {
 		return Credentials{}, err
 	}
-	roots := x509.NewCertPool()
-	roots.AddCert(s.authority.root)
+	packed, err := a.pkcs12(c, s.authority)
+	if err != nil {
+		return Credentials{}, err
+	}
 	return Credentials{Mode: a.Mode, AppID: a.AppID, MerchantID: a.MerchantID, SubMerchantID: a.SubMerchantID, CategoryCode: a.CategoryCode,
-		Serial: c.serial, APIv3Key: a.APIv3Key, Certificate: certificatePEM(c.certificate), PrivateKey: private,
+		Serial: c.serial, APIv3Key: a.APIv3Key, APIv2Key: a.APIv2Key, PKCS12: packed, Certificate: certificatePEM(c.certificate), PrivateKey: private,
 		PublicKeyID: s.publicKey.serial, PublicKey: public,
-		CA: append([]byte(nil), s.authority.pem...), Key: c.key, Roots: roots}, nil
+		CA: append([]byte(nil), s.authority.pem...), Key: c.key, Roots: s.authority.pool()}, nil
 }
 
-// WriteCredentials writes the first merchant's certificate, key, API v3 key, the root to trust and WeChat Pay's public key into
-// dir, which it makes if need be. Files are readable by their owner alone.
+// WriteCredentials writes the first merchant's certificate and key (PEM, and both as .p12), API keys, the root to trust and WeChat
+// Pay's public key into dir, which it makes if need be. Files are readable by their owner alone.
 func (s *Sim) WriteCredentials(dir string) error {
 	c, err := s.Credentials("")
 	if err != nil {
@@ -82,7 +88,8 @@ func (c Credentials) Write(dir string) error {
 	files := []struct {
 		name string
 		text []byte
-	}{{CertificateFile, c.Certificate}, {KeyFile, c.PrivateKey}, {APIv3KeyFile, []byte(c.APIv3Key)}, {CAFile, c.CA}}
+	}{{CertificateFile, c.Certificate}, {KeyFile, c.PrivateKey}, {APIv3KeyFile, []byte(c.APIv3Key)}, {APIv2KeyFile, []byte(c.APIv2Key)},
+		{PKCS12File, c.PKCS12}, {CAFile, c.CA}}
 	for _, f := range files {
 		if err := os.WriteFile(filepath.Join(dir, f.name), f.text, 0o600); err != nil {
 			return fmt.Errorf("write credentials: %w", err)

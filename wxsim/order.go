@@ -30,6 +30,9 @@ type orderKey struct{ merchant, number string }
 type order struct {
 	orderKey
 	account  *account
+	api      API    // that made it; "": another till's
+	goods    string // description, body
+	device   string // device_info, API v2
 	id       string // WeChat Pay's transaction id
 	attach   string
 	total    int64 // minor units

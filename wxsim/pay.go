@@ -26,6 +26,7 @@ type payRequest struct {
 	} `json:"amount"`
 
 	params [32]byte // the same for the same parameters
+	device string   // API v2 only
 }
 
 const (
@@ -51,6 +52,11 @@ func (s *Sim) pay(v *visit) reply {
 	if p.AppID+p.SpAppID != v.account.AppID {
 		return refusal(http.StatusBadRequest, "APPID_MCHID_NOT_MATCH", "appid and mchid do not match", errnoAppID)
 	}
+	return s.payOrder(v, p)
+}
+
+// payOrder pays, whichever API asks.
+func (s *Sim) payOrder(v *visit, p payRequest) reply {
 	o := s.order(orderKey{v.account.MerchantID, p.OutTradeNo})
 	s.noteAmount(o, p)
 	if o.state != None {
@@ -95,6 +101,7 @@ func (s *Sim) payFirst(o *order, p payRequest, v *visit) reply {
 		return r.reply()
 	}
 	s.open(o, v.account, now)
+	o.api, o.goods, o.device = v.api, p.Description, p.device
 	o.play, o.attach, o.total, o.currency, o.params = playing.play, p.Attach, p.Amount.Total, p.Amount.Currency, p.params
 	o.payer, o.codeTail = payerOf(code), code[len(code)-4:]
 	seen.used = o.orderKey

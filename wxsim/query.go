@@ -17,7 +17,7 @@ func (s *Sim) query(v *visit) reply {
 		return *no
 	}
 	o := s.find(v)
-	if o == nil || o.state == None {
+	if o == nil || o.state == None || !s.knows(v.api, o) {
 		return noOrder(v.key)
 	}
 	o.settle(time.Now())

@@ -88,7 +88,7 @@ func (s *Sim) refundCall(v *visit) reply {
 		return *wrong("/transaction_id", "exactly one of transaction_id and out_trade_no is wanted", errnoParam)
 	}
 	o := s.find(v)
-	if o == nil {
+	if o == nil || !s.knows(v.api, o) {
 		return noOrder(v.key)
 	}
 	return s.refundAnswer(o, p.wish())
@@ -113,7 +113,7 @@ func (s *Sim) refundQuery(v *visit) reply {
 		return *no
 	}
 	r := s.findRefund(v)
-	if r == nil {
+	if r == nil || !s.knows(v.api, r.order) {
 		return noRefund(v.key)
 	}
 	r.order.settle(time.Now())
@@ -152,7 +152,7 @@ func (s *Sim) refundList(v *visit) reply {
 		return *inQuery(wrong("/count", "it may be 1 to 20", errnoParam))
 	}
 	o := s.find(v)
-	if o == nil || o.state == None {
+	if o == nil || o.state == None || !s.knows(v.api, o) {
 		return noOrder(v.key)
 	}
 	o.settle(time.Now())

@@ -4,6 +4,7 @@ import "net/http"
 
 // sentAnswer is a signed answer that went out, for replays.
 type sentAnswer struct {
+	api   API
 	call  Call
 	order orderKey
 	r     reply
@@ -19,7 +20,7 @@ func (s *Sim) remember(v *visit, r reply) {
 	r.header = r.header.Clone() // the one that is sent goes on changing
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.sent = append(s.sent, sentAnswer{v.call, v.key, r})
+	s.sent = append(s.sent, sentAnswer{v.api, v.call, v.key, r})
 	if len(s.sent) > sentMax {
 		s.sent = s.sent[1:]
 	}
@@ -31,7 +32,7 @@ func (s *Sim) replayed(v *visit) (reply, bool) {
 	defer s.mu.Unlock()
 	for i := len(s.sent) - 1; i >= 0; i-- {
 		old := s.sent[i]
-		if old.call == v.call && (old.order == v.key) == v.fault.is(Replayed) {
+		if old.api == v.api && old.call == v.call && (old.order == v.key) == v.fault.is(Replayed) {
 			old.r.header = old.r.header.Clone()
 			old.r.header.Set("Date", s.clockNow().UTC().Format(http.TimeFormat))
 			return old.r, true

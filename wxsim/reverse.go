@@ -33,6 +33,9 @@ func (s *Sim) reverse(v *visit) reply {
 	if o == nil {
 		return done(v.key) // reverse gives success for an order that does not exist
 	}
+	if o.state != None && !s.knows(v.api, o) {
+		return noOrder(v.key)
+	}
 	if no := s.checkReverseTime(o, v); no != nil {
 		return *no
 	}

@@ -35,6 +35,7 @@ type Sim struct {
 	faults     []*armedFault
 	sent       []sentAnswer // for replays
 	tally      tally
+	answersV2  int // for Behaviour.ExtraEvery
 	violations []Violation
 
 	refundsByID     map[string]*refund
@@ -96,7 +97,7 @@ func (s *Sim) makeGateway(names []string) error {
 	}
 	// Tickets are off because a session ticket is written before the client reads, which blocks on a net.Pipe.
 	s.tls = &tls.Config{Certificates: []tls.Certificate{web}, NextProtos: []string{"http/1.1"}, MinVersion: tls.VersionTLS12,
-		SessionTicketsDisabled: true, Time: time.Now}
+		SessionTicketsDisabled: true, Time: time.Now, ClientAuth: tls.RequestClientCert, ClientCAs: s.authority.pool()}
 	first, err := newPlatform(s.authority, s.keys.Platform, s.clockNow())
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package wxsim
 import (
 	"errors"
 	"net/http"
+	"time"
 )
 
 // take reads one request and says what it gets.
@@ -32,6 +33,9 @@ func (s *Sim) keyOf(v *visit) orderKey {
 	k := orderKey{merchant: s.first.MerchantID, number: v.number}
 	if a, err := parseAuthorization(v.request.Header.Get("Authorization")); err == nil && s.accounts[a.mchid] != nil {
 		k.merchant = a.mchid
+	}
+	if s.accounts[v.merchant] != nil {
+		k.merchant = v.merchant
 	}
 	if o := s.byID[v.id]; v.id != "" && o != nil {
 		k = o.orderKey
@@ -70,6 +74,9 @@ func (s *Sim) unreadable(v *visit, err error) reply {
 	if errors.Is(err, errTooLong) {
 		r = refusal(http.StatusRequestEntityTooLarge, "PARAM_ERROR", "The body is too long", errnoParam)
 	}
+	if v.api == V2 && !r.drop {
+		r = s.inV2(v, r)
+	}
 	s.arrive(v, false, r)
 	s.mu.Unlock()
 	if r.drop {
@@ -99,6 +106,9 @@ func (s *Sim) takeWhole(v *visit) reply {
 		r = s.carryOut(v)
 	}
 	r = v.fault.instead(v, r)
+	if v.api == V2 {
+		r = s.inV2(v, r)
+	}
 	s.arrive(v, processed, r)
 	s.mu.Unlock()
 	if r.drop || r.dead || r.stall {
@@ -121,6 +131,9 @@ func (s *Sim) noteArrival(v *visit) {
 
 // carryOut checks a request as WeChat Pay does, and does what it asks. The caller holds s.mu.
 func (s *Sim) carryOut(v *visit) reply {
+	if v.api == V2 {
+		return s.carryOutV2(v)
+	}
 	caller, no := s.authorize(v)
 	if no != nil {
 		return *no
@@ -169,15 +182,22 @@ func (s *Sim) send(v *visit, r reply) reply {
 		}
 		return reply{drop: true}
 	}
-	now := s.clockNow()
+	if now := s.clockNow(); v.api == V2 {
+		r = s.sendV2(v, r, behaviour, now)
+	} else {
+		r = s.sendV3(v, r, behaviour, by, now)
+	}
+	s.remember(v, r)
+	return r
+}
+
+func (s *Sim) sendV3(v *visit, r reply, behaviour Behaviour, by *platform, now time.Time) reply {
 	r.finish(behaviour, now)
 	r = v.fault.dress(r)
 	if !r.bare {
 		r.seal(s.sealer(v, by), v.fault.sealTime(now))
 	}
-	r = v.fault.spoil(r, by, now)
-	s.remember(v, r)
-	return r
+	return v.fault.spoil(r, by, now)
 }
 
 func (s *Sim) sealer(v *visit, by *platform) *platform {

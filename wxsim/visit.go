@@ -34,19 +34,22 @@ const (
 
 // visit is one request on its way through the simulator.
 type visit struct {
-	call    Call
-	number  string // out_trade_no, once it is known
-	id      string // transaction id, where the path names one
-	request *http.Request
-	seen    time.Time // when its first bytes came
-	body    []byte
-	whole   bool // the body was read to its end
-	late    bool // it was read only after a fault's delay
-	account *account
-	key     orderKey // as far as it is known
-	fault   *Fault
-	code    string // pay: the payment code
-	total   int64  // pay, and refund: the amount that may choose a scenario
+	call     Call
+	number   string // out_trade_no, once it is known
+	id       string // transaction id, where the path names one
+	request  *http.Request
+	seen     time.Time // when its first bytes came
+	body     []byte
+	whole    bool // the body was read to its end
+	late     bool // it was read only after a fault's delay
+	account  *account
+	api      API
+	v2       *v2Request // API v2 only
+	merchant string     // as the body names it, API v2 only
+	key      orderKey   // as far as it is known
+	fault    *Fault
+	code     string // pay: the payment code
+	total    int64  // pay, and refund: the amount that may choose a scenario
 
 	refundID     string // WeChat Pay's, where the path names one
 	refundNumber string // out_refund_no
@@ -63,12 +66,13 @@ const (
 	settlementsPath = "/v3/global/settle/settlements"
 )
 
-// newVisit finds the call by method and path (Global v3, chapter 2).
+// newVisit finds the call by method and path (Global v3, chapter 2; v2Paths).
 func newVisit(r *http.Request) *visit {
-	v := &visit{call: Other, request: r, seen: time.Now()}
+	v := &visit{call: Other, api: V3, request: r, seen: time.Now()}
 	path := r.URL.EscapedPath()
 	rest, isReverse := strings.CutSuffix(strings.TrimPrefix(path, reversePath), "/reverse")
 	switch {
+	case v.isV2():
 	case r.Method == http.MethodPost && path == payPath:
 		v.call = Pay
 	case r.Method == http.MethodGet && path == certsPath:
@@ -141,6 +145,10 @@ var numberInText = regexp.MustCompile(`"out_trade_no"\s*:\s*"([^"\\]{1,64})"`)
 
 // learn reads what can be read of the body of a pay or refund call, whole or not.
 func (v *visit) learn() {
+	if v.api == V2 {
+		v.learnV2()
+		return
+	}
 	switch v.call {
 	case Pay:
 		v.learnPay()

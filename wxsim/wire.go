@@ -103,6 +103,8 @@ func (s *Sim) serveOne(w *wire, t *tls.Conn, limited *io.LimitedReader, in *bufi
 		return false
 	}
 	limited.N = bodyMax + int64(in.Size())
+	state := t.ConnectionState()
+	head.TLS = &state
 	r := s.take(head)
 	switch {
 	case r.dead, r.stall:
