@@ -29,6 +29,7 @@ func (c *Client) callHost(ctx context.Context, h *host, r request, now func() ti
 
 // signed is r as it goes out: signed anew for each connection, by that clock.
 func (c *Client) signed(r request, now func() time.Time) outgoing {
+	r.header += c.keyHeader
 	return outgoing{call: r.call, about: r.about, wire: func(hostName string) ([]byte, error) {
 		authorization, err := orElse(r.by, c.signers.now()).authorization(r, now())
 		if err != nil {
@@ -47,7 +48,7 @@ func (r request) wire(hostName, agent, authorization string) []byte {
 	b = append(append(b, " HTTP/1.1\r\nHost: "...), hostName...)
 	b = append(append(b, "\r\nUser-Agent: "...), agent...)
 	b = append(b, "\r\nAccept: application/json\r\nContent-Type: application/json\r\nAuthorization: "...)
-	b = append(b, authorization...)
+	b = append(append(b, authorization...), r.header...)
 	if r.method != http.MethodGet {
 		b = strconv.AppendInt(append(b, "\r\nContent-Length: "...), int64(len(r.body)), 10)
 	}

@@ -34,10 +34,12 @@ type platformCertificate struct {
 }
 
 // certificates are the platform certificates held, by serial: several at a time, because a new one appears before the
-// old one goes.
+// old one goes. WeChat Pay's public key may be held beside them: an answer's Wechatpay-Serial says which of all it is signed with.
 type certificates struct {
 	file           string
 	merchantSerial string
+	publicID       string         // of the public key, as configured; empty: none
+	public         *rsa.PublicKey // it does not expire
 
 	mu   sync.RWMutex // guards held
 	held map[string]platformCertificate
@@ -45,6 +47,9 @@ type certificates struct {
 
 // key returns the public key for a serial, or an error where none that is valid now is held.
 func (s *certificates) key(serial string, now time.Time) (*rsa.PublicKey, error) {
+	if key, named := s.publicKey(serial); named {
+		return key, nil
+	}
 	s.mu.RLock()
 	held, ok := s.held[serial]
 	s.mu.RUnlock()

@@ -43,6 +43,10 @@ type Config struct {
 	// CertificatesFile keeps the platform certificates (still sealed with the APIv3 key) for a start without network.
 	// Empty: they are kept in memory alone.
 	CertificatesFile string
+	// PublicKeyID and PublicKey are WeChat Pay's public key and its id ("PUB_KEY_ID_…"), for a merchant in public-key mode or on the
+	// way to it: answers are then asked to be signed with it, and platform certificates are believed as well. Both, or neither.
+	PublicKeyID string
+	PublicKey   *rsa.PublicKey
 	// PayTimeout is how long a pay call may wait for its answer after its first byte. Default 15 s.
 	PayTimeout time.Duration
 	// QueryTimeout is how long any other call may wait for its answer on one host. Default 5 s.
@@ -68,6 +72,7 @@ type Client struct {
 
 	nonces       nonces
 	certificates certificates
+	keyHeader    string // names the public key in every request; empty without one
 
 	refreshing singleFlight
 	kick       chan struct{} // wakes Run for a certificates call
@@ -97,6 +102,7 @@ func New(config Config) (*Client, error) {
 	c.probing = func() outgoing {
 		return c.signed(request{call: "certificates", method: http.MethodGet, target: certificatesTarget}, c.clock.Now)
 	}
+	c.holdPublicKey(config.PublicKeyID, config.PublicKey)
 	c.loadCertificates()
 	return c, nil
 }
@@ -121,7 +127,7 @@ func (config Config) check() error {
 	case m.Mode == payflow.Direct && (m.SubMerchantID != "" || m.SubAppID != ""):
 		return errors.New("direct mode takes no sub ids; leave them out, or set the mode to institution")
 	}
-	return nil
+	return checkPublicKey(config.PublicKeyID, config.PublicKey)
 }
 
 // Close ends every connection and every call in flight. The client is of no use afterwards.
@@ -141,12 +147,13 @@ type State struct {
 	ClockOffset    time.Duration         // WeChat Pay's time minus the PC's
 	ClockCorrected bool                  // signing and verifying go by the corrected clock
 	Certificates   []PlatformCertificate // the platform certificates held
+	PublicKeyID    string                // of the WeChat Pay public key held beside them; empty: none
 }
 
 // State returns what is known now.
 func (c *Client) State() State {
 	s := c.line.state()
-	s.Certificates = c.certificates.list()
+	s.Certificates, s.PublicKeyID = c.certificates.list(), c.certificates.publicID
 	return s
 }
 

@@ -85,7 +85,9 @@ type gateway struct {
 	keys     map[string]*rsa.PrivateKey
 	handedTo []string // serials that the certificates call hands out
 	mute     bool     // every request is read, and none answered
-	answer   func(r *http.Request, body string) reply
+	// noCertificates answers the certificates call instead of what is handed out.
+	noCertificates *reply
+	answer         func(r *http.Request, body string) reply
 
 	mu       sync.Mutex
 	arrivals []string // "POST /path" of every whole request
@@ -246,6 +248,12 @@ func (g *gateway) seal(h http.Header, p reply) {
 func (g *gateway) certificates(r *http.Request, _ string) reply {
 	if off := g.now().Sub(signedTime(r)).Abs(); off > 5*time.Minute {
 		return reply{status: 401, body: `{"code":"SIGN_ERROR","message":"timestamp"}`, header: map[string]string{"Date": g.now().UTC().Format(http.TimeFormat)}}
+	}
+	g.mu.Lock()
+	no := g.noCertificates
+	g.mu.Unlock()
+	if no != nil {
+		return *no
 	}
 	return reply{status: 200, body: g.certificatesBody()}
 }

@@ -72,6 +72,39 @@ var configurationCodes = map[string]bool{
 // re-entry with different parameters.
 var collisionNumbers = map[string]bool{"268449538": true, "268498689": true, "268498688": true}
 
+// refundCodes is what each listed code means in the answer to a refund of status 4xx. SYSTEMERROR and BIZERRNEEDRETRY are left out
+// on purpose: the same refund is asked for again, but it may have been taken on. Sources: API v2 refund error table; API v3 HTTP
+// status table. See "Refused refunds" in docs/wechat-pay.md.
+var refundCodes = map[string]payflow.RefundOutcomeKind{
+	"NOTENOUGH":            payflow.RefundDeclined, // the merchant's unsettled money is too little; a person tops up, or waits
+	"USERACCOUNTABNORMAL":  payflow.RefundDeclined, // the customer has no such account any more
+	"TRADEOVERDUE":         payflow.RefundDeclined, // paid more than a year ago
+	"ERROR":                payflow.RefundDeclined, // only its text tells
+	"INVALIDREQUEST":       payflow.RefundDeclined,
+	"INVALIDTRANSACTIONID": payflow.RefundDeclined,
+	"ORDERNOTEXIST":        payflow.RefundDeclined,
+	"RESOURCENOTEXISTS":    payflow.RefundDeclined,
+	"NOTFOUND":             payflow.RefundDeclined,
+	"PARAMERROR":           payflow.RefundDeclined,
+	codeSignError:          payflow.RefundDeclined,
+	"NOAUTH":               payflow.RefundDeclined,
+	"MCHNOTEXISTS":         payflow.RefundDeclined,
+	"APPIDMCHIDNOTMATCH":   payflow.RefundDeclined,
+
+	"INVALIDREQTOOMUCH":      payflow.RefundLater, // two refunds of one order are a minute apart
+	"FREQUENCYLIMITED":       payflow.RefundLater,
+	"RATELIMITED":            payflow.RefundLater,
+	"RATELIMITEXCEEDED":      payflow.RefundLater,
+	"FREQUENCYLIMITEXCEED":   payflow.RefundLater,
+	"FREQUENCYLIMITEXCEEDED": payflow.RefundLater,
+}
+
+// absentRefundCodes say, in the answer to a refund query of status 4xx, that there is no such refund (so far).
+var absentRefundCodes = map[string]bool{"REFUNDNOTEXIST": true, "NOTFOUND": true, "RESOURCENOTEXISTS": true}
+
+// noStatementCodes say, in the answer to a statement call of status 4xx, that the day has none (yet).
+var noStatementCodes = map[string]bool{"NOSTATEMENTEXIST": true}
+
 const (
 	codeSignError  = "SIGNERROR"
 	codeUserPaying = "USERPAYING"
@@ -178,18 +211,32 @@ func requestNumber(a answer) string {
 func (c *Client) believe(ctx context.Context, call string, o payflow.Order, a answer, outcome payflow.Outcome, said error) (payflow.Outcome, error) {
 	trust := c.verify(ctx, a)
 	c.noteAnswer(a, outcome, trust)
-	switch why := distrustOf(trust); {
-	case trust == nil && said == nil:
-		c.conditions.over(ConfigurationRefused)
-		return outcome, nil
-	case trust == nil:
-		return payflow.Outcome{}, about(call, o, said)
-	case why == unsigned:
-		return payflow.Outcome{}, about(call, o, claimed(outcome, said, trust))
-	case why == skewed:
-		return payflow.Outcome{}, about(call, o, lost(payflow.ReasonClock, trust))
+	if err := believed(outcome, said, trust); err != nil {
+		return payflow.Outcome{}, about(call, o, err)
 	}
-	return payflow.Outcome{}, about(call, o, lost(payflow.ReasonUnverified, trust))
+	c.noteBelieved(outcome.Code)
+	return outcome, nil
+}
+
+// believed is nil when what an answer says may be given out. said is what is wrong with the answer itself, trust what is wrong with
+// its signature.
+func believed(outcome payflow.Outcome, said, trust error) error {
+	switch why := distrustOf(trust); {
+	case trust == nil:
+		return said
+	case why == unsigned:
+		return claimed(outcome, said, trust)
+	case why == skewed:
+		return lost(payflow.ReasonClock, trust)
+	}
+	return lost(payflow.ReasonUnverified, trust)
+}
+
+// noteBelieved notes that WeChat Pay took a call of this till's for what it is.
+func (c *Client) noteBelieved(code string) {
+	if !configurationCodes[code] {
+		c.conditions.over(ConfigurationRefused)
+	}
 }
 
 // claimed turns an unsigned answer into the error that carries its claim. Only a refusal, a collision and a missing order
@@ -245,11 +292,14 @@ func lost(reason payflow.Reason, err error) error {
 
 // about puts what we were doing before a LostError's words.
 func about(call string, o payflow.Order, err error) error {
+	if o.OutTradeNo != "" {
+		call += " " + string(o.OutTradeNo)
+	}
 	l := (*payflow.LostError)(nil)
 	if !errors.As(err, &l) {
-		return lost(payflow.ReasonServer, fmt.Errorf("%s %s: %w", call, o.OutTradeNo, err))
+		return lost(payflow.ReasonServer, fmt.Errorf("%s: %w", call, err))
 	}
-	return &payflow.LostError{Lost: l.Lost, Err: fmt.Errorf("%s %s: %w", call, o.OutTradeNo, l.Err)}
+	return &payflow.LostError{Lost: l.Lost, Err: fmt.Errorf("%s: %w", call, l.Err)}
 }
 
 // lostCall names why a call brought no answer.

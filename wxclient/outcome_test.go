@@ -261,3 +261,30 @@ func TestOutcomeIsACollisionWhenTheRequestIDSaysSo(t *testing.T) {
 		assert.Equal(t, payflow.Collision, outcome.Kind)
 	})
 }
+
+func TestOutcomeThatRefusesTheSetUpStandsUntilACallIsTaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGateway(t)
+		var told []Condition
+		config := testConfig(g, newPipes(g, firstHost).dial, firstHost)
+		config.OnCondition = func(c Condition) {
+			if c.Kind == ConfigurationRefused {
+				told = append(told, c)
+			}
+		}
+		c := newClient(t, config)
+		require.NoError(t, c.FirstRoundTrip(t.Context()))
+		g.always(reply{status: 403, body: `{"code":"NO_AUTH"}`})
+		_, err := c.Pay(t.Context(), testOrder(), testAuthCode(t), gone())
+		require.NoError(t, err)
+		_, err = c.Refund(t.Context(), exampleRefund())
+		require.NoError(t, err)
+		require.Len(t, told, 1)
+		assert.False(t, told[0].Over)
+		g.always(reply{status: 404, body: `{"code":"ORDER_NOT_EXIST"}`})
+		_, err = c.Query(t.Context(), testOrder())
+		require.NoError(t, err)
+		require.Len(t, told, 2)
+		assert.True(t, told[1].Over)
+	})
+}

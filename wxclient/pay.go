@@ -52,5 +52,5 @@ func (c *Client) payRequest(o payflow.Order, code payflow.AuthCode) (request, er
 		return request{}, errors.New("there is no payment code")
 	}
 	body, err := c.payBody(o, code)
-	return request{call: "pay", about: string(o.OutTradeNo), method: http.MethodPost, target: payTarget, body: body}, err
+	return request{call: "pay", about: string(o.OutTradeNo), method: http.MethodPost, target: payTarget, body: body, header: c.keyHeader}, err
 }

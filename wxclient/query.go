@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"time"
 
 	"posagent/payflow"
 )
@@ -13,7 +14,8 @@ import (
 const queryTarget = "/v3/global/transactions/"
 
 // Query asks what became of an order, by its out_trade_no (query order). Outcomes: Found, NoSuchOrder. Every error is
-// a *payflow.LostError: ask again.
+// a *payflow.LostError: ask again. Of an order that is found in state REFUND every refund is asked for at once, and their sum goes
+// with it; where that second answer is lost or not believed, the sum stays unknown.
 func (c *Client) Query(ctx context.Context, o payflow.Order) (payflow.Outcome, error) {
 	return c.query(ctx, o, "", "out-trade-no/"+url.PathEscape(string(o.OutTradeNo)))
 }
@@ -26,6 +28,7 @@ func (c *Client) QueryByID(ctx context.Context, o payflow.Order, id payflow.Tran
 
 func (c *Client) query(ctx context.Context, o payflow.Order, id payflow.TransactionID, way string) (payflow.Outcome, error) {
 	o.Merchant = c.merchantOf(o)
+	began := time.Now()
 	r := request{call: "query", about: string(o.OutTradeNo), method: http.MethodGet, target: queryTarget + way + "?" + c.idsQuery(o)}
 	a, err := c.call(ctx, r)
 	if err != nil {
@@ -36,7 +39,24 @@ func (c *Client) query(ctx context.Context, o payflow.Order, id payflow.Transact
 	if !c.hosts.know(o.HostFamily) {
 		return withoutAbsence(o, outcome, err)
 	}
+	if outcome.Kind == payflow.Found && outcome.Trade.State == payflow.TradeRefund {
+		outcome.Trade.Refunds = c.sumRefunds(ctx, o, id, outcome.Trade, began)
+	}
 	return outcome, err
+}
+
+// sumRefunds adds up the refunds of an order that reads REFUND, within what the query was allowed to take on all hosts. What is
+// not known for certain is the zero sum. That there are none contradicts the state, and is not known either.
+func (c *Client) sumRefunds(ctx context.Context, o payflow.Order, id payflow.TransactionID, t payflow.Trade, began time.Time) payflow.RefundSum {
+	ctx, cancel := context.WithDeadline(ctx, began.Add(c.queryTimeout*time.Duration(len(c.hosts.all))))
+	defer cancel()
+	o.OutTradeNo = orElse(o.OutTradeNo, t.OutTradeNo)
+	refunds, err := c.refunds(ctx, o, orElse(id, t.TransactionID))
+	if err != nil || len(refunds) == 0 {
+		c.log.Debug().Str("out_trade_no", string(o.OutTradeNo)).Err(err).Msg("refunds not added up")
+		return payflow.RefundSum{}
+	}
+	return payflow.SumRefunds(t.OutTradeNo, t.Amount, refunds)
 }
 
 // withoutAbsence takes "no such order" out of an answer: the order was made at a gateway that is not configured any more, and

@@ -84,7 +84,7 @@ func (c *Client) fetchCertificates(ctx context.Context) error {
 // its certificate's.
 func mayBeClock(a answer, err error) bool {
 	why := distrustOf(err)
-	return a.status == http.StatusUnauthorized || a.status == http.StatusOK && (why == skewed || why == unknownSerial)
+	return a.status == http.StatusUnauthorized || why == skewed || why == unknownSerial
 }
 
 func (c *Client) reportFetch(err error) error {
@@ -120,9 +120,21 @@ func (c *Client) fetchCertificatesBy(ctx context.Context, by *signer, now func()
 	}
 	if a.status != http.StatusOK {
 		c.logDetail(a)
+	}
+	if c.notHandedOut(a) {
+		return c.otherRoundTrip(ctx, by, now)
+	}
+	if a.status != http.StatusOK {
 		return a, c.explainCertificates(a)
 	}
 	return a, c.takeCertificates(a, now())
+}
+
+// notHandedOut reports that WeChat Pay refused the certificates call of a merchant who holds its public key, and neither for our
+// signature nor for the moment: it may have no platform certificates for this merchant any more.
+func (c *Client) notHandedOut(a answer) bool {
+	refused := a.status >= http.StatusBadRequest && a.status < http.StatusInternalServerError
+	return c.certificates.public != nil && refused && a.status != http.StatusUnauthorized && a.status != http.StatusTooManyRequests
 }
 
 // logDetail writes down WeChat Pay's own view of what we signed: it shows the difference at once. Only the certificates
@@ -139,8 +151,11 @@ func (c *Client) logDetail(a answer) {
 const detailLogged = 1024 // bytes
 
 // takeCertificates verifies a certificates answer: by a certificate that is held, or by one that the answer itself
-// brings, whose seal has proved it.
+// brings, whose seal has proved it. From a merchant who holds the public key a signed refusal is taken as well.
 func (c *Client) takeCertificates(a answer, now time.Time) error {
+	if c.notHandedOut(a) {
+		return c.verifyAt(a, now)
+	}
 	s, err := readSignature(a.header)
 	if err != nil {
 		return c.explainUnverified(a, err)

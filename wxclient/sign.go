@@ -22,6 +22,7 @@ type request struct {
 	target string
 	body   []byte
 	by     *signer // nil: the pair in use
+	header string  // further header lines, each begun by CRLF; not signed
 }
 
 // signer makes Authorization headers in the merchant's name.

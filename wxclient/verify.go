@@ -79,31 +79,26 @@ func (c *Client) verify(ctx context.Context, a answer) error {
 	return err
 }
 
-// publicKeyPrefix begins the id of a WeChat Pay public key, which stands where a certificate's serial would.
-const publicKeyPrefix = "PUB_KEY_ID"
+func (c *Client) verifyOnce(a answer) error { return c.verifyAt(a, c.clock.Now()) }
 
-func unknownSerialText(serial string) string {
-	if strings.HasPrefix(serial, publicKeyPrefix) {
-		return "WeChat Pay signs with its public key " + serial + "; set the merchant account to platform certificates on the merchant platform"
-	}
-	return "an answer was signed by platform certificate " + serial + ", which WeChat Pay does not hand out; " +
-		"check the network for an intercepting device, and tell WeChat Pay"
-}
-
-func (c *Client) verifyOnce(a answer) error {
+func (c *Client) verifyAt(a answer, now time.Time) error {
 	s, err := readSignature(a.header)
 	if err != nil {
 		return err
 	}
-	now := c.clock.Now()
+	if err := c.verifyBy(s, a.body, now); err != nil {
+		return err
+	}
+	return c.accept(a, s)
+}
+
+// verifyBy checks a signature by the key that it names, and its time.
+func (c *Client) verifyBy(s signature, body []byte, now time.Time) error {
 	key, err := c.certificates.key(s.serial, now)
 	if err != nil {
 		return &unverifiedError{unknownSerial, err.Error()}
 	}
-	if err := s.verify(key, a.body, now); err != nil {
-		return err
-	}
-	return c.accept(a, s)
+	return s.verify(key, body, now)
 }
 
 // accept takes a verified answer's nonce and time.
