@@ -27,6 +27,7 @@ var arrows = map[string]arrow{
 	"payflow":      {nil, "the heart decides, and depends on nobody; no clock, no I/O"},
 	"queue":        {[]string{"payflow"}, "the engine reaches WeChat Pay by its own Gateway interface, so that it can be driven by any"},
 	"wxclient":     {[]string{"payflow"}, "the client turns answers into payflow's words and knows nothing of the journal"},
+	"wxclient/v2":  {[]string{"payflow", "wxclient"}, "the client of API v2 shares the connection and the table of codes with that of v3"},
 	"scanner":      {nil, "a scanner reads; what a code is, is decided in payflow"},
 	"receipt":      {[]string{"payflow"}, "a receipt shows an entry, and asks nobody"},
 	"till":         {[]string{"payflow", "receipt", "health", "till/page", "till/words"}, "the till is told by its Desk interface and holds no state of its own about money"},

@@ -25,6 +25,9 @@ type clock struct {
 	known   bool          // and no other contradicted it
 	offset  time.Duration // WeChat Pay's time minus the PC's
 	heardAt time.Time     // the PC's clock then, with its monotonic reading
+	dated   bool          // dateOffset holds what a Date header said, for want of a signed time
+	// dateOffset is the Date header's time minus the PC's, to a second.
+	dateOffset time.Duration
 }
 
 // Now returns the PC's time, or the corrected time where the PC's clock is off by 240 s or more.
@@ -85,7 +88,23 @@ func (c *clock) report(known bool, offset time.Duration) {
 func (c *clock) state() (offset time.Duration, known, corrected bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if !c.known && c.dated {
+		return c.dateOffset, true, false
+	}
 	return c.offset, c.known, c.known && c.offset.Abs() >= clockCorrect
+}
+
+// compare is for an API whose answers carry no signed time: the Date header of a verified answer is shown, and corrects nothing.
+func (c *clock) compare(a answer) {
+	date, err := http.ParseTime(a.header.Get("Date"))
+	if took := a.gotAt.Sub(a.sentAt); err != nil || took > clockAgree || took < 0 {
+		return
+	}
+	offset := date.Sub(a.gotAt.Round(0))
+	c.mu.Lock()
+	c.dated, c.dateOffset = true, offset
+	c.mu.Unlock()
+	c.report(true, offset)
 }
 
 // hint returns how far the PC's clock seems off by an answer's Date header, or for want of one by a signed time that may be

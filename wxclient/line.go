@@ -68,6 +68,10 @@ type Call struct {
 	Target      string // the path
 	ContentType string
 	Mutual      bool // the gateway demands the merchant's certificate: on a connection of its own kind
+	// Within is how long the call may wait for its whole answer on one host. Zero: the query time-out.
+	Within time.Duration
+	// Into is where the body of an answer of status 200 goes, where it is too long to be held. Nil: into Answer.Body.
+	Into *Into
 	// Body returns the body. It is asked anew for each connection, because each call carries a signature of its own.
 	Body func() ([]byte, error)
 }
@@ -138,9 +142,9 @@ func (l *Line) Accept(a Answer) {
 	l.line.noteVerified()
 }
 
-// Knows reports that an order's gateway, as its record names it, is one of the configured ones. One that never had an
-// order proves nothing by not knowing it.
-func (l *Line) Knows(hostFamily string) bool { return l.line.hosts.know(hostFamily) }
+// CompareClock compares the PC's clock with the Date header of a verified answer: for State and for the condition ClockOff, and
+// for nothing else. No time that is not signed corrects ours.
+func (l *Line) CompareClock(a Answer) { l.line.clock.compare(a.whole) }
 
 // Begin tells a condition unless it stands already as it is; Over tells its end, if it stood.
 func (l *Line) Begin(c Condition) { l.line.conditions.begin(c) }
@@ -175,7 +179,7 @@ func (l *Line) Life() context.Context { return l.line.life }
 func (l *Line) Close() { l.line.shutDown() }
 
 func (c Call) outgoing(agent string) outgoing {
-	return outgoing{call: c.Name, about: c.About, mutual: c.Mutual, wire: func(hostName string) ([]byte, error) {
+	return outgoing{call: c.Name, about: c.About, mutual: c.Mutual, within: c.Within, into: c.Into, wire: func(hostName string) ([]byte, error) {
 		body, err := c.Body()
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", c.Name, err)
@@ -192,6 +196,8 @@ func (a answer) public() Answer {
 type outgoing struct {
 	call, about string
 	mutual      bool
+	within      time.Duration                         // zero: the query time-out
+	into        *Into                                 // nil: the body is held
 	wire        func(hostName string) ([]byte, error) // the whole HTTP request: one Write
 }
 
@@ -348,7 +354,7 @@ func (c *line) askHost(ctx context.Context, h *host, o outgoing) (answer, error)
 }
 
 func (c *line) askLink(ctx context.Context, l *link, o outgoing) (answer, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.queryTimeout)
+	ctx, cancel := context.WithTimeout(ctx, orElse(o.within, c.queryTimeout))
 	defer cancel()
 	return c.exchange(ctx, l, o)
 }
@@ -361,7 +367,7 @@ func (c *line) exchange(ctx context.Context, l *link, o outgoing) (answer, error
 		return answer{}, &notWrittenError{err}
 	}
 	sent := c.clock.pc()
-	a, err := l.exchange(ctx, wire)
+	a, err := l.exchangeInto(ctx, wire, o.into)
 	a.sentAt, a.gotAt = sent, c.clock.pc()
 	line := c.log.Debug().Str("call", o.call).Str("out_trade_no", o.about).Str("host", l.host.name).
 		Int64("elapsed_ms", a.gotAt.Sub(sent).Milliseconds())

@@ -1,0 +1,94 @@
+package wxclient
+
+import (
+	"encoding/json"
+	"errors"
+	"time"
+
+	"posagent/payflow"
+)
+
+// What follows is how the client of API v2 reads the tables of outcome.go and writes texts: there is one table of codes for
+// both APIs, and one way to make a text fit for the wire, or for the record.
+
+// PayMeaning returns what a listed error code means in the answer to a pay call; a code that is not listed means nothing. The
+// code may be of either spelling.
+func PayMeaning(code string) (kind payflow.OutcomeKind, reason payflow.Reason, listed bool) {
+	m, listed := payCodes[NormalCode(code)]
+	return m.kind, m.reason, listed
+}
+
+// SaysAbsent reports that a code says, in the answer to a query, that there is no such order (so far).
+func SaysAbsent(code string) bool { return absentCodes[NormalCode(code)] }
+
+// SaysTooLate reports that a code says, in the answer to a reverse, that the order is older than seven days.
+func SaysTooLate(code string) bool { return tooLateCodes[NormalCode(code)] }
+
+// SaysConfiguration reports that a code says that this till's set-up is refused, whatever the call.
+func SaysConfiguration(code string) bool { return configurationCodes[NormalCode(code)] }
+
+// SaysPassword reports the code that says that the customer is being asked for the password: an order that is open.
+func SaysPassword(code string) bool { return NormalCode(code) == codeUserPaying }
+
+// NormalCode is how codes are compared and kept: upper case, without underscores, and of at most 64 bytes.
+func NormalCode(code string) string {
+	normal := normalCode(code)
+	return cut(maskText(normal, len(normal)), 64)
+}
+
+// TradeStateOf reads a trade state in either spelling. An unknown one is kept as it came, cut to 32 bytes.
+func TradeStateOf(text string) payflow.TradeState { return tradeState(text) }
+
+// Plain makes a text fit for the wire: UTF-8 characters of one to three bytes, no control characters, at most limit bytes.
+func Plain(text string, limit int) string { return plain(text, limit) }
+
+// PlainJSON makes every text within one JSON object plain, and returns it compact.
+func PlainJSON(text string) (json.RawMessage, error) { return plainJSON(text) }
+
+// MaskText returns a text from outside as it may be kept: plain, at most limit bytes, and with what may be a payment code hidden.
+func MaskText(text string, limit int) string { return maskText(text, limit) }
+
+// MaskID does the same for numbers: only a run of exactly 18 digits may be a payment code there.
+func MaskID(text string, limit int) string { return maskID(text, limit) }
+
+// TextMax is how much of WeChat Pay's own words is kept, in bytes.
+const TextMax = textMax
+
+// Claim turns what an unsigned answer says into the *payflow.LostError that carries it (rule 9). said is what is wrong with
+// the answer itself, or nil; trust is that it is not signed.
+func Claim(outcome payflow.Outcome, said, trust error) error { return claimed(outcome, said, trust) }
+
+// About puts what we were doing, and of which number, before a LostError's words; any other error becomes one.
+func About(call, number string, err error) error {
+	return about(call, payflow.Order{OutTradeNo: payflow.OutTradeNo(number)}, err)
+}
+
+// Knows reports that an order's gateway, as its record names it, is one of the configured ones. One that never had an order
+// proves nothing by not knowing it.
+func (l *Line) Knows(hostFamily string) bool { return l.line.hosts.know(hostFamily) }
+
+// WithoutAbsence takes "no such order" out of an answer where the order's gateway is not known.
+func (l *Line) WithoutAbsence(o payflow.Order, outcome payflow.Outcome, err error) (payflow.Outcome, error) {
+	if l.line.hosts.know(o.HostFamily) {
+		return outcome, err
+	}
+	return withoutAbsence(o, outcome, err)
+}
+
+// NoLink returns what an error says for a person where no host could be connected to, and nil for any other error.
+func NoLink(err error) error {
+	if unlinked := (*noLinkError)(nil); errors.As(err, &unlinked) {
+		return unlinked.err
+	}
+	return nil
+}
+
+// Nonces remembers the nonces of answers for ten minutes, and at most 4096 of them. The zero value is ready.
+type Nonces struct{ seen nonces }
+
+// Fresh reports that a nonce of 1 to 64 bytes was not seen in the last ten minutes, and remembers it.
+func (n *Nonces) Fresh(nonce string, now time.Time) bool {
+	return nonce != "" && len(nonce) <= nonceMax && n.seen.fresh(nonce, now)
+}
+
+const nonceMax = 64 // API v2 gives 32
