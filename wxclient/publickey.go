@@ -51,20 +51,19 @@ func (s *certificates) publicKey(serial string) (*rsa.PublicKey, bool) {
 
 // otherRoundTrip makes the first round trip of a merchant in public-key mode, to whom WeChat Pay hands out no platform certificates
 // any more: it asks for an order that cannot exist, and, where "no such order" is not signed, for money not yet settled, which is
-// answered with a 200. See "Public key" in docs/wechat-pay.md. The pair by signs, nil the one in use: a new pair is proved by its own
-// call alone. It returns the last answer.
+// answered with a 200. See "Public key" in docs/wechat-pay.md. It returns the last answer.
 func (c *Client) otherRoundTrip(ctx context.Context, by *signer, now func() time.Time) (answer, error) {
-	r := request{call: "first round trip", method: http.MethodGet, target: queryTarget + "out-trade-no/NONE" + rand.Text()[:20] + "?" + c.idsQuery(payflow.Order{}), by: by}
-	a, err := c.askFirst(ctx, r, now, func(a answer) bool { return absentCodes[readTrouble(a).Code] })
+	r := request{call: "first round trip", by: by, method: http.MethodGet, target: queryTarget + "out-trade-no/NONE" + rand.Text()[:20] + "?" + c.idsQuery(payflow.Order{})}
+	a, err := c.askVerified(ctx, r, now, func(a answer) bool { return absentCodes[readTrouble(a).Code] })
 	if distrustOf(err) != unsigned {
 		return a, err
 	}
 	r.target = c.settlementsTarget(SettlementQuery{Limit: 1}, 0)
-	return c.askFirst(ctx, r, now, func(a answer) bool { return a.status == http.StatusOK })
+	return c.askVerified(ctx, r, now, func(a answer) bool { return a.status == http.StatusOK })
 }
 
-// askFirst makes one call, whose answer must be signed, and be what is expected.
-func (c *Client) askFirst(ctx context.Context, r request, now func() time.Time, expected func(answer) bool) (answer, error) {
+// askVerified makes one call, whose answer must be signed, and be what is expected.
+func (c *Client) askVerified(ctx context.Context, r request, now func() time.Time, expected func(answer) bool) (answer, error) {
 	a, err := c.callAt(ctx, r, now)
 	if err != nil {
 		return a, err

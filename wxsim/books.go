@@ -18,6 +18,8 @@ type Books struct {
 	Broken     int                `json:"broken"` // requests whose head never came whole
 	// Uncertified counts the calls that were refused for want of the merchant's certificate (API v2, reverse and refund).
 	Uncertified map[Call]int `json:"uncertified"`
+
+	Notices []NoticeBook `json:"notices"` // notifications, at most 10,000
 }
 
 // OrderBook is one line: an order number.
@@ -110,7 +112,7 @@ func (s *Sim) Books() Books {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	b := Books{At: now, Violations: slices.Clone(s.violations), Calls: map[Call]CallCount{}, Broken: s.tally.broken, Uncertified: maps.Clone(s.tally.uncertified)}
+	b := Books{At: now, Violations: slices.Clone(s.violations), Calls: map[Call]CallCount{}, Broken: s.tally.broken, Notices: s.noticeBooks(), Uncertified: maps.Clone(s.tally.uncertified)}
 	for call, count := range s.tally.calls {
 		b.Calls[call] = count
 	}

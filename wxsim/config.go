@@ -25,6 +25,8 @@ type Config struct {
 	Clock     time.Duration // WeChat Pay's clock minus this machine's; certificates are issued by it, and SetClock changes it later
 	Behaviour Behaviour     // Behave changes it
 	OrdersMax int           // orders kept, the oldest go first; 0: 200,000
+
+	Notify Notify // how notifications leave
 }
 
 // Merchant is one that WeChat Pay knows. Fields left empty take the values of the documents' samples.
@@ -68,7 +70,9 @@ type Behaviour struct {
 	NoStatementSummary bool   // statements end with their last row; the Global page tells of no summary, the v2 page does
 	StatementDigest    Digest // "": the SHA-1 in hex
 
-	NotifyPlain bool // a notify_url may begin with http://
+	NotifyPlain  bool    // a notify_url may begin with http://
+	NotifyFaster float64 // the schedule of notifications is that many times as fast; 0: as the documents have it
+	NotifyTwice  bool    // a notification comes once more after it was taken, as the documents warn
 
 	// APIsShareOrders lets each API query and reverse the orders that the other one made; without, there is no such order for it.
 	// No document says which.
@@ -98,6 +102,7 @@ const (
 func (b Behaviour) whole() Behaviour {
 	b.PasswordAfter = orElse(b.PasswordAfter, passwordAfter)
 	b.RevokeAfter = orElse(b.RevokeAfter, revokeAfter)
+	b.NotifyFaster = orElse(b.NotifyFaster, 1)
 	b.ExtraEvery = orElse(b.ExtraEvery, extraEvery)
 	b.RefundAfter = orElse(b.RefundAfter, refundAfter)
 	b.UserPaying = orElse(b.UserPaying, http.StatusAccepted)

@@ -35,7 +35,16 @@ func TestAnotherProcessReadsTheBooksAndMakesThingsGoWrong(t *testing.T) {
 		assert.Error(t, err)
 		assert.Equal(t, 204, ask("POST", "/network", `{"up":true,"dead":true}`).Code)
 
-		for path, body := range map[string]string{"/faults": `{"kind":"flood"}`, "/orders": `{"out_trade_no":"A1"}`, "/clock": `{"offest":1}`, "/network": `down`} {
+		assert.Equal(t, 204, ask("POST", "/orders", `{"out_trade_no":"A2","total":1250}`).Code)
+		assert.Equal(t, 204, ask("POST", "/refunds", `{"out_trade_no":"A2","amount":250}`).Code)
+		assert.Equal(t, int64(1000), c.line("A2").Held)
+		assert.Equal(t, 204, ask("POST", "/keys", `{"add_certificate":true,"use_certificate":true,"drop_certificates":true,"move_public_key":50}`).Code)
+		assert.Error(t, c.query("A2").trust, "another certificate signs")
+		assert.Equal(t, 204, ask("POST", "/keys", `{"public_key_only":true}`).Code)
+		assert.Equal(t, 404, c.must("GET", "/v3/global/certificates", "").status)
+		assert.Equal(t, 400, ask("POST", "/probe", `{"url":"https://shop.test/refunds"}`).Code, "nothing leaves this machine")
+
+		for path, body := range map[string]string{"/refunds": `{"out_trade_no":"A2","amount":1001}`, "/keys": `{"key":1}`, "/probe": `{}`, "/faults": `{"kind":"flood"}`, "/orders": `{"out_trade_no":"A1"}`, "/clock": `{"offest":1}`, "/network": `down`} {
 			assert.Equal(t, 400, ask("POST", path, body).Code, path)
 		}
 		var books Books

@@ -1,6 +1,7 @@
-// Package wxsim plays WeChat Pay's side of API v3 Global: pay, query, reverse and platform certificates, over TLS, with real
-// signatures and certificates that are made at start. It is for tests, for the demo and for trial installs. It knows the
-// documents and nothing of posagent: a misreading must not agree with itself.
+// Package wxsim plays WeChat Pay's side of API v3 Global: pay, query, reverse, refunds with their queries and notifications,
+// statements, settlements and platform certificates, over TLS, with real signatures and certificates that are made at start. It is
+// for tests, for the demo and for trial installs. It knows the documents and nothing of posagent: a misreading must not agree with
+// itself.
 //
 //	sim, err := wxsim.New(wxsim.Config{})
 //	url, err := sim.Start("127.0.0.1:0")
@@ -31,6 +32,16 @@
 // The order reads REFUND from the first refund on. One number is one refund: the same call again is the same refund, and other
 // parameters are refused. All refunds but the closed ones add up to what was paid at most. Only SUCCESS moves money: until then,
 // and where a refund is closed or abnormal, the books say that WeChat Pay holds it.
+//
+// Once a refund has ended, the notify_url that its call named gets a notification, again and again by the documents' schedule until
+// it says 200 or 204: see Notify. Statements and settlements are added up from the same books.
+//
+// # Whose key signs, and for how long
+//
+//   - AddCertificate, UseCertificate and DropCertificates roll a platform certificate over.
+//   - The public key signs the answer to whoever names it in Wechatpay-Serial. MovePublicKey gives it its share of notifications,
+//     and UsePublicKeyOnly ends the platform certificates.
+//   - AddMerchantCertificate and DropMerchantCertificate renew a merchant's own certificate.
 //
 // # What goes wrong, and who chooses it
 //

@@ -66,12 +66,15 @@ const (
 var kinds = []Kind{DropUnread, DropHalf, DeadLink, ReadLate, Stall, Redirect, DropAnswer, LateAnswer, Refuse, ServerError, HTMLPage, Unsigned, Forged,
 	UnknownSerial, Probe, Stale, Replayed, ReplayedOther, Rollover, WrongDate, Truncated, Oversized, TrailingJSON, DuplicateHeaders, Gzip}
 
+// noticeKinds are those that can befall a notification.
+var noticeKinds = []Kind{DropAnswer, Unsigned, Forged, UnknownSerial, Probe, Stale, Rollover, WrongDate, Oversized, TrailingJSON, DuplicateHeaders, Gzip}
+
 // Kinds returns every kind of fault.
 func Kinds() []Kind { return slices.Clone(kinds) }
 
 // Check says what is wrong with a fault.
 func (f Fault) Check() error {
-	calls := []Call{Any, Pay, Query, Reverse, Certificates, Refund, RefundQuery, Refunds, Statement, Settlements, Bill, OpenID, Connect, Other}
+	calls := []Call{Any, Pay, Query, Reverse, Certificates, Refund, RefundQuery, Refunds, Statement, Settlements, Bill, OpenID, Notice, Connect, Other}
 	switch {
 	case !slices.Contains(calls, f.On):
 		return fmt.Errorf("fault on %q: the calls are %q", f.On, calls)
@@ -79,6 +82,8 @@ func (f Fault) Check() error {
 		return fmt.Errorf("fault of kind %q: the kinds are %q", f.Kind, kinds)
 	case f.On == Connect && !f.is(DropUnread, Stall, DeadLink, ReadLate):
 		return fmt.Errorf("fault of kind %q on a connection: only %q, %q, %q and %q can be", f.Kind, DropUnread, Stall, DeadLink, ReadLate)
+	case f.On == Notice && !f.is(noticeKinds...):
+		return fmt.Errorf("fault of kind %q on a notification: only %q can be", f.Kind, noticeKinds)
 	case f.Kind == Refuse && (f.Status < 400 || f.Code == ""):
 		return fmt.Errorf("fault of kind %q: a status from 400 on and a code are needed", f.Kind)
 	}
@@ -148,7 +153,7 @@ func (s *Sim) takeFault(fits func(*Fault) bool) *Fault {
 }
 
 func (f *Fault) fits(v *visit) bool {
-	return f.On != Connect && (f.On == Any || f.On == v.call) && (f.Order == "" || f.Order == v.key.number)
+	return f.On != Connect && f.On != Notice && (f.On == Any || f.On == v.call) && (f.Order == "" || f.Order == v.key.number)
 }
 
 // scenarioFault is the fault that the code or the amount of the order brings along.

@@ -142,6 +142,15 @@ func (n *network) close() {
 	n.running.Wait()
 }
 
+// run runs f beside the connections, unless the simulator is closed. Close waits for it.
+func (n *network) run(f func()) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !n.closed {
+		n.running.Go(f)
+	}
+}
+
 // wait returns after d, or earlier and false when the simulator closes.
 func (n *network) wait(d time.Duration) bool {
 	if d <= 0 {

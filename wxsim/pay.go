@@ -112,6 +112,7 @@ func (s *Sim) payFirst(o *order, p payRequest, v *visit) reply {
 	} else if o.play.asks {
 		o.state = UserPaying
 	}
+	s.notifyPayment(o)
 	return s.payAnswer(o)
 }
 

@@ -121,7 +121,7 @@ type sealedText struct {
 func (s *Sim) certificates(a *account) (reply, error) {
 	var answer certificatesAnswer
 	for _, p := range s.platforms {
-		sealed, err := sealText(a.APIv3Key, string(certificatePEM(p.certificate)))
+		sealed, err := sealText(a.APIv3Key, string(certificatePEM(p.certificate)), "certificate")
 		if err != nil {
 			return reply{}, err
 		}
@@ -131,7 +131,7 @@ func (s *Sim) certificates(a *account) (reply, error) {
 }
 
 // sealText encrypts as the documents say: AES-256-GCM under the API v3 key, the tag last.
-func sealText(key, text string) (sealedText, error) {
+func sealText(key, text, associated string) (sealedText, error) {
 	block, err := aes.NewCipher([]byte(key))
 	if err != nil {
 		return sealedText{}, fmt.Errorf("seal under the API v3 key: %w", err)
@@ -140,7 +140,6 @@ func sealText(key, text string) (sealedText, error) {
 	if err != nil {
 		return sealedText{}, fmt.Errorf("seal under the API v3 key: %w", err)
 	}
-	const associated = "certificate"
 	nonce := randomText(aead.NonceSize())
 	sealed := aead.Seal(nil, []byte(nonce), []byte(text), []byte(associated))
 	return sealedText{Algorithm: "AEAD_AES_256_GCM", Nonce: nonce, Associated: associated, Ciphertext: base64.StdEncoding.EncodeToString(sealed)}, nil

@@ -35,7 +35,8 @@ type refund struct {
 	ended   time.Time
 	due     time.Time   // when it ends; zero: never
 	ends    RefundState // how
-	letters letters
+
+	compose func(*Sim, *refund) (*notice, error) // its notification; the other API has its own form
 }
 
 // refundWish is a refund that somebody asks for, by either API. The same number with the same wish is the same refund.
@@ -95,6 +96,7 @@ func (s *Sim) refund(o *order, w refundWish) (*refund, *problem) {
 	r := s.takeRefund(o, w, now)
 	if r.ends = orElse(playing.ends, RefundSuccess); r.ends != RefundProcessing {
 		r.due = now.Add(s.behaviour.RefundAfter)
+		s.notifyRefund(r)
 	}
 	return r, odd
 }
@@ -127,7 +129,7 @@ func (s *Sim) checkRefund(o *order, w refundWish, now time.Time) *problem {
 
 func (s *Sim) takeRefund(o *order, w refundWish, now time.Time) *refund {
 	s.lastID++
-	r := &refund{refundWish: w, order: o, state: RefundProcessing, created: now, id: fmt.Sprintf("5030%s%016d", chinaTime(now).Format("20060102"), s.lastID)}
+	r := &refund{refundWish: w, order: o, state: RefundProcessing, created: now, compose: (*Sim).noticeOfRefund, id: fmt.Sprintf("5030%s%016d", chinaTime(now).Format("20060102"), s.lastID)}
 	o.refunded, o.state = append(o.refunded, r), Refunded
 	s.refundsByID[r.id] = r
 	s.refundsByNumber[orderKey{o.merchant, w.number}] = r
@@ -190,6 +192,3 @@ func (o *order) refundPlay(amount int64) refundPlay {
 	}
 	return refundPlay{}
 }
-
-// letters are the notifications of one refund or order.
-type letters struct{}

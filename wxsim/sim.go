@@ -41,6 +41,11 @@ type Sim struct {
 	refundsByID     map[string]*refund
 	refundsByNumber map[orderKey]*refund // by merchant and out_refund_no
 
+	notify   Notify   // never changes
+	postman  *postman // never changes
+	notices  []*notice
+	carriers int // of notifications, at work or waiting
+
 	publicKey     *platform // never changes
 	publicKeyOnly bool
 	movedShare    float64 // percent of the notifications that the public key signs
@@ -55,6 +60,7 @@ func New(config Config) (*Sim, error) {
 		refundsByID: map[string]*refund{}, refundsByNumber: map[orderKey]*refund{}}
 	s.clock.Store(int64(config.Clock))
 	s.network.init()
+	s.notify, s.postman = config.Notify, newPostman(config.Notify)
 	var err error
 	if s.keys, err = config.Keys.whole(); err != nil {
 		return nil, err
@@ -111,7 +117,10 @@ func (s *Sim) makeGateway(names []string) error {
 
 // Close ends every connection and every listener, and returns when no goroutine of the simulator is left. Books can still
 // be read.
-func (s *Sim) Close() { s.network.close() }
+func (s *Sim) Close() {
+	s.postman.leave()
+	s.network.close()
+}
 
 // SetClock sets WeChat Pay's clock to this machine's plus offset. It moves what WeChat Pay signs, prints and compares; an
 // order's 15 s, 45 s and minute go on by true time.

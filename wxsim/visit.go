@@ -30,6 +30,7 @@ const (
 	Refunds     Call = "refunds"      // of all refunds of an order
 	Statement   Call = "statement"
 	Settlements Call = "settlements"
+	Notice      Call = "notice" // a notification that WeChat Pay sends
 )
 
 // visit is one request on its way through the simulator.

@@ -23,6 +23,7 @@ type demoFlags struct {
 	dir     string
 	listen  string
 	scanner string
+	api     string
 	tour    bool
 	plant   bool
 }
@@ -45,6 +46,7 @@ func demoCommand(p *program) *cobra.Command {
 	cmd.Flags().StringVar(&f.dir, "dir", "", "keep the state in this `FOLDER` (default: a temporary one, removed at the end)")
 	cmd.Flags().StringVar(&f.listen, "listen", "127.0.0.1:7080", "`ADDRESS` of the cashier page")
 	cmd.Flags().StringVar(&f.scanner, "scanner", "", "read codes from the serial scanner at this `DEVICE` too")
+	apiFlag(cmd, &f.api, "speak this `API` of WeChat Pay: v3 or v2")
 	cmd.Flags().BoolVar(&f.tour, "tour", false, "tell a day's stories without a person, and compare the books at the end")
 	cmd.Flags().BoolVar(&f.plant, "plant-difference", false, "with --tour: plant a difference of one cent in WeChat Pay's books, to see it found")
 	return cmd
@@ -64,6 +66,10 @@ func (f demoFlags) stateDir() (string, func(), error) {
 }
 
 func (p *program) runTour(ctx context.Context, f demoFlags) error {
+	api, err := parseAPI(f.api)
+	if err != nil {
+		return err
+	}
 	fmt.Fprintln(p.stdout, "posagent demo --tour: making keys and certificates for simulated WeChat Pay ...")
 	began := time.Now()
 	dir, remove, err := f.stateDir()
@@ -75,11 +81,11 @@ func (p *program) runTour(ctx context.Context, f demoFlags) error {
 		return err
 	}
 	t := &tour{out: p.stdout, words: words, dir: dir, plant: f.plant}
-	if t.trial, err = openTrial(filepath.Join(dir, "wechat-pay")); err != nil {
+	if t.trial, err = openTrial(filepath.Join(dir, "wechat-pay"), api); err != nil {
 		return err
 	}
 	defer t.trial.close()
-	if t.remote, err = openTrial(filepath.Join(dir, "wechat-pay-remote")); err != nil {
+	if t.remote, err = openTrial(filepath.Join(dir, "wechat-pay-remote"), api); err != nil {
 		return err
 	}
 	defer t.remote.close()
@@ -91,12 +97,16 @@ func (p *program) runTour(ctx context.Context, f demoFlags) error {
 }
 
 func (p *program) runDemo(ctx context.Context, f demoFlags) error {
+	api, err := parseAPI(f.api)
+	if err != nil {
+		return err
+	}
 	dir, remove, err := f.stateDir()
 	if err != nil {
 		return err
 	}
 	defer remove()
-	trial, err := openTrial(filepath.Join(dir, "wechat-pay"))
+	trial, err := openTrial(filepath.Join(dir, "wechat-pay"), api)
 	if err != nil {
 		return err
 	}

@@ -47,7 +47,7 @@ func planKills(t *testing.T) killPlan {
 // TestADaemonKilledWhileThePayCallIsOutFindsTheTrueResult is the one kill that every run of the tests makes.
 func TestADaemonKilledWhileThePayCallIsOutFindsTheTrueResult(t *testing.T) {
 	dir := t.TempDir()
-	gateway, err := openTrial(filepath.Join(dir, "wechat-pay"))
+	gateway, err := openTrial(filepath.Join(dir, "wechat-pay"), payflow.APIv3)
 	require.NoError(t, err)
 	t.Cleanup(gateway.close)
 	tt, err := openTrialTill(filepath.Join(dir, "K1"), "K1", trialConfig{StoreID: "SZTX001", TillID: "K1", Account: gateway.account()})

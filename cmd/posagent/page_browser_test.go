@@ -24,7 +24,7 @@ import (
 func TestAPaymentTypedOnThePageEndsPaid(t *testing.T) {
 	browser := newBrowser(t)
 	dir := t.TempDir()
-	gateway, err := openTrial(filepath.Join(dir, "wechat-pay"))
+	gateway, err := openTrial(filepath.Join(dir, "wechat-pay"), payflow.APIv3)
 	require.NoError(t, err)
 	t.Cleanup(gateway.close)
 	cfg, err := demoConfig(dir, demoFlags{listen: "127.0.0.1:0"}, gateway)

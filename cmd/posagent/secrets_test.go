@@ -39,7 +39,7 @@ func newHiding(t *testing.T) *hiding {
 	t.Helper()
 	s := &hiding{hunt: newHunt(), t: t, dir: t.TempDir()}
 	var err error
-	s.gateway, err = openTrial(filepath.Join(s.dir, "wechat-pay"))
+	s.gateway, err = openTrial(filepath.Join(s.dir, "wechat-pay"), payflow.APIv3)
 	require.NoError(t, err)
 	t.Cleanup(s.gateway.close)
 	credentials, err := s.gateway.sim.Credentials("")

@@ -35,7 +35,7 @@ type aSoldDay struct {
 func newSoldDay(t *testing.T) *aSoldDay {
 	t.Helper()
 	dir := t.TempDir()
-	gateway, err := openTrial(filepath.Join(dir, "wechat-pay"))
+	gateway, err := openTrial(filepath.Join(dir, "wechat-pay"), payflow.APIv3)
 	require.NoError(t, err)
 	t.Cleanup(gateway.close)
 	tt, err := openTrialTill(filepath.Join(dir, "V1"), "V1", trialConfig{StoreID: "SZTX001", TillID: "V1", Account: gateway.account()})

@@ -20,6 +20,10 @@ func (t *tour) lanes() []lane {
 	stuck.Flow = "reverse_after = \"15s\"\npay_timeout = \"5s\"\n"
 	down := usual("N1")
 	down.Account = t.remote.account()
+	never := []tourStory{{"The customer never answers: reversed, and proven", t.neverAnswered}}
+	if t.trial.api == payflow.APIv2 {
+		never = append(never, tourStory{"Without the merchant's certificate nothing is taken back or refunded", t.withoutCertificate})
+	}
 	return []lane{
 		{"T1", usual("T1"), []tourStory{
 			{"Paid at once", t.paid},
@@ -31,7 +35,7 @@ func (t *tour) lanes() []lane {
 			{"The answer is lost; the till finds out that it was paid", t.answerLost},
 			{"The agent is killed between the pay call and its answer, and started again", t.killed},
 		}},
-		{"T3", usual("T3"), []tourStory{{"The customer never answers: reversed, and proven", t.neverAnswered}}},
+		{"T3", usual("T3"), never},
 		{"N1", down, []tourStory{
 			{"A cable is pulled under a warm connection", t.cablePulled},
 			{"The network is down", t.networkDown},

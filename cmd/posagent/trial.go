@@ -20,16 +20,19 @@ type trial struct {
 	sim *wxsim.Sim
 	url string
 	dir string
+	api payflow.API // that its tills speak
 
 	mu   sync.Mutex // guards used
 	used int        // codes handed out
 }
 
-// openTrial starts simulated WeChat Pay on loopback and writes its credentials into dir.
-func openTrial(dir string) (*trial, error) { return openTrialAt(dir, "127.0.0.1:0") }
+// openTrial starts simulated WeChat Pay on loopback, for tills that speak api, and writes its credentials into dir.
+func openTrial(dir string, api payflow.API) (*trial, error) {
+	return openTrialAt(dir, "127.0.0.1:0", api)
+}
 
 // openTrialAt is openTrial on a given address.
-func openTrialAt(dir, address string) (*trial, error) {
+func openTrialAt(dir, address string, api payflow.API) (*trial, error) {
 	sim, err := wxsim.New(wxsim.Config{})
 	if err != nil {
 		return nil, err
@@ -41,14 +44,18 @@ func openTrialAt(dir, address string) (*trial, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &trial{sim: sim, dir: dir, url: url}, nil
+	return &trial{sim: sim, dir: dir, url: url, api: api}, nil
 }
 
 func (t *trial) close() { t.sim.Close() }
 
-// account is the [wechat] section for a till of this trial.
+// account is the [wechat] section for a till of this trial. For API v2 the certificate comes as the bundle, with its key in it.
 func (t *trial) account() string {
-	return fmt.Sprintf(`api = "v3"
+	lines := fmt.Sprintf("certificate = %q\nprivate_key = %q\napi_v3_key = %q\n", t.dir+"/apiclient_cert.pem", t.dir+"/apiclient_key.pem", t.dir+"/api_v3_key")
+	if t.api == payflow.APIv2 {
+		lines = fmt.Sprintf("certificate = %q\napi_v2_key = %q\n", t.dir+"/apiclient_cert.p12", t.dir+"/api_v2_key")
+	}
+	return fmt.Sprintf(`api = %q
 mode = "institution"
 app_id = "wx2421b1c4370ec43b"
 merchant_id = "10000100"
@@ -56,10 +63,7 @@ sub_merchant_id = "20000100"
 merchant_category_code = "4111"
 hosts = [%q]
 ca_file = %q
-certificate = %q
-private_key = %q
-api_v3_key = %q
-`, t.url, t.dir+"/ca.pem", t.dir+"/apiclient_cert.pem", t.dir+"/apiclient_key.pem", t.dir+"/api_v3_key")
+%s`, t.api, t.url, t.dir+"/ca.pem", lines)
 }
 
 // code returns a fresh payment code whose wallet behaves as the scenario of that name says.

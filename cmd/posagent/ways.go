@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"posagent/payflow"
+	"posagent/queue"
+	"posagent/wxclient"
+)
+
+// wechat is the way to WeChat Pay by one of its APIs.
+type wechat interface {
+	queue.Gateway
+	Run(ctx context.Context)
+	Close()
+	State() wxclient.State
+	LinkUp() bool
+	Now() time.Time
+}
+
+// ways is the way by the configured API, which new payments take and the status shows, and the way by the other one where its key
+// is installed. An order is asked for, and taken back, by the API that it was made with: no document says that the other one knows it.
+type ways struct {
+	wechat
+	api   payflow.API
+	other wechat // nil: none
+}
+
+// Query asks by the order's own API.
+func (w *ways) Query(ctx context.Context, o payflow.Order) (payflow.Outcome, error) {
+	by, err := w.of("query", o)
+	if err != nil {
+		return payflow.Outcome{}, err
+	}
+	return by.Query(ctx, o)
+}
+
+// Reverse takes back by the order's own API.
+func (w *ways) Reverse(ctx context.Context, o payflow.Order) (payflow.Outcome, error) {
+	by, err := w.of("reverse", o)
+	if err != nil {
+		return payflow.Outcome{}, err
+	}
+	return by.Reverse(ctx, o)
+}
+
+func (w *ways) of(call string, o payflow.Order) (wechat, error) {
+	switch {
+	case o.API == w.api || o.API == "":
+		return w.wechat, nil
+	case w.other != nil:
+		return w.other, nil
+	}
+	return nil, &payflow.LostError{Lost: payflow.Lost{Reason: payflow.ReasonConfiguration}, Err: fmt.Errorf(
+		"%s %s: it was made by API %s; put api_%s_key back in the [wechat] section until it has ended", call, o.OutTradeNo, o.API, o.API)}
+}
+
+// Run runs both ways until ctx ends.
+func (w *ways) Run(ctx context.Context) {
+	if w.other == nil {
+		w.wechat.Run(ctx)
+		return
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		w.other.Run(ctx)
+	}()
+	w.wechat.Run(ctx)
+	<-done
+}
+
+// Close ends both.
+func (w *ways) Close() {
+	w.wechat.Close()
+	if w.other != nil {
+		w.other.Close()
+	}
+}
