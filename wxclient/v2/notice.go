@@ -155,8 +155,12 @@ func openReqInfo(sealed, apiKey string) ([]byte, error) {
 	if err != nil || len(text) == 0 || len(text)%aes.BlockSize != 0 {
 		return nil, errReqInfo
 	}
+	return openECB(reqInfoKey(apiKey), text)
+}
+
+func reqInfoKey(apiKey string) []byte {
 	sum := md5.Sum([]byte(apiKey))
-	return openECB([]byte(hex.EncodeToString(sum[:])), text)
+	return []byte(hex.EncodeToString(sum[:]))
 }
 
 // openECB opens whole blocks in place, and takes the padding off.
