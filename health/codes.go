@@ -49,6 +49,7 @@ const (
 	APIKeyWrong              Code = "api_key_wrong"
 	APIv2KeyWrong            Code = "api_v2_key_wrong"
 	SecretReadable           Code = "secret_readable"
+	KeysRestart              Code = "keys_restart"
 	PlatformCertificate      Code = "platform_certificate"
 
 	PaymentAttention Code = "payment_attention"

@@ -17,6 +17,7 @@ const (
 	seenRefundFailed seen = "REFUND, one failed"      // closed, abnormal, or of a state that is not known
 	seenRefund       seen = "REFUND, not known of it" // the refunds could not be added up
 	seenAbsent       seen = "no such order"
+	seenVanished     seen = "no such order, after its money was seen" // the answers contradict each other
 	seenLost         seen = "lost, unverified, unknown value"
 )
 
@@ -43,6 +44,7 @@ const (
 	lookReverse   verdict = "attention; reverse when due"  // the order is ours, but not what we asked for
 	lookOnly      verdict = "attention; no reverse"        // the order is not, or not provably, ours
 	lookRefund    verdict = "attention; ask on"            // REFUND proves nothing before all of it is back
+	lookVanished  verdict = "attention; go on"             // no absence of what was there
 	proveAbsence  verdict = "rule 7"                       // at T_dead reverse once more, and ask again
 	declineAtDead verdict = "go on; Declined at T_dead"    // refused by a collision, and nothing there
 )
@@ -66,6 +68,7 @@ var answers = answerTable{
 		seenRefundFailed: reverseSoon,
 		seenRefund:       reverseSoon,
 		seenAbsent:       goOn,
+		seenVanished:     goOn,
 		seenLost:         goOn,
 	},
 	whileRefused: {
@@ -82,6 +85,7 @@ var answers = answerTable{
 		seenRefundFailed: reverseSoon,
 		seenRefund:       reverseSoon,
 		seenAbsent:       becomeDecl,
+		seenVanished:     goOn,
 		seenLost:         goOn,
 	},
 	whileCollided: {
@@ -98,6 +102,7 @@ var answers = answerTable{
 		seenRefundFailed: reverseSoon,
 		seenRefund:       reverseSoon,
 		seenAbsent:       declineAtDead,
+		seenVanished:     goOn,
 		seenLost:         goOn,
 	},
 	whileReversing: {
@@ -114,6 +119,7 @@ var answers = answerTable{
 		seenRefundFailed: lookRefund,
 		seenRefund:       lookRefund,
 		seenAbsent:       proveAbsence,
+		seenVanished:     lookVanished,
 		seenLost:         goOn,
 	},
 }

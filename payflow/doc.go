@@ -45,6 +45,8 @@
 // all back ends; the order is asked about each minute, and not reversed meanwhile, not even when a query is lost. While Confirming, every
 // REFUND leads to Reversing, and the next answer proves it; where a reverse comes too late (rule 13) all back is the end at once.
 //
+// Once an answer has shown the money taken, "no such order" contradicts it and ends nothing (attention order_vanished).
+//
 // # Invariants
 //
 // As far as they are decisions, these hold in every reachable state; the walk in walk_test.go checks them.

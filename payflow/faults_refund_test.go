@@ -33,11 +33,6 @@ func refundFaults() []fault {
 				e.Outcome.Trade.Refunds = RefundSum{}
 			}
 		})},
-		{name: "too old for a reverse, and all back is no end", step: heard(func(p Payment, e *Event) {
-			if refunded(p, *e) && p.Status == Confirming && p.ReverseTooLate {
-				e.Outcome.Trade.Refunds = RefundSum{}
-			}
-		})},
 		{name: "what was known of refunds is forgotten", step: heard2(func(p *Payment, e Event) {
 			if refunded(*p, e) && !e.Outcome.Trade.Refunds.Known {
 				p.Attention = ""
@@ -51,6 +46,7 @@ func refundFaults() []fault {
 				after.Attention = held
 				return after, commands
 			})},
+		{name: "an order whose money was seen may be absent", step: blindToMoney(func(e Event) bool { return e.Outcome.Kind == NoSuchOrder })},
 		{name: "a false alarm stays behind the end", step: func(p Payment, e Event) (Payment, []Command) {
 			after, commands := Step(p, e)
 			if p.Open() && after.Status.Final() {
@@ -59,4 +55,14 @@ func refundFaults() []fault {
 			return after, commands
 		}},
 	}
+}
+
+// blindToMoney forgets for one event that the money was seen.
+func blindToMoney(when func(Event) bool) stepFunc {
+	return on(func(p Payment, e Event) bool { return p.MoneySeen && p.Call == QueryCall && when(e) }, func(p Payment, e Event) (Payment, []Command) {
+		p.MoneySeen = false
+		after, commands := Step(p, e)
+		after.MoneySeen = true
+		return after, commands
+	})
 }

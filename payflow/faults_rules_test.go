@@ -110,6 +110,7 @@ func laterRuleFaults() []fault {
 			p.DeadReverseDone = p.DeadReverse
 			return Step(p, e)
 		}},
+		{name: "rule 9: an unsigned absence of what was there is believed", step: blindToMoney(func(e Event) bool { return e.Lost.Claim == NoSuchOrder })},
 		{name: "rule 9: an unsigned absence is never believed", step: heard(func(_ Payment, e *Event) {
 			if e.Lost.Claim == NoSuchOrder {
 				e.Lost.Claim = ""
@@ -150,6 +151,11 @@ func laterRuleFaults() []fault {
 		{name: "rule 13: WeChat Pay's word is ignored", step: heard(func(_ Payment, e *Event) {
 			if e.Outcome.Kind == ReverseTooLate {
 				e.Outcome.Kind = ReverseRefused
+			}
+		})},
+		{name: "rule 13: too old for a reverse, and all back is no end", step: heard(func(p Payment, e *Event) {
+			if refunded(p, *e) && p.Status == Confirming && p.ReverseTooLate {
+				e.Outcome.Trade.Refunds = RefundSum{}
 			}
 		})},
 		{name: "rule 13: too old hides what is known of refunds", step: changedAfter(func(_ Event, p *Payment) {

@@ -212,7 +212,7 @@ func plantedFaults() []fault {
 
 // allSeen is every row of the answer table.
 var allSeen = []seen{seenOurs, seenMismatch, seenAnother, seenUnclaimed, seenOpen, seenPayError, seenClosed, seenAllBack, seenOnItsWay, seenPartBack,
-	seenRefundFailed, seenRefund, seenAbsent, seenLost}
+	seenRefundFailed, seenRefund, seenAbsent, seenVanished, seenLost}
 
 // tableFaults take out each line of the answer table in turn. A line that says "go on" cannot be taken out by leaving it away: it
 // says something harmful instead.

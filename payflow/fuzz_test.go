@@ -34,7 +34,7 @@ var fuzzPauses = []time.Duration{0, 0, 0, 0, time.Second, 3 * time.Second, 14 * 
 
 const untilWoken = 255
 
-// Whatever happens, in whatever order: no panic, I3, I5, I6 and I13.
+// Whatever happens, in whatever order: no panic, I3, I5, I6 and I13, and of I4 what refunds prove.
 func FuzzStep(f *testing.F) {
 	for _, path := range storyFiles(f) {
 		text, err := os.ReadFile(path)
@@ -76,6 +76,7 @@ func fuzzStep(t *testing.T, p Payment, e Event, w *world) Payment {
 	}
 	require.True(t, after.Status.Final() || after.Call != NoCall || !after.WakeAt.IsZero(), "I6")
 	require.False(t, after.Status == Paid && w.reverseLeft, "I13")
+	require.False(t, p.Open() && after.Status.Final() && e.Outcome.Trade.State == TradeRefund && !addsUp(e.Outcome.Trade), "I4: ended by refunds that do not add up")
 	require.False(t, after.Status.Final() && after.Reason == "", "a final payment has a reason")
 	return after
 }

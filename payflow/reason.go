@@ -56,6 +56,7 @@ const (
 	AttentionRefundPending  Reason = "refund_pending"     // all of it goes back, and some is still on its way
 	AttentionRefundPart     Reason = "refund_part"        // the refunds add up to less than was paid
 	AttentionRefundFailed   Reason = "refund_failed"      // one is closed, abnormal, or of a state that is not known
+	AttentionVanished       Reason = "order_vanished"     // its money was seen, and now there is no such order
 	AttentionLateSuccess    Reason = "paid_after_the_end" // found in reconciliation after a final status
 )
 
@@ -68,7 +69,8 @@ func Reasons() []Reason {
 		ReasonRefused, ReasonConfiguration, ReasonNumberInUse,
 		ReasonTimeout, ReasonLink, ReasonServer, ReasonUnverified, ReasonClock,
 		AttentionMismatch, AttentionAnotherTill, AttentionUnclaimed, AttentionReverseRefused, AttentionReverseTooLate,
-		AttentionRefundSeen, AttentionRefundPending, AttentionRefundPart, AttentionRefundFailed, AttentionLateSuccess,
+		AttentionRefundSeen, AttentionRefundPending, AttentionRefundPart, AttentionRefundFailed, AttentionVanished,
+		AttentionLateSuccess,
 	}
 }
 

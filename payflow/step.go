@@ -134,10 +134,18 @@ func (s *stepper) queryAnswered(o Outcome) {
 	case Found:
 		s.judge(o.Trade)
 	case NoSuchOrder:
-		s.act(seenAbsent)
+		s.act(s.absent())
 	default:
 		s.act(seenLost)
 	}
+}
+
+// absent: an order whose money was seen cannot be absent. A host that lags behind, or a mistake of WeChat Pay's, proves nothing (I4).
+func (s *stepper) absent() seen {
+	if s.p.MoneySeen {
+		return seenVanished
+	}
+	return seenAbsent
 }
 
 // queryLost: nothing is known; after T_dead an unsigned absence may be the proof of rule 9.
@@ -196,6 +204,8 @@ func (s *stepper) carryOut(v verdict, row seen) {
 		s.lookOnly(row)
 	case lookRefund:
 		s.lookRefund(row)
+	case lookVanished:
+		s.lookVanished()
 	case proveAbsence:
 		s.proveAbsence()
 	case declineAtDead:
@@ -353,7 +363,7 @@ func (s *stepper) proveAbsence() {
 // 204 to our reverse, then "no such order" twice, at least 3 s apart, over verified TLS. It reports whether it acted.
 func (s *stepper) absentByTransport() bool {
 	switch {
-	case !s.dead() || s.p.ReverseTooLate || s.mayNotReverse():
+	case !s.dead() || s.p.ReverseTooLate || s.p.MoneySeen || s.mayNotReverse():
 		return false
 	case !s.p.DeadReverse:
 		s.reverse()
@@ -407,6 +417,14 @@ func (s *stepper) lookRefund(row seen) {
 		s.p.Attention = refundAttention(row)
 	}
 	s.wakeFor(QueryCall, s.at.Add(idleQueryEvery))
+}
+
+// lookVanished: WeChat Pay contradicts itself; a person looks, and it is taken back as before.
+func (s *stepper) lookVanished() {
+	if s.p.Attention == "" {
+		s.p.Attention = AttentionVanished
+	}
+	s.reverseOrWatch()
 }
 
 // refundAttention says why a person looks at a refunded order.

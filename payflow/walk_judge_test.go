@@ -172,6 +172,8 @@ func judgeReversed(after *Payment, e *Event, w *world) string {
 	switch {
 	case w.mayHoldMoney():
 		return "I4: reversed, but WeChat Pay holds or may come to hold " + truthNames[w.seenAs()]
+	case absent && w.moneyShown:
+		return "I4: an order whose money was seen is gone, and that is called the end"
 	case absent && !w.dead():
 		return "rule 7: no such order, before the code was dead"
 	case absent && !w.deadReverse && !w.tooLate && w.oldStarts < 2:
@@ -186,7 +188,7 @@ func judgeReversed(after *Payment, e *Event, w *world) string {
 		return "I14: reversed by an answer that says nothing"
 	case e.Outcome.Trade.State == TradeRefund && !addsUp(e.Outcome.Trade):
 		return "I14: reversed by refunds that do not add up"
-	case (after.Reason == ReasonRefunded) != (w.moneyShown && !absent):
+	case (after.Reason == ReasonRefunded) != w.moneyShown:
 		return "reversed: whether money had been taken is not what was seen"
 	}
 	return ""
@@ -270,7 +272,8 @@ func judgeAttention(before, after *Payment, e *Event, w *world) string {
 	if after.Status.Final() {
 		return ""
 	}
-	needed := w.theirsShown || w.oddShown || w.refundShown || w.refusals >= 5
+	vanished := e.Outcome.Kind == NoSuchOrder && w.moneyShown && before.Status == Reversing
+	needed := vanished || w.theirsShown || w.oddShown || w.refundShown || w.refusals >= 5
 	switch {
 	case needed && after.Attention == "" && e.Kind != Restarted:
 		return "a person must look, and nobody is told"

@@ -94,7 +94,7 @@ func packPayment(p *Payment, kept bool) uint64 {
 	asking := p.Status == Paying || p.Status == Confirming
 	k.number(place(p.Status, Waiting, Paying, Confirming, Reversing, Paid, Declined, Reversed), 8)
 	k.number(place(p.Attention, "", AttentionMismatch, AttentionAnotherTill, AttentionUnclaimed, AttentionReverseRefused, AttentionReverseTooLate,
-		AttentionRefundSeen), 8) // what is known of refunds is one class: a step only asks whether anything is
+		AttentionVanished, AttentionRefundSeen), 9) // what is known of refunds is one class: a step only asks whether anything is
 	k.number(place(p.Stranger, NoStranger, Another), 3)
 	k.yes(p.Refusal.Kind == Collision)
 	k.yes(p.Refusal.Kind == Collision && whose(*p, p.Trade) == ours)

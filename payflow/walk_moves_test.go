@@ -166,6 +166,10 @@ func (k *walk) queryMoves(s *state) {
 		k.end(s, "query answered about another order", Event{Kind: QueryAnswered, Outcome: Outcome{Kind: Found, Trade: aTrade(s.p.Order, TradeSuccess, otherNumberTo)}}, nil)
 		k.end(s, "query answered with a new word", Event{Kind: QueryAnswered, Outcome: Outcome{Kind: Found, Trade: aTrade(s.p.Order, "SOMETHING_NEW", straight)}}, nil)
 		k.answerQuery(s)
+		if w.moneyShown && !k.slow { // a host that lags behind; the walks without slow answers are small enough for it
+			k.end(s, "query: no such order, though its money was seen", Event{Kind: QueryAnswered, Outcome: Outcome{Kind: NoSuchOrder}}, nil)
+			k.end(s, "query: no such order, unsigned, though its money was seen", Event{Kind: CallLost, Lost: Lost{Reason: ReasonUnverified, Claim: NoSuchOrder}}, nil)
+		}
 		if k.slow && !w.order.refunded() { // made now, read later: the world moves on in between
 			k.worldChange(s, "query answered, slowly", func(w *world) {
 				w.answer, w.answered = saidState, w.order

@@ -44,7 +44,7 @@ type Gateway struct {
 
 // Certificate is the merchant's or one of WeChat Pay's.
 type Certificate struct {
-	Name     string    `json:"name" doc:"merchant, platform."`
+	Name     string    `json:"name" doc:"merchant, next (loaded, not taken by WeChat Pay yet), platform."`
 	Serial   string    `json:"serial,omitempty"`
 	NotAfter time.Time `json:"not_after"`
 	DaysLeft int       `json:"days_left"`

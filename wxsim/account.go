@@ -6,8 +6,6 @@ import (
 	"encoding/pem"
 	"fmt"
 	"time"
-
-	"software.sslmate.com/src/go-pkcs12"
 )
 
 const (
@@ -46,16 +44,6 @@ func openAccount(m Merchant, by *authority, now time.Time) (*account, error) {
 	a.accepted = []merchantCertificate{first}
 	a.take(first)
 	return a, nil
-}
-
-// pkcs12 packs certificate, key and root as the merchant platform does (API Rules, table 5.2): the password is the merchant number.
-// The cipher is the old one that every reader of such files knows.
-func (a *account) pkcs12(c merchantCertificate, by *authority) ([]byte, error) {
-	packed, err := pkcs12.LegacyDES.Encode(c.key, c.certificate, []*x509.Certificate{by.root}, a.MerchantID)
-	if err != nil {
-		return nil, fmt.Errorf("pack the certificate of merchant %s: %w", a.MerchantID, err)
-	}
-	return packed, nil
 }
 
 func keyPEM(key *rsa.PrivateKey) ([]byte, error) {

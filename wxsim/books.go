@@ -112,7 +112,8 @@ func (s *Sim) Books() Books {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	b := Books{At: now, Violations: slices.Clone(s.violations), Calls: map[Call]CallCount{}, Broken: s.tally.broken, Notices: s.noticeBooks(), Uncertified: maps.Clone(s.tally.uncertified)}
+	b := Books{At: now, Violations: slices.Clone(s.violations), Calls: map[Call]CallCount{}, Broken: s.tally.broken, Notices: s.noticeBooks(),
+		Uncertified: maps.Clone(s.tally.uncertified)}
 	for call, count := range s.tally.calls {
 		b.Calls[call] = count
 	}

@@ -24,7 +24,10 @@ type Config struct {
 	Keys      Keys          // RSA keys to use; those that are missing are made, some 100 ms each
 	Clock     time.Duration // WeChat Pay's clock minus this machine's; certificates are issued by it, and SetClock changes it later
 	Behaviour Behaviour     // Behave changes it
-	OrdersMax int           // orders kept, the oldest go first; 0: 200,000
+	// OtherCAs makes the handshake name another authority than the one that issued the merchants' certificates: a client that shows
+	// its certificate only to those who name its issuer, as Go's does by itself, shows none then.
+	OtherCAs  bool
+	OrdersMax int // orders kept, the oldest go first; 0: 200,000
 
 	Notify Notify // how notifications leave
 }
@@ -63,7 +66,7 @@ type Behaviour struct {
 	// RESOURCE_NOT_EXISTS. No document says which.
 	NoRefundsFound bool
 
-	// StatementsAtOnce gives the statement, or the bill, of a day out while the day still runs, and settles each payment at once; else a
+	// StatementsAtOnce gives the statement of a day out while the day still runs, and settles each payment at once; else a
 	// statement is to be had from 10:00 (GMT+8) of the next day on, and payments are settled on the next day.
 	StatementsAtOnce   bool
 	ChineseStatements  bool   // the header of statements is Chinese; else English
@@ -102,8 +105,8 @@ const (
 func (b Behaviour) whole() Behaviour {
 	b.PasswordAfter = orElse(b.PasswordAfter, passwordAfter)
 	b.RevokeAfter = orElse(b.RevokeAfter, revokeAfter)
-	b.NotifyFaster = orElse(b.NotifyFaster, 1)
 	b.ExtraEvery = orElse(b.ExtraEvery, extraEvery)
+	b.NotifyFaster = orElse(b.NotifyFaster, 1)
 	b.RefundAfter = orElse(b.RefundAfter, refundAfter)
 	b.UserPaying = orElse(b.UserPaying, http.StatusAccepted)
 	return b

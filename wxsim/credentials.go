@@ -60,7 +60,7 @@ func (s *Sim) credentials(a *account, c merchantCertificate) (Credentials, error
 	if err != nil {
 		return Credentials{}, err
 	}
-	packed, err := a.pkcs12(c, s.authority)
+	packed, err := c.pkcs12(s.authority)
 	if err != nil {
 		return Credentials{}, err
 	}
@@ -70,8 +70,8 @@ func (s *Sim) credentials(a *account, c merchantCertificate) (Credentials, error
 		CA: append([]byte(nil), s.authority.pem...), Key: c.key, Roots: s.authority.pool()}, nil
 }
 
-// WriteCredentials writes the first merchant's certificate and key (PEM, and both as .p12), API keys, the root to trust and WeChat
-// Pay's public key into dir, which it makes if need be. Files are readable by their owner alone.
+// WriteCredentials writes the first merchant's certificate and key (PEM, and both as .p12), API keys, the root to trust and WeChat Pay's
+// public key into dir, which it makes if need be. Files are readable by their owner alone.
 func (s *Sim) WriteCredentials(dir string) error {
 	c, err := s.Credentials("")
 	if err != nil {

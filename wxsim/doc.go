@@ -1,7 +1,7 @@
-// Package wxsim plays WeChat Pay's side of API v3 Global: pay, query, reverse, refunds with their queries and notifications,
-// statements, settlements and platform certificates, over TLS, with real signatures and certificates that are made at start. It is
-// for tests, for the demo and for trial installs. It knows the documents and nothing of posagent: a misreading must not agree with
-// itself.
+// Package wxsim plays WeChat Pay's side of API v3 Global and of API v2 (XML) at one address: pay, query, reverse, refunds with their
+// queries and notifications, statements, bills, settlements and platform certificates, over TLS, with real signatures and certificates
+// that are made at start. It is for tests, for the demo and for trial installs. It knows the documents and nothing of posagent: a
+// misreading must not agree with itself.
 //
 //	sim, err := wxsim.New(wxsim.Config{})
 //	url, err := sim.Start("127.0.0.1:0")
@@ -13,6 +13,21 @@
 // Requests are checked as WeChat Pay checks them: scheme, signature, serial, time and nonce of the Authorization header, User-Agent
 // and Accept, exactly one set of ids, the fields of the body with their lengths and forms. Every answer is signed, errors too
 // (Behaviour.ErrorsUnsigned leaves those out: no document says).
+//
+// # API v2
+//
+// Pay, query, reverse, refund, query refund, download bill and code to openid, at the paths of its pages. Requests are checked as v3's
+// are: one flat XML message, the fields of the page and no others, the sign (MD5, or HMAC-SHA256 where sign_type says so), the ids.
+// What is not understood or not believed is return_code FAIL, unsigned; any other refusal is result_code FAIL with err_code, and
+// signed. Answers are signed as their requests were, over all fields, some of which no page lists (Behaviour.ExtraEvery).
+//
+// Reverse and refund demand the merchant's client certificate. The handshake asks for one and demands none, for v3 has the same
+// address: without it the call gets a page with status 400, as from WeChat Pay's own gateway, and Books.Uncertified counts it.
+//
+// Orders, codes, scenarios, faults, refunds and books are those of v3. An order remembers the API that made it, and the other one does
+// not find it unless Behaviour.APIsShareOrders. A scenario says in v2 what it says in v3: 403 NOT_ENOUGH is err_code NOTENOUGH, 202 or
+// 200 USERPAYING is err_code USERPAYING, 503 is return_code FAIL, an unsigned answer has no sign, one forged, of an unknown serial
+// or a probe has a wrong one, duplicate headers are sign twice; stale and rolled-over pay as if nothing were.
 //
 // # An order's life
 //

@@ -74,7 +74,7 @@ func Kinds() []Kind { return slices.Clone(kinds) }
 
 // Check says what is wrong with a fault.
 func (f Fault) Check() error {
-	calls := []Call{Any, Pay, Query, Reverse, Certificates, Refund, RefundQuery, Refunds, Statement, Settlements, Bill, OpenID, Notice, Connect, Other}
+	calls := []Call{Any, Pay, Query, Reverse, Certificates, Refund, RefundQuery, Refunds, Statement, Settlements, Notice, Bill, OpenID, Connect, Other}
 	switch {
 	case !slices.Contains(calls, f.On):
 		return fmt.Errorf("fault on %q: the calls are %q", f.On, calls)

@@ -12,8 +12,9 @@ type notice struct {
 	order *order
 	to    string // the URL
 	body  []byte
-	// by API v3 the notification is signed, and 200 or 204 says that it was taken. Another API sets both.
+	// By API v3 the notification is signed, and 200 or 204 says that it was taken. API v2 sets both.
 	unsigned    bool
+	forged      []byte // by API v2: the same from somebody else
 	contentType string
 	taken       func(status int, body []byte) bool
 }

@@ -210,6 +210,9 @@ func (s *Sim) noticeRequest(n *notice, f *Fault) (*http.Request, error) {
 	by, behaviour := s.noticeSigner(), s.behaviour
 	s.mu.Unlock()
 	r := reply{status: http.StatusOK, body: n.body, header: http.Header{"Content-Type": {n.contentType}}, bare: n.unsigned}
+	if n.unsigned && f.is(Forged, UnknownSerial) {
+		r.body = n.forged
+	}
 	now := s.clockNow()
 	r.finish(behaviour, now)
 	r = f.dress(r)

@@ -26,7 +26,7 @@ type ear struct {
 	server *http.Server
 	answer func(n int) int // the status for the n-th notification, from 1; nil: 204. 0: no answer
 
-	mu    sync.Mutex
+	mu    sync.Mutex // guards what was heard, and the keys that the till holds, where they change meanwhile
 	heard []heard
 }
 
@@ -55,7 +55,9 @@ func (e *ear) listen(c *caller) {
 func (e *ear) hear(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	h := heard{at: time.Now(), path: r.URL.Path, host: r.Host, serial: r.Header.Get("Wechatpay-Serial")}
+	e.mu.Lock()
 	h.trust = e.c.verify(answer{header: r.Header, body: body})
+	e.mu.Unlock()
 	var sent struct {
 		ID       string `json:"id"`
 		Event    string `json:"event_type"`
@@ -76,11 +78,11 @@ func (e *ear) hear(w http.ResponseWriter, r *http.Request) {
 	}
 	e.mu.Lock()
 	e.heard = append(e.heard, h)
-	n := len(e.heard)
+	n, tell := len(e.heard), e.answer
 	e.mu.Unlock()
 	status := http.StatusNoContent
-	if e.answer != nil {
-		status = e.answer(n)
+	if tell != nil {
+		status = tell(n)
 	}
 	if status == 0 {
 		<-r.Context().Done()
@@ -176,7 +178,8 @@ func TestANotificationThatIsNotTakenComesAgainAsThePageSays(t *testing.T) {
 			assert.Equal(t, all[0].id, all[i].id, "the same notification")
 			assert.NoError(t, all[i].trust, "signed anew")
 		}
-		assert.Equal(t, NotifySchedule(), waits)
+		const s, m, h = time.Second, time.Minute, time.Hour
+		assert.Equal(t, []time.Duration{15 * s, 15 * s, 30 * s, 3 * m, 10 * m, 20 * m, 30 * m, 30 * m, 30 * m, 60 * m, 3 * h, 3 * h, 3 * h, 6 * h, 6 * h}, waits)
 		assert.Equal(t, 24*time.Hour+4*time.Minute, all[15].at.Sub(all[0].at))
 		assert.False(t, c.sim.Books().Notices[0].Taken)
 	})
@@ -265,12 +268,14 @@ func TestTheShareOfNotificationsThatThePublicKeySignsGrows(t *testing.T) {
 // Signature verification: probing traffic is signed WECHATPAY/SIGNTEST/ and must fail; and so must what a fault has spoilt.
 func TestANotificationCanBeAProbeOrForged(t *testing.T) {
 	shop(t, Config{}, nil, func(t *testing.T, c *caller, e *ear) {
+		e.mu.Lock()
 		e.answer = func(n int) int {
 			if e.all()[n-1].trust != nil {
 				return 401
 			}
 			return 204
 		}
+		e.mu.Unlock()
 		status, err := c.sim.Probe("http://shop.test/wechat/refunds")
 		require.NoError(t, err)
 		assert.Equal(t, 401, status)
@@ -281,7 +286,9 @@ func TestANotificationCanBeAProbeOrForged(t *testing.T) {
 			time.Sleep(6 * time.Second)
 			all := e.all()
 			assert.Error(t, all[len(all)-1].trust, kind)
+			e.mu.Lock()
 			c.fetch()
+			e.mu.Unlock()
 			time.Sleep(15 * time.Second)
 			all = e.all()
 			assert.NoError(t, all[len(all)-1].trust, kind)

@@ -59,7 +59,6 @@ type order struct {
 	whole    int
 	partial  int
 
-	description string    // of the pay call
 	refunded    []*refund // oldest first
 	refundTries int       // refund calls that got as far as the scenario
 }

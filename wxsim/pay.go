@@ -106,7 +106,6 @@ func (s *Sim) payFirst(o *order, p payRequest, v *visit) reply {
 	o.payer, o.codeTail = payerOf(code), code[len(code)-4:]
 	seen.used = o.orderKey
 	o.schedule(s.behaviour, now)
-	o.description = p.Description
 	if o.play.now() {
 		o.turn(Success, now)
 	} else if o.play.asks {

@@ -72,7 +72,10 @@ func New(config Config) (*Sim, error) {
 	if err := s.openAccounts(config.Merchants); err != nil {
 		return nil, err
 	}
-	return s, s.makeGateway(slices.Concat(gatewayNames(), config.Hosts))
+	if err := s.makeGateway(slices.Concat(gatewayNames(), config.Hosts)); err != nil || !config.OtherCAs {
+		return s, err
+	}
+	return s, s.nameOtherCAs()
 }
 
 func (s *Sim) openAccounts(merchants []Merchant) error {

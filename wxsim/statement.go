@@ -175,8 +175,8 @@ func (r statementRow) fields() []string {
 		payerBackCurrency, settledBackCurrency, refundRate, rate = payerCurrency, o.currency, rate, ""
 	}
 	sub := orElse(o.account.SubMerchantID, "0")
-	return []string{chinaTime(r.at).Format(statementTime), o.account.AppID, o.account.MerchantID, sub, "", o.id, o.number, o.payer, "MICROPAY",
-		string(r.state), "CCB_DEBIT", "", none, "", none, refundID, refundNumber, channel, string(r.reads), o.description, o.attach,
+	return []string{chinaTime(r.at).Format(statementTime), o.account.AppID, o.account.MerchantID, sub, o.device, o.id, o.number, o.payer, "MICROPAY",
+		string(r.state), "CCB_DEBIT", "", none, "", none, refundID, refundNumber, channel, string(r.reads), o.goods, o.attach,
 		feeText(r.fee(), o.currency), feeRate, o.currency, paid, payerCurrency, payer, o.currency, paid, rate, refundRate, back,
 		payerBackCurrency, payerBack, settledBackCurrency, back, none, none}
 }

@@ -43,10 +43,16 @@ func townV2(t *testing.T, config Config, test func(t *testing.T, c *tillV2)) {
 func newTillV2(t *testing.T, c *caller) *tillV2 {
 	t.Helper()
 	till := &tillV2{caller: c}
-	key, certificate, _, err := pkcs12.DecodeChain(c.creds.PKCS12, c.creds.MerchantID)
-	require.NoError(t, err, "the .p12 opens with the merchant number")
-	till.showing(&tls.Certificate{Certificate: [][]byte{certificate.Raw}, PrivateKey: key})
+	till.showingFile(c.creds)
 	return till
+}
+
+// showingFile makes the till show the certificate in its apiclient_cert.p12.
+func (c *tillV2) showingFile(creds Credentials) {
+	c.t.Helper()
+	key, certificate, _, err := pkcs12.DecodeChain(creds.PKCS12, creds.MerchantID)
+	require.NoError(c.t, err, "the .p12 opens with the merchant number")
+	c.showing(&tls.Certificate{Certificate: [][]byte{certificate.Raw}, PrivateKey: key})
 }
 
 // showing makes the till show a client certificate in the handshake, or none.

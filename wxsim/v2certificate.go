@@ -25,14 +25,25 @@ func (s *Sim) checkCertificate(v *visit) *reply {
 	return nil
 }
 
-// checkHolder demands that the certificate is that of the merchant who signed: its subject CN is the merchant number (API
-// certificates, differences).
+// checkHolder demands that the certificate is one of the merchant who signed, and still accepted: several are during a renewal.
 func (s *Sim) checkHolder(v *visit) *reply {
-	if !certifiedV2[v.call] || v.certificate().Subject.CommonName == v.account.MerchantID {
+	if !certifiedV2[v.call] {
+		return nil
+	}
+	if _, accepted := v.account.accepts(serialOf(v.certificate())); accepted {
 		return nil
 	}
 	s.tally.uncertified[v.call]++
-	return malformed("PARAM_ERROR", "the client certificate is not that of mch_id")
+	return malformed("PARAM_ERROR", "the client certificate is not one of mch_id's, or no longer")
+}
+
+// nameOtherCAs makes the handshake name an authority that has issued nothing.
+func (s *Sim) nameOtherCAs() error {
+	other, err := newAuthority("MmpaymchCA", s.clockNow())
+	if err == nil {
+		s.tls.ClientCAs = other.pool()
+	}
+	return err
 }
 
 // certificate is what the client showed in the handshake, nil if nothing.

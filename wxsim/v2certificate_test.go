@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -60,9 +61,25 @@ func TestReverseTakesNoOtherCertificateThanTheMerchantsOwn(t *testing.T) {
 			assert.Equal(t, row.want, c.reverse2("A1").word(), row.name)
 			assert.Equal(t, i+1, c.sim.Books().Uncertified[Reverse], row.name)
 		}
-		c.showing(issued(c.sim.authority, c.creds.MerchantID, now))
-		assert.Equal(t, "SUCCESS", c.reverse2("A1").word(), "a second certificate of the same merchant is as good, as in a renewal")
-		assert.Equal(t, Revoked, c.line("A1").State)
+		assert.Equal(t, Success, c.line("A1").State)
+	})
+}
+
+// API certificates, renewal: both work during the overlap, then the old one no longer.
+func TestBothCertificatesOfARenewalAreGoodForReverse(t *testing.T) {
+	townV2(t, Config{}, func(t *testing.T, c *tillV2) {
+		require.Equal(t, "SUCCESS", c.play2("A1", "pays-at-once").word())
+		time.Sleep(15 * time.Second)
+		old := c.creds.Serial
+		renewed, err := c.sim.AddMerchantCertificate("")
+		require.NoError(t, err)
+		assert.Equal(t, "SUCCESS", c.reverse2("A1").word(), "the old one")
+		c.showingFile(renewed)
+		assert.Equal(t, "SUCCESS", c.reverse2("A1").word(), "the new one")
+		require.NoError(t, c.sim.DropMerchantCertificate(old))
+		assert.Equal(t, "SUCCESS", c.reverse2("A1").word())
+		c.showingFile(c.creds)
+		assert.Equal(t, "DENIED PARAM_ERROR", c.reverse2("A1").word(), "the old one is over")
 	})
 }
 
@@ -74,6 +91,24 @@ func TestAClientOfV3NeedsNoCertificateAndMayShowOne(t *testing.T) {
 		c.web = c.web2
 		assert.Equal(t, "200 SUCCESS", whatCame(c.mustPlay("A2", "pays-at-once"), nil))
 	})
+}
+
+// Transport, a trap of Go's: crypto/tls shows a client certificate only to those who name its issuer, unless it is told to.
+func TestAGatewayThatNamesOtherIssuersIsShownTheCertificateAllTheSame(t *testing.T) {
+	for _, otherCAs := range []bool{false, true} {
+		townV2(t, Config{OtherCAs: otherCAs}, func(t *testing.T, c *tillV2) {
+			assert.Equal(t, "SUCCESS", c.reverse2("A1").word(), "a till that shows it to everyone")
+			config := c.web2.Transport.(*http.Transport).TLSClientConfig
+			shown, err := config.GetClientCertificate(nil)
+			require.NoError(t, err)
+			config = config.Clone()
+			config.GetClientCertificate, config.Certificates = nil, []tls.Certificate{*shown}
+			c.web2.CloseIdleConnections()
+			c.web2.Transport.(*http.Transport).TLSClientConfig = config
+			want := map[bool]string{false: "SUCCESS", true: "400 page"}[otherCAs]
+			assert.Equal(t, want, c.reverse2("A1").word(), "a till that leaves it to crypto/tls")
+		})
+	}
 }
 
 // Without TLS there is no certificate.

@@ -21,6 +21,9 @@ func (s *Sim) refundV2(v *visit) reply {
 	}
 	r, no := s.refund(o, refundWish{number: v.refundNumber, amount: v.total, total: q.number("total_fee"), currency: orElse(q.fields["refund_fee_type"], "CNY"),
 		reason: q.fields["refund_desc"], source: q.fields["refund_account"], notify: q.fields["notify_url"]})
+	if r != nil {
+		r.compose = (*Sim).noticeOfRefundV2
+	}
 	if no != nil {
 		answer := no.reply()
 		answer.order = o.orderKey
@@ -74,21 +77,18 @@ func refundsAnswerV2(o *order, some []*refund, all int) reply {
 // fieldsV2 is one of the refunds of an answer. The receiving account is spelled as the pages spell it.
 func (r *refund) fieldsV2(n string) []v2Field {
 	fields := []v2Field{textV2("out_refund_no"+n, r.number), textV2("refund_id"+n, r.id), textV2("refund_channel"+n, "ORIGINAL"),
-		numberV2("refund_fee"+n, r.amount), numberV2("settlement_refund_fee"+n, r.amount), textV2("refund_status"+n, r.statusV2()),
+		numberV2("refund_fee"+n, r.amount), numberV2("settlement_refund_fee"+n, r.amount), textV2("refund_status"+n, statusV2(r.state)),
 		textV2("refund_account"+n, r.source), textV2("refund_recv_accout"+n, recvAccount)}
 	if r.state == RefundSuccess {
-		fields = append(fields, textV2("refund_success_time"+n, dayTimeV2(r.ended)))
+		fields = append(fields, textV2("refund_success_time"+n, chinaTime(r.ended).Format(statementTime)))
 	}
 	return fields
 }
 
 // statusV2 is the state in API v2's words: what v3 calls abnormal is CHANGE.
-func (r *refund) statusV2() string {
-	if r.state == RefundAbnormal {
+func statusV2(state RefundState) string {
+	if state == RefundAbnormal {
 		return "CHANGE"
 	}
-	return string(r.state)
+	return string(state)
 }
-
-// dayTimeV2 prints a time as refunds and bills do: yyyy-MM-dd HH:mm:ss in GMT+8.
-func dayTimeV2(at time.Time) string { return chinaTime(at).Format("2006-01-02 15:04:05") }

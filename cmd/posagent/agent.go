@@ -30,7 +30,7 @@ type agent struct {
 	log       zerolog.Logger
 	started   time.Time
 	health    *health.Tracker
-	creds     Credentials
+	creds     heldCredentials
 	journal   *queue.Journal
 	client    *wxclient.Client
 	engine    *queue.Engine
@@ -62,7 +62,10 @@ func newAgent(cfg Config, o agentOptions) (_ *agent, err error) {
 			a.close()
 		}
 	}()
-	for _, build := range []func(agentOptions) error{a.openCredentials, a.openJournal, a.openClient, a.openEngine, a.openScanners, a.openTill} {
+	for _, build := range []func(agentOptions) error{
+		a.refuseV2,
+		a.openCredentials, a.openJournal, a.openClient, a.openEngine, a.openScanners, a.openTill,
+	} {
 		if err := build(o); err != nil {
 			return nil, err
 		}
@@ -75,7 +78,7 @@ func (a *agent) openCredentials(agentOptions) error {
 	if err != nil {
 		return &Failure{Code: ExitUsage, What: err.Error(), Next: "run: posagent check", Err: err}
 	}
-	a.creds = creds
+	a.creds.begin(creds)
 	for _, w := range creds.Warnings {
 		a.health.Set(w.Code, w.Detail)
 	}
@@ -144,16 +147,17 @@ func (a *agent) openClient(agentOptions) error {
 		return &Failure{Code: ExitUsage, What: "the connection to WeChat Pay can't be set up: " + err.Error(), Next: "correct the [wechat] section, then run: posagent check", Err: err}
 	}
 	a.health.Set(health.NotVerifiedYet, "")
+	a.offerNext()
 	return nil
 }
 
 // clientConfig is how the gateway is called, out of the configuration and the credentials.
 func (a *agent) clientConfig() (wxclient.Config, error) {
-	w := a.cfg.WeChat
+	w, creds := a.cfg.WeChat, a.creds.get()
 	roots, err := rootsWith(w.CAFile)
 	return wxclient.Config{
 		Hosts: w.Hosts, RootCAs: roots, Proxy: w.Proxy, Merchant: a.merchant(),
-		SerialNo: a.creds.Serial, PrivateKey: a.creds.PrivateKey, APIv3Key: a.creds.APIv3Key,
+		SerialNo: creds.Serial, PrivateKey: creds.PrivateKey, APIv3Key: creds.APIv3Key,
 		CertificatesFile: filepath.Join(filepath.Dir(a.cfg.Journal.File), "platform-certificates.json"),
 		PayTimeout:       a.cfg.Flow.PayTimeout, Version: version(), Log: a.log.With().Str("part", "wechat").Logger(),
 		OnCondition: a.takeCondition,
@@ -308,6 +312,7 @@ func (a *agent) run(ctx context.Context) error {
 	}
 	defer a.hangUp()
 	parts.Go(func() { a.client.Run(ctx) })
+	parts.Go(func() { newCredentialsWatcher(a.cfg, a.takeCredentials, a.warnIf).run(ctx) })
 	parts.Go(func() { a.feed.run(ctx, a.sources) })
 	parts.Go(func() { a.tendJournal(ctx) })
 	parts.Go(func() { a.tendWarnings(ctx) })

@@ -67,7 +67,20 @@ func (c *checker) daemonWarnings() {
 		}
 		c.known("daemon warns", w.Code, w.Detail)
 	}
-	if own := c.daemonCertificate(); own != "" && c.creds.Serial != "" && own != c.creds.Serial {
+	c.certificateInUse()
+}
+
+// certificateInUse compares what lies on the disk with what the daemon signs with.
+func (c *checker) certificateInUse() {
+	own, waits := c.daemonCertificate("merchant"), c.daemonCertificate("next")
+	switch {
+	case own == "" || c.creds.Serial == "" || own == c.creds.Serial:
+	case c.creds.Next != nil && own == c.creds.Next.Serial:
+		w, _ := health.Find(health.NextCertificateInUse)
+		c.ok("certificate in use", "%s", w.Title.EN+"; "+w.NextStep.EN)
+	case waits == c.creds.Serial:
+		c.ok("certificate in use", "the service has the new one loaded, and signs with %s until WeChat Pay takes it", own)
+	default:
 		w, _ := health.Find(health.CertificateRestart)
 		c.warn("certificate in use", w.Title.EN+" (the service still uses "+own+")", w.NextStep.EN)
 	}
@@ -78,10 +91,10 @@ func ofPayments() []health.Code {
 	return []health.Code{health.PaymentAttention, health.PaymentSetAside, health.PaidNotAnnounced}
 }
 
-// daemonCertificate is the serial of the merchant certificate that the daemon works with.
-func (c *checker) daemonCertificate() string {
+// daemonCertificate is the serial of a certificate that the daemon reports: merchant, the one it signs with, or next.
+func (c *checker) daemonCertificate(name string) string {
 	for _, certificate := range c.daemon.Certificates {
-		if certificate.Name == "merchant" {
+		if certificate.Name == name {
 			return certificate.Serial
 		}
 	}

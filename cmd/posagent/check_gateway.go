@@ -53,7 +53,28 @@ func (c *checker) gateway(ctx context.Context) {
 	}
 	asking.Wait()
 	c.tellHosts(seen)
+	c.tryNext(ctx, config)
 	c.tellClock(seen)
+}
+
+// verifies says that a verified round trip can be made: the credentials are fit, and the API has a call that costs nothing.
+func (c *checker) verifies() bool { return c.fit && c.cfg.WeChat.API == "v3" }
+
+// tryNext makes one certificates call with the second certificate: whether WeChat Pay takes it already.
+func (c *checker) tryNext(ctx context.Context, config wxclient.Config) {
+	if !c.verifies() || c.creds.Next == nil {
+		return
+	}
+	config.SerialNo, config.PrivateKey = c.creds.Next.Serial, c.creds.Next.PrivateKey
+	seen := c.askHost(ctx, c.cfg.WeChat.Hosts[0], config)
+	switch {
+	case seen.linkErr != nil: // told already
+	case seen.tripErr != nil:
+		what, _ := splitAdvice(seen.tripErr.Error())
+		c.known("next verified answer", health.NextCertificateRefused, what)
+	default:
+		c.ok("next verified answer", "WeChat Pay takes the next certificate, so the daemon uses it by itself")
+	}
 }
 
 // clientConfig is the daemon's, without a file for the platform certificates. Unfit credentials are replaced by a key of no account:
@@ -62,7 +83,7 @@ func (c *checker) clientConfig() (wxclient.Config, error) {
 	w := c.cfg.WeChat
 	config := wxclient.Config{Proxy: w.Proxy, Merchant: (&agent{cfg: c.cfg}).merchant(), Version: version(), Now: c.now,
 		SerialNo: c.creds.Serial, PrivateKey: c.creds.PrivateKey, APIv3Key: c.creds.APIv3Key}
-	if c.fit {
+	if c.verifies() {
 		return config, nil
 	}
 	key, err := rsa.GenerateKey(rand.Reader, strangerBits)
@@ -93,7 +114,7 @@ func (c *checker) askHost(ctx context.Context, host string, config wxclient.Conf
 	began := time.Now()
 	seen.linkErr = client.Warm(ctx)
 	seen.linkTook = time.Since(began)
-	if seen.linkErr == nil && c.fit {
+	if seen.linkErr == nil && c.verifies() {
 		began = time.Now()
 		seen.tripErr = client.FirstRoundTrip(ctx)
 		seen.tripTook = time.Since(began)
@@ -132,7 +153,7 @@ func (c *checker) tellHosts(seen []hostCheck) {
 		}
 		c.ok("gateway", "%s%s reached with TLS in %d ms", bareHost(s.host), inParentheses(strings.Join(s.addresses, ", ")), s.linkTook.Milliseconds())
 		switch {
-		case !c.fit:
+		case !c.verifies():
 		case s.tripErr != nil:
 			c.gatewayTrouble("verified answer", s.host, s.tripErr, verified > 0)
 		default:
@@ -188,12 +209,18 @@ func (c *checker) tellClock(seen []hostCheck) {
 			return
 		}
 	}
+	if c.cfg.WeChat.API == "v2" { // whose answers carry no signed time
+		return
+	}
 	c.warn("clock", "not compared with WeChat Pay's, which did not answer", "mend the way to the gateway; posagent takes no payment before the clock was compared")
 }
 
 func (c *checker) clockOff(condition wxclient.Condition) {
 	code := health.ClockOff
-	if condition.Red {
+	switch {
+	case condition.Kind == wxclient.ClockUnusable:
+		code = health.ClockUnset // nothing can be reached, so nothing corrects it
+	case condition.Red:
 		code = health.ClockOffMuch
 	}
 	w, _ := health.Find(code)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"software.sslmate.com/src/go-pkcs12"
 
 	"posagent/queue"
 	"posagent/systemd"
@@ -70,6 +71,34 @@ func TestEachThingThatIsWrong(t *testing.T) {
 			func(pc *storePC) { pc.set["ca_file"] = `""` }},
 		{"a clock that is ten minutes behind", "fail", "clock", "the PC clock is 10m", "timedatectl set-ntp true", ExitFailed,
 			func(pc *storePC) { pc.gateway.offset = 10*time.Minute + 30*time.Second }},
+		{"a clock that is ten minutes ahead", "fail", "clock", "the PC clock is 10m", "timedatectl set-ntp true", ExitFailed,
+			func(pc *storePC) { pc.gateway.offset = -10*time.Minute - 30*time.Second }},
+		{"a second certificate that WeChat Pay takes", "ok", "next verified answer", "WeChat Pay takes the next certificate", "", ExitDone,
+			func(pc *storePC) { pc.setNext() }},
+		{"a second certificate that it does not take yet", "warn", "next verified answer", "WeChat Pay does not take the new merchant certificate", "tried again by itself", ExitDone,
+			func(pc *storePC) { pc.gateway.unknown.Store(pc.setNext(), true) }},
+		{"a second certificate of another key", "warn", "next certificate", "can't be used (The private key does not belong", "take next_certificate out", ExitDone,
+			func(pc *storePC) {
+				pc.setNext()
+				pc.set["next_private_key"] = tomlText(pc.file("k.pem", pc.otherKey()))
+			}},
+		{"a bundle with another password", "fail", "certificate", "does not open with its password", "name that as p12_password", ExitFailed,
+			func(pc *storePC) { pc.setBundle("another") }},
+		{"a category code of API v2's list", "warn", "API v3", `merchant_category_code "484" is not of the Global list`, "the one of the Global list", ExitDone,
+			func(pc *storePC) { pc.set["merchant_category_code"] = `"484"` }},
+		{"a public key that is none", "fail", "public key", "is not PEM text", "", ExitFailed,
+			func(pc *storePC) {
+				pc.set["public_key_id"], pc.set["public_key"] = `"PUB_KEY_ID_1"`, tomlText(pc.file("pub_key.pem", "none"))
+			}},
+		{"API v2, and the certificate is WeChat Pay's own", "ok", "move to API v3", "the super administrator clicks Upgrade", "serves API v2 too", ExitDone,
+			func(pc *storePC) {
+				pc.speakV2()
+				pc.account.issuer, pc.account.subject, pc.account.serial = wechatIssuer, "Some Company Ltd", "0A1B2C3D4E5F"
+			}},
+		{"API v2 without a client certificate", "fail", "certificate", "no payment could be taken back", "Take cash. Install apiclient_cert.pem", ExitFailed,
+			func(pc *storePC) { pc.speakV2(); pc.set["certificate"] = `"nosuch.pem"` }},
+		{"API v2 with a key that is none", "fail", "API v2 key", "holds 5 characters", "older API key", ExitFailed,
+			func(pc *storePC) { pc.speakV2(); pc.file("api_v2_key", "short") }},
 		{"a clock that is a minute and a half ahead", "warn", "clock", "the PC clock is 1m3", "timedatectl set-ntp true", ExitDone,
 			func(pc *storePC) { pc.gateway.offset = -95 * time.Second }},
 		{"a damaged journal", "fail", "journal", "is damaged", "copy it before anything else", ExitFailed,
@@ -114,6 +143,49 @@ func TestEachThingThatIsWrong(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What a store on API v2 needs for v3, each need with its cure, and that nothing else is wrong.
+func TestCheckOfAStoreOnAPIv2(t *testing.T) {
+	pc := newStorePC(t)
+	pc.speakV2()
+	pc.set["merchant_category_code"], pc.set["api_v3_key"] = `"484"`, `""`
+	status, out, stderr := pc.run("check")
+	assert.Equal(t, ExitDone, status, stderr)
+	golden(t, "check_v2", out)
+	assert.Zero(t, pc.gateway.calls.Load(), "API v2 has no call that costs nothing")
+
+	pc.set["merchant_category_code"], pc.set["api_v3_key"] = `"4111"`, tomlText(pc.file("api_v3_key", pc.account.apiKey))
+	_, out, _ = pc.run("check")
+	assert.Contains(t, lineOf(out, "ok", "move to API v3"), `possible at any quiet hour with api = "v3"`)
+}
+
+// speakV2 makes this a till of API v2.
+func (pc *storePC) speakV2() {
+	pc.set["api"], pc.set["api_v2_key"] = `"v2"`, tomlText(pc.file("api_v2_key", strings.Repeat("2", 32)))
+}
+
+// setNext installs a second certificate and returns its serial.
+func (pc *storePC) setNext() string {
+	pc.t.Helper()
+	next := pc.account.another()
+	w := next.install(pc.t).WeChat
+	pc.set["next_certificate"], pc.set["next_private_key"] = tomlText(string(w.Certificate)), tomlText(string(w.PrivateKey))
+	return next.serial
+}
+
+func (pc *storePC) otherKey() string {
+	pc.t.Helper()
+	text, err := os.ReadFile(string(pc.account.install(pc.t).WeChat.PrivateKey))
+	require.NoError(pc.t, err)
+	return string(text)
+}
+
+// setBundle installs the certificate as a .p12.
+func (pc *storePC) setBundle(password string) {
+	pc.t.Helper()
+	pc.set["certificate"] = tomlText(pc.file("apiclient_cert.p12", string(pc.account.bundle(pc.t, pkcs12.Modern2023, password))))
+	pc.set["private_key"] = ""
 }
 
 func TestCheckGoesOnWithoutNetwork(t *testing.T) {

@@ -181,17 +181,22 @@ func (l *credentialsLoader) merchant(cert *x509.Certificate, merchantID string) 
 	}
 }
 
-// dates warns of an end that is near or past, with what the super administrator must do and until when.
 func (l *credentialsLoader) dates(cert *x509.Certificate, now time.Time) {
-	shown := fmt.Sprintf("valid from %s to %s, the PC clock shows %s",
-		cert.NotBefore.Format(time.DateOnly), cert.NotAfter.Format(time.DateOnly), now.Format(time.DateTime))
+	if c, holds := dateCondition(cert, now, "the PC clock shows"); holds {
+		l.warnings = append(l.warnings, c)
+	}
+}
+
+// dateCondition tells of an end that is near or past, with what the super administrator must do and until when. It repeats the date that
+// it was judged by, after words that say whose it is.
+func dateCondition(cert *x509.Certificate, now time.Time, clock string) (Condition, bool) {
+	shown := fmt.Sprintf("valid from %s to %s, %s %s",
+		cert.NotBefore.Format(time.DateOnly), cert.NotAfter.Format(time.DateOnly), clock, now.Format(time.DateOnly))
 	if now.Before(cert.NotBefore) {
-		l.warn(health.CertificateNotYetValid, "%s", shown)
-		return
+		return Condition{health.CertificateNotYetValid, shown}, true
 	}
-	if code, due := health.ExpiryCode(wholeDays(cert.NotAfter.Sub(now))); due {
-		l.warn(code, "%s, %s", shown, dutyOf(cert.NotBefore, cert.NotAfter, now).When())
-	}
+	code, due := health.ExpiryCode(wholeDays(cert.NotAfter.Sub(now)))
+	return Condition{code, shown + ", " + dutyOf(cert.NotBefore, cert.NotAfter, now).When()}, due
 }
 
 // wholeDays counts the days that are left, and below zero those that were begun since.

@@ -182,7 +182,7 @@ func TestExpiredNamesThePCClock(t *testing.T) {
 	a.notAfter = today.AddDate(0, 0, -3)
 	got, err := LoadCredentials(a.install(t), today)
 	require.NoError(t, err)
-	assert.Contains(t, got.Warnings[0].String(), "the PC clock shows 2026-03-10 12:00:00")
+	assert.Contains(t, got.Warnings[0].String(), "the PC clock shows 2026-03-10")
 }
 
 func TestFilesThatAreSomethingElse(t *testing.T) {

@@ -157,7 +157,7 @@ func (s *figureShop) sign(b *testing.B) time.Duration {
 	time.Sleep(figureQuiet)
 	began := time.Now()
 	digest := sha256.Sum256(text)
-	_, err := rsa.SignPKCS1v15(nil, s.agent.creds.PrivateKey, crypto.SHA256, digest[:])
+	_, err := rsa.SignPKCS1v15(nil, s.agent.creds.get().PrivateKey, crypto.SHA256, digest[:])
 	took := time.Since(began)
 	require.NoError(b, err)
 	return took

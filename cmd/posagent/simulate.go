@@ -22,7 +22,7 @@ func simulateCommand(p *program) *cobra.Command {
 		Use:   "simulate",
 		Short: "Simulated WeChat Pay alone, for trial installs and till software",
 		Long: "Simulated WeChat Pay alone (API v3 Global and API v2 at one address, TLS, signed), for trial installs and till software.\n" +
-			scenarioText(),
+			"API v2 has the same orders and wallets; its reverse and refund want the client certificate.\n" + scenarioText(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.runSimulate(cmd.Context(), f)
 		},
@@ -49,7 +49,7 @@ func (p *program) runSimulate(ctx context.Context, f simulateFlags) error {
 		return &Failure{Code: ExitFailed, What: err.Error(), Next: "choose another address with --listen, or another folder with --dir", Err: err}
 	}
 	defer t.close()
-	fmt.Fprintf(p.stdout, "Simulated WeChat Pay listens on %s. The configuration to use:\n\n[wechat]\n%s\n", t.url, t.account())
+	fmt.Fprintf(p.stdout, "Simulated WeChat Pay listens on %s, with API v3 Global and API v2. The configuration to use:\n\n[wechat]\n%s\n", t.url, t.account())
 	_, _ = io.WriteString(p.stdout, scenarioText())
 	if f.account != "" {
 		if err := os.WriteFile(f.account, []byte(t.account()), 0o600); err != nil {

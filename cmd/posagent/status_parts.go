@@ -24,7 +24,7 @@ func (a *agent) newTillServer() (*till.Server, error) {
 		AllowedHosts: a.cfg.API.AllowedHosts, CORSOrigins: a.cfg.API.CORSOrigins, AllowCodeInAPI: a.cfg.Till.AllowCodeInAPI,
 		CodePrefixes: a.cfg.Till.CodePrefixes, Currency: a.cfg.Till.Currency, Language: a.cfg.Till.Language,
 		Store: a.cfg.Store.Name, Till: a.cfg.Till.ID, Log: a.log.With().Str("part", "api").Logger(),
-		Secret: a.creds.secret(),
+		Secret: a.creds.holds,
 	})
 }
 
@@ -75,14 +75,20 @@ func (s deviceState) text() string {
 }
 
 func (a *agent) certificates() []till.Certificate {
-	own := a.creds.Certificate
-	all := []till.Certificate{{Name: "merchant", Serial: a.creds.Serial, NotAfter: own.NotAfter, DaysLeft: daysLeft(own.NotAfter)}}
+	creds := a.creds.get()
+	all := []till.Certificate{}
+	if creds.Certificate != nil {
+		all = append(all, till.Certificate{Name: "merchant", Serial: creds.Serial, NotAfter: creds.Certificate.NotAfter, DaysLeft: daysLeft(creds.Certificate.NotAfter)})
+	}
+	if next := creds.Next; next != nil && a.creds.isWaiting() {
+		all = append(all, till.Certificate{Name: "next", Serial: next.Serial, NotAfter: next.Certificate.NotAfter, DaysLeft: daysLeft(next.Certificate.NotAfter)})
+	}
 	for _, c := range a.client.State().Certificates {
 		all = append(all, till.Certificate{Name: "platform", Serial: c.Serial, NotAfter: c.NotAfter, DaysLeft: daysLeft(c.NotAfter)})
 	}
 	return all
 }
 
-func daysLeft(until time.Time) int { return int(time.Until(until) / (24 * time.Hour)) }
+func daysLeft(until time.Time) int { return wholeDays(time.Until(until)) }
 
 func version() string { return buildVersion().Version }

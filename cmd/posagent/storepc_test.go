@@ -25,6 +25,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -69,6 +70,9 @@ func (pc *storePC) config() string {
 		wechat[key] = value
 	}
 	for key, value := range wechat {
+		if value == "" { // left out
+			continue
+		}
 		text += key + " = " + value + "\n"
 	}
 	text += fmt.Sprintf("[journal]\nfile = %q\n[api]\nlisten = %q\nsocket = \"posagent.sock\"\ntokens_file = \"tokens.json\"\n%s\n", pc.journal, pc.listen, pc.more)
@@ -98,6 +102,7 @@ type certificateGateway struct {
 	key       *rsa.PrivateKey
 	pem       []byte
 	calls     atomic.Int64
+	unknown   sync.Map // serials of merchant certificates that it refuses
 }
 
 func newCertificateGateway(t *testing.T, apiKey string) *certificateGateway {
@@ -134,7 +139,7 @@ func (g *certificateGateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	header := r.Header.Get("Authorization")
 	sent, _ := strconv.ParseInt(field(header, "timestamp"), 10, 64)
-	if off := now.Sub(time.Unix(sent, 0)).Abs(); off > 5*time.Minute || field(header, "mchid") != g.merchant {
+	if off := now.Sub(time.Unix(sent, 0)).Abs(); off > 5*time.Minute || field(header, "mchid") != g.merchant || g.refuses(field(header, "serial_no")) {
 		w.WriteHeader(http.StatusUnauthorized)
 		_, _ = io.WriteString(w, `{"code":"SIGN_ERROR","message":"signature or time"}`)
 		return
@@ -150,6 +155,11 @@ func (g *certificateGateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Wechatpay-Serial", "7A")
 	w.Header().Set("Wechatpay-Signature", base64.StdEncoding.EncodeToString(signature))
 	_, _ = io.WriteString(w, body)
+}
+
+func (g *certificateGateway) refuses(serial string) bool {
+	_, unknown := g.unknown.Load(serial)
+	return unknown
 }
 
 func field(header, name string) string {

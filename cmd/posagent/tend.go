@@ -56,16 +56,16 @@ func (a *agent) readyForMoney() error {
 		return notReady("journal", "the journal's check found something wrong; call the manager, and run: posagent journal verify")
 	case a.journal.ReserveUsed():
 		return notReady("journal", "the disk is full: open payments are finished, no new one is taken; make room, and selling goes on by itself")
+	case a.health.Holds(health.ClockUnset):
+		return notReady("clock_unset", "the clock of this PC is wrong, so WeChat Pay can't be reached; take cash, and set date and time")
 	case !a.client.LinkUp():
 		return notReady("no_network", "no network: take cash; selling goes on by itself once WeChat Pay answers")
 	case !state.Verified:
 		return notReady("not_verified", "WeChat Pay has not answered yet; take cash until it has")
 	case !state.ClockKnown:
 		return notReady("clock", "the clock has not been compared with WeChat Pay's yet; wait a few seconds")
-	case time.Now().After(a.creds.Certificate.NotAfter) && a.client.Now().After(a.creds.Certificate.NotAfter):
-		return notReady("certificate", "the merchant certificate has expired; take cash, and put the new certificate in place")
 	}
-	return nil
+	return unableToReverse(a.cfg.WeChat.API, a.creds.get(), a.client.Now())
 }
 
 func notReady(code, text string) error { return &payflow.NotReadyError{Code: code, Text: text} }
@@ -79,12 +79,19 @@ func (a *agent) takeCondition(c wxclient.Condition) {
 	if !c.Over {
 		a.log.Warn().Str("condition", string(c.Kind)).Bool("red", c.Red).Str("code", c.Code).Msg(c.Text)
 	}
+	a.takeKeyChange(c)
 	for _, code := range warningCodes(c) {
+		if code == health.GatewayUnreachable && a.health.Holds(health.ClockUnset) {
+			continue // the network is there: the clock is what is wrong
+		}
 		if c.Over {
 			a.health.Clear(code)
 			continue
 		}
 		a.health.Set(code, c.Text)
+	}
+	if c.Kind == wxclient.ClockUnusable && !c.Over {
+		a.health.Clear(health.GatewayUnreachable)
 	}
 	if c.Kind == wxclient.RoundTripVerified {
 		a.health.Clear(health.NotVerifiedYet, health.GatewayUnreachable)
@@ -123,6 +130,7 @@ func (a *agent) tendWarnings(ctx context.Context) {
 	for {
 		a.warnOfPayments()
 		a.warnOfDisk()
+		a.warnOfCertificate()
 		select {
 		case <-ctx.Done():
 			return
