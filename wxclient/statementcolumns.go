@@ -48,10 +48,10 @@ var statementColumns = map[string]column{
 	"付款银行": columnBankType, "paymentbank": columnBankType,
 
 	"标价币种": columnCurrency, "货币种类": columnCurrency, "labeledcurrency": columnCurrency, "labelcurrency": columnCurrency,
-	"pricingcurrency": columnCurrency, "quotedcurrency": columnCurrency, "currencytype": columnCurrency, "ordercurrency": columnCurrency,
+	"pricedcurrency": columnCurrency, "pricingcurrency": columnCurrency, "quotedcurrency": columnCurrency, "currencytype": columnCurrency, "ordercurrency": columnCurrency,
 	"订单金额标价币种": columnAmount, "订单金额": columnAmount, "总金额": columnAmount, "orderamountlabeledcurrency": columnAmount,
 	"orderamountlabelcurrency": columnAmount, "orderamountpricingcurrency": columnAmount, "orderamountquotedcurrency": columnAmount,
-	"orderamount": columnAmount, "totalamount": columnAmount,
+	"orderamountpricedcurrency": columnAmount, "orderamount": columnAmount, "totalamount": columnAmount,
 	"应结订单金额": columnSettledAmount, "settlementorderamount": columnSettledAmount,
 	"用户支付币种": columnPayerCurrency, "userpaymentcurrency": columnPayerCurrency, "paymentcurrencytype": columnPayerCurrency,
 	"用户支付金额": columnPayerAmount, "userpaymentamount": columnPayerAmount, "cashpaymentamount": columnPayerAmount,
@@ -62,9 +62,9 @@ var statementColumns = map[string]column{
 	"退款金额": columnSettledRefund, "refundamount": columnSettledRefund,
 	"退款状态": columnRefundState, "refundstatus": columnRefundState,
 
-	"商品名称": columnDescription, "productname": columnDescription, "goodsname": columnDescription,
+	"商品名称": columnDescription, "productname": columnDescription, "goodsname": columnDescription, "commodityname": columnDescription,
 	"商户数据包": columnAttach, "vendorsdatapackage": columnAttach, "vendordatapackage": columnAttach, "merchantdatapackage": columnAttach,
-	"手续费": columnFee, "fee": columnFee, "handlingfee": columnFee,
+	"手续费": columnFee, "fee": columnFee, "handlingfee": columnFee, "servicefee": columnFee,
 	"费率": columnRate, "rate": columnRate,
 }
 
