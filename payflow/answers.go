@@ -11,11 +11,11 @@ const (
 	seenOpen         seen = "NOTPAY, USERPAYING"
 	seenPayError     seen = "PAYERROR"
 	seenClosed       seen = "CLOSED, REVOKED"
-	seenAllBack      seen = "REFUND, all back"        // every minor unit is back, for good
-	seenOnItsWay     seen = "REFUND, on its way"      // all of it was taken on, and some is still under way
-	seenPartBack     seen = "REFUND, a part"          // the refunds add up to less
-	seenRefundFailed seen = "REFUND, one failed"      // closed, abnormal, or of a state that is not known
-	seenRefund       seen = "REFUND, not known of it" // the refunds could not be added up
+	seenAllBack      seen = "REFUND, all back"     // every minor unit is back, for good
+	seenOnItsWay     seen = "REFUND, on its way"   // all of it was taken on, and some is still under way
+	seenPartBack     seen = "REFUND, a part"       // the refunds add up to less
+	seenRefundFailed seen = "REFUND, one failed"   // closed, abnormal, or of a state that is not known
+	seenRefund       seen = "REFUND, not added up" // not read, or a sum that cannot be
 	seenAbsent       seen = "no such order"
 	seenVanished     seen = "no such order, after its money was seen" // the answers contradict each other
 	seenLost         seen = "lost, unverified, unknown value"

@@ -30,7 +30,7 @@ type Payment struct {
 
 	Trade Trade `json:"trade,omitzero"` // what WeChat Pay last said of it
 	Proof Proof `json:"proof,omitempty"`
-	// MoneySeen says that an answer showed the money taken, so that a reverse gives it back.
+	// MoneySeen says that an answer showed the money taken, so that a reverse gives it back, and "no such order" is no proof any more.
 	MoneySeen bool `json:"money_seen,omitempty"`
 
 	ArmedAt     time.Time `json:"armed_at"`

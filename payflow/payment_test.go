@@ -33,6 +33,8 @@ func TestWhatASaleMayDo(t *testing.T) {
 	assert.True(t, strange.SaleMayUseOtherMeans() && !strange.LocksSale(), "another till's order can't have charged this sale")
 	doubtful := Payment{Status: Confirming, Stranger: Unclaimed}
 	assert.True(t, !doubtful.SaleMayUseOtherMeans() && doubtful.LocksSale(), "a doubtful one may have")
+	refunded := Payment{Status: Confirming, MoneySeen: true, Trade: Trade{State: TradeRefund, Refunds: RefundSum{Known: true, Done: 1}}}
+	assert.True(t, !refunded.SaleMayUseOtherMeans() && refunded.LocksSale(), "a refund that is seen frees nothing before the one-way door")
 	aside := Payment{Status: Confirming, SetAside: SetAside{At: beginning}}
 	assert.True(t, aside.LocksSale() && !aside.HoldsTill(), "set aside frees the till, never the sale")
 }

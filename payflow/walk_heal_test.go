@@ -20,7 +20,8 @@ type healKey struct {
 }
 
 // heals follows the one way that a payment goes from here once every call is answered truly, by WeChat Pay with and without signed errors: final
-// within 150 s, or a person is asked to look; where all of the money has come back meanwhile, final whoever looks. And the way it goes while no call is answered at all: no storm, and never forgotten.
+// within 150 s, or a person is asked to look; where all of the money has come back meanwhile, final whoever looks. And the way it goes while
+// no call is answered at all: no storm, and never forgotten.
 func (k *walk) heals(s *state) {
 	id := healKey{packPayment(&s.p, false), s.timeClass(), s.w.order, s.w.answered, s.w.answer, s.w.wrong, false}
 	watched := s.p.Attention.refund()

@@ -11,6 +11,7 @@
 //	pay.go, query.go, reverse.go, refund.go, refundquery.go, settlement.go, statement.go
 //	                               what is asked, as the documents write it
 //	sign.go                        the Authorization header, over the very bytes that are sent
+//	signers.go                     which merchant certificate signs, while there are two
 //	hosts.go, conn.go, link.go     one HTTP/1.1 exchange over TLS, and whether a byte of it may have left
 //	download.go                    the same for an answer that is too large to hold
 //	verify.go, certificates.go, publickey.go

@@ -19,24 +19,25 @@ const (
 	downloadStall = 30 * time.Second // without a single byte
 )
 
-// download makes a call whose answer may be too large to hold. The body of a 200 is given to take as it comes, unpacked and bounded;
-// every other answer is returned whole. It has a connection of its own, beside those that payments go by, and ends it. Where a
-// connection fails or the answer is a 5xx, the next host is asked, and take is called anew; what take itself refuses is returned.
-func (c *Client) download(ctx context.Context, r request, take func(a answer, plain io.Reader) error) (answer, error) {
-	a, err := c.downloadAt(ctx, r, take)
+// downloadSigned makes a download as call makes a call: where our signature is refused, it is made once more.
+func (c *Client) downloadSigned(ctx context.Context, r request, take func(a answer, plain io.Reader) error) (answer, error) {
+	r.header += "\r\nAccept-Encoding: gzip"
+	a, err := c.download(ctx, c.signed(r, c.clock.Now), take)
 	if err == nil && a.status == http.StatusUnauthorized && c.refresh(ctx, false) == nil {
-		return c.downloadAt(ctx, r, take)
+		return c.download(ctx, c.signed(r, c.clock.Now), take)
 	}
 	return a, err
 }
 
-func (c *Client) downloadAt(ctx context.Context, r request, take func(a answer, plain io.Reader) error) (answer, error) {
-	r.header += "\r\nAccept-Encoding: gzip" + c.keyHeader
+// download makes a call whose answer may be too large to hold. The body of a 200 is given to take as it comes, unpacked and bounded;
+// every other answer is returned whole. It has a connection of its own, beside those that payments go by, and ends it. Where a
+// connection fails or the answer is a 5xx, the next host is asked, and take is called anew; what take itself refuses is returned.
+func (c *line) download(ctx context.Context, o outgoing, take func(a answer, plain io.Reader) error) (answer, error) {
 	var last answer
 	var failures []error
 	unlinked := true
 	for _, h := range c.hosts.order() {
-		a, err := c.downloadFrom(ctx, h, r, take)
+		a, err := c.downloadFrom(ctx, h, o, take)
 		if err == nil && a.status < http.StatusInternalServerError {
 			return a, nil
 		}
@@ -69,7 +70,7 @@ type takeError struct{ err error }
 
 func (e *takeError) Error() string { return e.err.Error() }
 
-func (c *Client) downloadFrom(ctx context.Context, h *host, r request, take func(a answer, plain io.Reader) error) (answer, error) {
+func (c *line) downloadFrom(ctx context.Context, h *host, o outgoing, take func(a answer, plain io.Reader) error) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, downloadLimit)
 	defer cancel()
 	defer context.AfterFunc(c.life, cancel)()
@@ -80,24 +81,24 @@ func (c *Client) downloadFrom(ctx context.Context, h *host, r request, take func
 	defer conn.Conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Conn.Close() })()
 	c.reachable()
-	authorization, err := c.signers.now().authorization(r, c.clock.Now())
+	wire, err := o.wire(h.name)
 	if err != nil {
 		return answer{}, err
 	}
 	a := answer{host: h, sentAt: c.clock.pc()}
 	patience := &patience{conn: secure}
-	if _, err := patience.Write(r.wire(h.name, c.agent, authorization)); err != nil {
+	if _, err := patience.Write(wire); err != nil {
 		return answer{}, fmt.Errorf("send to %s: %w", h.name, err)
 	}
 	if err := c.readDownload(&a, patience, take); err != nil {
 		return a, err
 	}
-	c.log.Debug().Str("call", r.call).Str("host", h.name).Int("status", a.status).Str("request_id", requestID(a)).Msg("download")
+	c.log.Debug().Str("call", o.call).Str("host", h.name).Int("status", a.status).Str("request_id", requestID(a)).Msg("download")
 	return a, nil
 }
 
 // readDownload reads head and body, each within its bound.
-func (c *Client) readDownload(a *answer, from io.Reader, take func(a answer, plain io.Reader) error) error {
+func (c *line) readDownload(a *answer, from io.Reader, take func(a answer, plain io.Reader) error) error {
 	left := &allowance{from: from, left: headMax}
 	l := &link{host: a.host, read: bufio.NewReader(left), left: left}
 	got, err := l.readHead()

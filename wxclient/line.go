@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"sync/atomic"
@@ -68,10 +69,6 @@ type Call struct {
 	Target      string // the path
 	ContentType string
 	Mutual      bool // the gateway demands the merchant's certificate: on a connection of its own kind
-	// Within is how long the call may wait for its whole answer on one host. Zero: the query time-out.
-	Within time.Duration
-	// Into is where the body of an answer of status 200 goes, where it is too long to be held. Nil: into Answer.Body.
-	Into *Into
 	// Body returns the body. It is asked anew for each connection, because each call carries a signature of its own.
 	Body func() ([]byte, error)
 }
@@ -90,6 +87,14 @@ type Answer struct {
 // once. It returns the last host's answer or error; see LostCall for the error.
 func (l *Line) Ask(ctx context.Context, call Call) (Answer, error) {
 	a, err := l.line.ask(ctx, call.outgoing(l.line.agent))
+	return a.public(), err
+}
+
+// Download makes a call whose answer may be too large to hold. The body of a 200 is given to take as it comes, unpacked where it was
+// packed on the way, and bounded; every other answer is returned whole. It has a connection of its own. Where a connection fails or
+// the answer is a 5xx, the next host is asked, and take is called anew; what take itself refuses is returned.
+func (l *Line) Download(ctx context.Context, call Call, take func(a Answer, plain io.Reader) error) (Answer, error) {
+	a, err := l.line.download(ctx, call.outgoing(l.line.agent), func(a answer, plain io.Reader) error { return take(a.public(), plain) })
 	return a.public(), err
 }
 
@@ -179,7 +184,7 @@ func (l *Line) Life() context.Context { return l.line.life }
 func (l *Line) Close() { l.line.shutDown() }
 
 func (c Call) outgoing(agent string) outgoing {
-	return outgoing{call: c.Name, about: c.About, mutual: c.Mutual, within: c.Within, into: c.Into, wire: func(hostName string) ([]byte, error) {
+	return outgoing{call: c.Name, about: c.About, mutual: c.Mutual, wire: func(hostName string) ([]byte, error) {
 		body, err := c.Body()
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", c.Name, err)
@@ -196,8 +201,6 @@ func (a answer) public() Answer {
 type outgoing struct {
 	call, about string
 	mutual      bool
-	within      time.Duration                         // zero: the query time-out
-	into        *Into                                 // nil: the body is held
 	wire        func(hostName string) ([]byte, error) // the whole HTTP request: one Write
 }
 
@@ -354,7 +357,7 @@ func (c *line) askHost(ctx context.Context, h *host, o outgoing) (answer, error)
 }
 
 func (c *line) askLink(ctx context.Context, l *link, o outgoing) (answer, error) {
-	ctx, cancel := context.WithTimeout(ctx, orElse(o.within, c.queryTimeout))
+	ctx, cancel := context.WithTimeout(ctx, c.queryTimeout)
 	defer cancel()
 	return c.exchange(ctx, l, o)
 }
@@ -367,7 +370,7 @@ func (c *line) exchange(ctx context.Context, l *link, o outgoing) (answer, error
 		return answer{}, &notWrittenError{err}
 	}
 	sent := c.clock.pc()
-	a, err := l.exchangeInto(ctx, wire, o.into)
+	a, err := l.exchange(ctx, wire)
 	a.sentAt, a.gotAt = sent, c.clock.pc()
 	line := c.log.Debug().Str("call", o.call).Str("out_trade_no", o.about).Str("host", l.host.name).
 		Int64("elapsed_ms", a.gotAt.Sub(sent).Milliseconds())

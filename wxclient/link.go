@@ -41,13 +41,11 @@ type link struct {
 	left    *allowance
 	answers chan answer   // holds one
 	dead    chan struct{} // closed when the connection is over
-	silent  chan struct{} // closed when nothing is read any more
 	opened  time.Time
 	unbind  func() bool // lets go of the client's life
 
 	mu   sync.Mutex // guards all below
 	busy bool       // a call is in flight
-	into *Into      // where its body goes; nil: into memory
 	why  error      // why it is over
 	rest *time.Timer
 }
@@ -60,7 +58,7 @@ func (c *line) openBy(ctx context.Context, h *host, by dialer) (*link, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &link{host: h, conn: conn, secure: secure, answers: make(chan answer, 1), dead: make(chan struct{}), silent: make(chan struct{}), opened: time.Now()}
+	l := &link{host: h, conn: conn, secure: secure, answers: make(chan answer, 1), dead: make(chan struct{}), opened: time.Now()}
 	l.left = &allowance{from: secure, left: headMax}
 	l.read = bufio.NewReader(l.left)
 	l.unbind = context.AfterFunc(c.life, func() { l.close(context.Canceled) })
@@ -72,7 +70,6 @@ var errUnasked = errors.New("the gateway sent something that was not asked for")
 
 // listen reads answers until the connection is over.
 func (l *link) listen() {
-	defer close(l.silent)
 	for {
 		l.left.left = headMax
 		_, err := l.read.Peek(1)
@@ -145,21 +142,7 @@ func (e *notWrittenError) Unwrap() error { return e.err }
 // exchange writes one whole request and waits for its answer. Any error but a *notWrittenError means that the
 // request may have left. A call that ends without its answer ends the connection.
 func (l *link) exchange(ctx context.Context, wire []byte) (answer, error) {
-	return l.exchangeInto(ctx, wire, nil)
-}
-
-// exchangeInto does so with a body that goes elsewhere than into memory. Nothing is written there after it has returned.
-func (l *link) exchangeInto(ctx context.Context, wire []byte, into *Into) (answer, error) {
-	a, err := l.send(ctx, wire, into)
-	if err != nil && into != nil {
-		l.close(err)
-		<-l.silent
-	}
-	return a, err
-}
-
-func (l *link) send(ctx context.Context, wire []byte, into *Into) (answer, error) {
-	if err := l.begin(ctx, into); err != nil {
+	if err := l.begin(ctx); err != nil {
 		return answer{}, &notWrittenError{err}
 	}
 	stop := context.AfterFunc(ctx, func() { l.close(ctx.Err()) })
@@ -185,7 +168,7 @@ func (l *link) send(ctx context.Context, wire []byte, into *Into) (answer, error
 	}
 }
 
-func (l *link) begin(ctx context.Context, into *Into) error {
+func (l *link) begin(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
@@ -194,7 +177,7 @@ func (l *link) begin(ctx context.Context, into *Into) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	}
-	l.busy, l.into = true, into
+	l.busy = true
 	return nil
 }
 
@@ -205,31 +188,16 @@ func (l *link) readAnswer() (a answer, again bool, err error) {
 		return a, false, fmt.Errorf("read answer: %w", err)
 	}
 	defer got.Body.Close()
-	body, err := l.takeBody(got)
-	if err != nil {
-		return a, false, fmt.Errorf("read answer: %w", err)
-	}
-	again = !got.Close && got.ProtoAtLeast(1, 1) && l.read.Buffered() == 0
-	return answer{status: got.StatusCode, header: got.Header, body: body, host: l.host}, again, nil
-}
-
-func (l *link) takeBody(got *http.Response) ([]byte, error) {
-	if into := l.destination(); into != nil && got.StatusCode == http.StatusOK {
-		l.left.left = into.wireMax()
-		return nil, into.take(got)
-	}
 	l.left.left = bodyMax + framingMax
 	body, err := readBody(got)
 	if err == nil && got.Header.Get("Content-Encoding") == "gzip" {
 		body, err = unzip(body)
 	}
-	return body, err
-}
-
-func (l *link) destination() *Into {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.into
+	if err != nil {
+		return a, false, fmt.Errorf("read answer: %w", err)
+	}
+	again = !got.Close && got.ProtoAtLeast(1, 1) && l.read.Buffered() == 0
+	return answer{status: got.StatusCode, header: got.Header, body: body, host: l.host}, again, nil
 }
 
 func (l *link) readHead() (*http.Response, error) {

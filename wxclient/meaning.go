@@ -3,6 +3,7 @@ package wxclient
 import (
 	"encoding/json"
 	"errors"
+	"io"
 	"time"
 
 	"posagent/payflow"
@@ -27,6 +28,15 @@ func SaysTooLate(code string) bool { return tooLateCodes[NormalCode(code)] }
 // SaysConfiguration reports that a code says that this till's set-up is refused, whatever the call.
 func SaysConfiguration(code string) bool { return configurationCodes[NormalCode(code)] }
 
+// RefundMeaning returns what a listed error code means in the answer to a refund; a code that is not listed means nothing.
+func RefundMeaning(code string) (kind payflow.RefundOutcomeKind, listed bool) {
+	kind, listed = refundCodes[NormalCode(code)]
+	return kind, listed
+}
+
+// SaysNoRefund reports that a code says, in the answer to a refund query, that there is no such refund (so far).
+func SaysNoRefund(code string) bool { return absentRefundCodes[NormalCode(code)] }
+
 // SaysPassword reports the code that says that the customer is being asked for the password: an order that is open.
 func SaysPassword(code string) bool { return NormalCode(code) == codeUserPaying }
 
@@ -38,6 +48,36 @@ func NormalCode(code string) string {
 
 // TradeStateOf reads a trade state in either spelling. An unknown one is kept as it came, cut to 32 bytes.
 func TradeStateOf(text string) payflow.TradeState { return tradeState(text) }
+
+// RefundStateOf reads a refund's state in any of its spellings. An unknown one is kept as it came, cut to 32 bytes.
+func RefundStateOf(text string) payflow.RefundState { return refundState(text) }
+
+// RefundSourceOf reads a purse without case.
+func RefundSourceOf(text string) payflow.RefundSource { return refundSource(text) }
+
+// CheckRefund refuses a refund whose numbers or amounts no answer could be compared with.
+func CheckRefund(o payflow.RefundOrder) error { return checkRefund(o) }
+
+// PaymentOf returns the payment that is refunded, as far as a refund knows it.
+func PaymentOf(o payflow.RefundOrder) payflow.Order { return paymentOf(o) }
+
+// RefundClaim is what an unsigned answer about a refund claims, in the words of a payment's.
+func RefundClaim(outcome payflow.RefundOutcome) payflow.Outcome { return refundClaim(outcome) }
+
+// WithoutAbsentRefund takes "no such refund" and "no such order" out of an answer where the payment's gateway is not known.
+func (l *Line) WithoutAbsentRefund(call string, o payflow.RefundOrder, outcome payflow.RefundOutcome, err error) (payflow.RefundOutcome, error) {
+	if l.line.hosts.know(o.HostFamily) {
+		return outcome, err
+	}
+	return withoutAbsentRefund(call, o, outcome, err)
+}
+
+// Keep streams a statement's text to its file under a temporary name, sets Bytes and SHA1, asks good, and gives the file its name once
+// it is on disk: a power cut leaves the old file or the new one. See NotKept for the file's own errors.
+func (s *StatementFile) Keep(plain io.Reader, good func() error) error { return s.keep(plain, good) }
+
+// NotKept reports an error of Keep's that is the file's own, and none of what came.
+func NotKept(err error) bool { return errors.As(err, new(*fileError)) }
 
 // Plain makes a text fit for the wire: UTF-8 characters of one to three bytes, no control characters, at most limit bytes.
 func Plain(text string, limit int) string { return plain(text, limit) }

@@ -227,3 +227,26 @@ func TestAnOfferThatIsNone(t *testing.T) {
 		assert.Equal(t, testSerial, c.KeySerial())
 	})
 }
+
+// A certificate roll-over in the middle of 300 payments: the new one is offered before WeChat Pay knows it, then known, then the old one ends.
+func TestARollOverLosesAndRefusesNoPayment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRoll(t)
+		used := map[string]int{}
+		for n := range 300 {
+			switch n {
+			case 90:
+				require.NoError(t, r.c.OfferKey(newSerial, strangerKey()))
+			case 120:
+				r.p.known.Store(newSerial, true)
+			case 240:
+				r.p.known.Delete(testSerial)
+			}
+			require.Equal(t, payflow.Found, r.pay(t), "payment %d", n)
+			used[r.c.KeySerial()]++
+			r.after(10 * time.Second)
+		}
+		assert.Greater(t, used[testSerial], 120)
+		assert.Greater(t, used[newSerial], 100)
+	})
+}

@@ -43,7 +43,7 @@ func (c *Client) Statement(ctx context.Context, day, file string) (StatementFile
 		return StatementFile{}, lost(payflow.ReasonConfiguration, fmt.Errorf("statement: nothing was sent: day %.20q is not YYYYMMDD", day))
 	}
 	s := &statement{StatementFile: StatementFile{Day: day, File: file}, client: c}
-	a, err := c.download(ctx, request{call: "statement", method: http.MethodGet, target: c.statementTarget(day)}, func(a answer, plain io.Reader) error {
+	a, err := c.downloadSigned(ctx, request{call: "statement", method: http.MethodGet, target: c.statementTarget(day)}, func(a answer, plain io.Reader) error {
 		return s.take(ctx, a, plain)
 	})
 	switch l := (*payflow.LostError)(nil); {
@@ -106,6 +106,17 @@ func (s *statement) take(ctx context.Context, a answer, plain io.Reader) error {
 	if err := s.trust(ctx, a, promised); err != nil {
 		return err
 	}
+	return s.keep(plain, func() error {
+		if isSHA1(promised) && !strings.EqualFold(promised, s.SHA1) {
+			return lost(payflow.ReasonUnverified, fmt.Errorf("its digest is %s, and %s was promised", s.SHA1, promised))
+		}
+		return nil
+	})
+}
+
+// keep streams a statement's text under a temporary name, and gives it its name once it is whole, good and on disk. Bytes and SHA1 are
+// set before good is asked.
+func (s *StatementFile) keep(plain io.Reader, good func() error) error {
 	folder := filepath.Dir(s.File)
 	f, err := os.CreateTemp(folder, filepath.Base(s.File)+".*")
 	if err != nil {
@@ -116,8 +127,8 @@ func (s *statement) take(ctx context.Context, a answer, plain io.Reader) error {
 	if err := s.stream(f, plain); err != nil {
 		return err
 	}
-	if isSHA1(promised) && !strings.EqualFold(promised, s.SHA1) {
-		return lost(payflow.ReasonUnverified, fmt.Errorf("its digest is %s, and %s was promised", s.SHA1, promised))
+	if err := good(); err != nil {
+		return err
 	}
 	err = errors.Join(f.Sync(), f.Close())
 	if err == nil {
@@ -158,7 +169,7 @@ func isSHA1(text string) bool {
 	return err == nil && len(digest) == sha1.Size
 }
 
-func (s *statement) stream(to io.Writer, plain io.Reader) error {
+func (s *StatementFile) stream(to io.Writer, plain io.Reader) error {
 	digest := sha1.New()
 	file := &fileWriter{to: to}
 	n, err := io.Copy(io.MultiWriter(file, digest), plain)

@@ -214,6 +214,21 @@ func TestANotificationCanComeTwice(t *testing.T) {
 	})
 }
 
+// Seed 002: when the response is lost, WeChat Pay thinks that the notification failed, and sends it again.
+func TestANotificationWhoseAnswerIsLostComesAgain(t *testing.T) {
+	shop(t, Config{}, nil, func(t *testing.T, c *caller, e *ear) {
+		c.mustPlay("A1", "pays-at-once")
+		c.sim.Inject(Fault{On: Notice, Order: "A1", Kind: DropAnswer})
+		c.refundNotified("A1", "R1", 250)
+		time.Sleep(time.Hour)
+		all := e.all()
+		require.Len(t, all, 2)
+		assert.Equal(t, all[0].id, all[1].id)
+		assert.Equal(t, 15*time.Second, all[1].at.Sub(all[0].at))
+		assert.True(t, c.sim.Books().Notices[0].Taken)
+	})
+}
+
 // Seed 002 describes a notification of the payment; Quick Pay sends none, so that it is off.
 func TestAPaymentIsToldOnlyWhereItIsAskedFor(t *testing.T) {
 	shop(t, Config{}, nil, func(t *testing.T, c *caller, e *ear) {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"posagent/scanner"
 	"posagent/till"
 	"posagent/wxclient"
+	"posagent/wxclient/v2"
 )
 
 // hangUpWithin is how long calls to the local API may take to end when the agent stops.
@@ -31,8 +33,11 @@ type agent struct {
 	started   time.Time
 	health    *health.Tracker
 	creds     heldCredentials
+	files     *credentialsWatcher
 	journal   *queue.Journal
-	client    *wxclient.Client
+	client    wechat           // by the configured API; each order by its own
+	v3        *wxclient.Client // nil: its key is not installed
+	v2        *v2.Client       // nil: its key is not installed
 	engine    *queue.Engine
 	feed      *scanFeed
 	sources   []scanner.Source
@@ -50,7 +55,10 @@ type agentOptions struct {
 	BeginNew bool             // begin a new journal where the old one is missing
 }
 
-var _ queue.Gateway = (*wxclient.Client)(nil)
+var (
+	_ wechat = (*wxclient.Client)(nil)
+	_ wechat = (*v2.Client)(nil)
+)
 var _ till.Desk = (*queue.Engine)(nil)
 
 // newAgent builds every part and opens what they need. An error has closed what was open.
@@ -63,7 +71,6 @@ func newAgent(cfg Config, o agentOptions) (_ *agent, err error) {
 		}
 	}()
 	for _, build := range []func(agentOptions) error{
-		a.refuseV2,
 		a.openCredentials, a.openJournal, a.openClient, a.openEngine, a.openScanners, a.openTill,
 	} {
 		if err := build(o); err != nil {
@@ -74,6 +81,7 @@ func newAgent(cfg Config, o agentOptions) (_ *agent, err error) {
 }
 
 func (a *agent) openCredentials(agentOptions) error {
+	a.files = newCredentialsWatcher(a.cfg, a.takeCredentials, a.warnIf) // before they are read: no change is missed
 	creds, err := LoadCredentials(a.cfg, time.Now())
 	if err != nil {
 		return &Failure{Code: ExitUsage, What: err.Error(), Next: "run: posagent check", Err: err}
@@ -138,17 +146,83 @@ func journalFailure(err error) error {
 	return &Failure{Code: code, What: open.Text, Err: err}
 }
 
+// openClient builds the way by the configured API and, where payments of the other one are still open, the way by that too.
 func (a *agent) openClient(agentOptions) error {
-	config, err := a.clientConfig()
-	if err != nil {
-		return err
-	}
-	if a.client, err = wxclient.New(config); err != nil {
+	w := &ways{api: payflow.API(a.cfg.WeChat.API)}
+	var err error
+	if w.wechat, err = a.openWay(w.api, a.takeCondition); err != nil {
 		return &Failure{Code: ExitUsage, What: "the connection to WeChat Pay can't be set up: " + err.Error(), Next: "correct the [wechat] section, then run: posagent check", Err: err}
+	}
+	a.client = w
+	if other := otherAPI(w.api); a.leftBehind(other) > 0 {
+		log := a.log.With().Str("part", "wechat").Str("api", string(other)).Logger()
+		if w.other, err = a.openWay(other, logCondition(log)); err != nil {
+			log.Error().Err(err).Msg("payments of the other API are still open, and can't be finished; put its key and the certificate back")
+			w.other = nil
+		}
 	}
 	a.health.Set(health.NotVerifiedYet, "")
 	a.offerNext()
 	return nil
+}
+
+func otherAPI(api payflow.API) payflow.API {
+	if api == payflow.APIv2 {
+		return payflow.APIv3
+	}
+	return payflow.APIv2
+}
+
+// leftBehind counts the open payments that were made by api.
+func (a *agent) leftBehind(api payflow.API) int {
+	entries, err := a.journal.OpenPayments()
+	if err != nil {
+		return 0 // the engine reads them next, and says what is wrong
+	}
+	return len(slices.DeleteFunc(entries, func(e payflow.Entry) bool { return e.API != api }))
+}
+
+func logCondition(log zerolog.Logger) func(wxclient.Condition) {
+	return func(c wxclient.Condition) {
+		if !c.Over {
+			log.Warn().Str("condition", string(c.Kind)).Str("code", c.Code).Msg(c.Text)
+		}
+	}
+}
+
+// openWay builds the client of one API. A client that is built is kept in a.v2 or a.v3.
+func (a *agent) openWay(api payflow.API, tell func(wxclient.Condition)) (wechat, error) {
+	if api == payflow.APIv2 {
+		config, err := a.clientConfigV2(tell)
+		if err != nil {
+			return nil, err
+		}
+		if a.v2, err = v2.New(config); err != nil {
+			return nil, err
+		}
+		return a.v2, nil
+	}
+	config, err := a.clientConfig()
+	if err != nil {
+		return nil, err
+	}
+	config.OnCondition = tell
+	if a.v3, err = wxclient.New(config); err != nil {
+		return nil, err
+	}
+	return a.v3, nil
+}
+
+// clientConfigV2 is how the gateway is called over API v2.
+func (a *agent) clientConfigV2(tell func(wxclient.Condition)) (v2.Config, error) {
+	w, creds := a.cfg.WeChat, a.creds.get()
+	roots, err := rootsWith(w.CAFile)
+	return v2.Config{
+		Hosts: w.Hosts, RootCAs: roots, Proxy: w.Proxy, Merchant: a.merchant(),
+		APIKey: string(creds.APIv2Key), SignType: v2.SignType(w.SignType), Certificate: creds.TLS,
+		PayTimeout: a.cfg.Flow.PayTimeout, Version: version(), Log: a.log.With().Str("part", "wechat").Logger(),
+		OnCondition: tell,
+	}, err
 }
 
 // clientConfig is how the gateway is called, out of the configuration and the credentials.
@@ -158,6 +232,7 @@ func (a *agent) clientConfig() (wxclient.Config, error) {
 	return wxclient.Config{
 		Hosts: w.Hosts, RootCAs: roots, Proxy: w.Proxy, Merchant: a.merchant(),
 		SerialNo: creds.Serial, PrivateKey: creds.PrivateKey, APIv3Key: creds.APIv3Key,
+		PublicKeyID: creds.PublicKeyID, PublicKey: creds.PublicKey,
 		CertificatesFile: filepath.Join(filepath.Dir(a.cfg.Journal.File), "platform-certificates.json"),
 		PayTimeout:       a.cfg.Flow.PayTimeout, Version: version(), Log: a.log.With().Str("part", "wechat").Logger(),
 		OnCondition: a.takeCondition,
@@ -312,7 +387,7 @@ func (a *agent) run(ctx context.Context) error {
 	}
 	defer a.hangUp()
 	parts.Go(func() { a.client.Run(ctx) })
-	parts.Go(func() { newCredentialsWatcher(a.cfg, a.takeCredentials, a.warnIf).run(ctx) })
+	parts.Go(func() { a.files.run(ctx) })
 	parts.Go(func() { a.feed.run(ctx, a.sources) })
 	parts.Go(func() { a.tendJournal(ctx) })
 	parts.Go(func() { a.tendWarnings(ctx) })

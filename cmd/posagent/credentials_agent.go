@@ -15,13 +15,16 @@ func (a *agent) offerNext() {
 	}
 }
 
-// offer gives the client a pair to try. It fits, or it would not have been loaded.
+// offer gives the client of API v3 a pair to try. It fits, or it would not have been loaded.
 func (a *agent) offer(p Pair) {
-	if err := a.client.OfferKey(p.Serial, p.PrivateKey); err != nil {
+	if a.v3 == nil {
+		return
+	}
+	if err := a.v3.OfferKey(p.Serial, p.PrivateKey); err != nil {
 		a.health.Set(health.CertificateChangeUnfit, err.Error())
 		return
 	}
-	waits := p.Serial != a.client.KeySerial()
+	waits := p.Serial != a.v3.KeySerial()
 	a.warnIf(waits, health.NextCertificateWaits, p.Serial)
 	if waits {
 		a.log.Info().Str("serial", p.Serial).Msg("a new merchant certificate is loaded; it signs once WeChat Pay takes it")
@@ -33,6 +36,7 @@ func (a *agent) takeCredentials(fresh Credentials) {
 	offer, restart := (*Pair)(nil), false
 	if a.cfg.WeChat.API == "v2" {
 		restart = a.creds.replace(fresh)
+		a.showCertificate()
 	} else {
 		offer, restart = a.creds.renew(fresh)
 	}
@@ -43,11 +47,27 @@ func (a *agent) takeCredentials(fresh Credentials) {
 		a.log.Warn().Msg("an API key or WeChat Pay's public key was changed; restart when no payment is open")
 	}
 	a.warnIf(restart, health.KeysRestart, "")
-	a.health.Clear(ofFiles()...)
+	over := ofFiles()
 	for _, w := range fresh.Warnings {
 		if slices.Contains(ofFiles(), w.Code) {
 			a.health.Set(w.Code, w.Detail)
+			over = slices.DeleteFunc(over, func(c health.Code) bool { return c == w.Code })
 		}
+	}
+	a.health.Clear(over...)
+}
+
+// showCertificate gives the client of API v2 the certificate that WeChat Pay is to be shown from the next connection on.
+func (a *agent) showCertificate() {
+	if a.v2 == nil {
+		return
+	}
+	certificate, err := a.creds.clientCertificate(a.client.Now())
+	if err == nil {
+		err = a.v2.UseCertificate(*certificate)
+	}
+	if err != nil {
+		a.log.Warn().Err(err).Msg("the merchant certificate for taking back was not changed")
 	}
 }
 
@@ -74,6 +94,7 @@ func (a *agent) takeKeyChange(c wxclient.Condition) {
 
 // warnOfCertificate keeps the warning about the dates of the certificate that signs true, by the corrected clock.
 func (a *agent) warnOfCertificate() {
+	a.showCertificate() // the second one where the first has ended
 	var due health.Code
 	if cert := a.creds.get().Certificate; cert != nil {
 		condition, holds := dateCondition(cert, a.client.Now(), "by WeChat Pay's clock it is")

@@ -28,7 +28,7 @@ func (pc *storePC) start() *agent {
 		assert.NoError(pc.t, <-ended)
 		a.close()
 	})
-	require.Eventually(pc.t, a.client.Verified, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(pc.t, a.v3.Verified, 10*time.Second, 10*time.Millisecond)
 	return a
 }
 
@@ -51,7 +51,7 @@ func TestANewCertificateComesIntoUseWithoutARestart(t *testing.T) {
 
 	pc.overwrite(a, pc.account.another())
 	want := pc.account.another().serial
-	require.Eventually(t, func() bool { return a.client.KeySerial() == want }, 30*time.Second, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return a.v3.KeySerial() == want }, 30*time.Second, 20*time.Millisecond)
 	require.Eventually(t, func() bool { return a.certificates()[0].Serial == want }, time.Second, 10*time.Millisecond)
 	assert.False(t, a.health.Holds(health.NextCertificateWaits))
 	assert.False(t, a.health.Holds(health.CertificateChangeUnfit))
@@ -75,7 +75,7 @@ func TestTheSecondCertificateWaitsUntilWeChatPayTakesIt(t *testing.T) {
 
 	pc.gateway.unknown.Delete(next.serial)
 	pc.gateway.unknown.Store(pc.account.serial, true)
-	require.NoError(t, a.client.FirstRoundTrip(t.Context()), "the old one has ended")
+	require.NoError(t, a.v3.FirstRoundTrip(t.Context()), "the old one has ended")
 	assert.Equal(t, next.serial, a.certificates()[0].Serial)
 	assert.True(t, a.health.Holds(health.NextCertificateInUse))
 	assert.False(t, a.health.Holds(health.NextCertificateWaits))

@@ -45,19 +45,23 @@ func parseP12(content []byte, password string) (*x509.Certificate, *rsa.PrivateK
 	if err := boundP12(content); err != nil {
 		return nil, nil, err
 	}
+	// What is sealed inside can't be looked at beforehand: only who knows the password can have put a costly key there.
+	return openWithin(p12Within, func() (*x509.Certificate, *rsa.PrivateKey, error) { return openP12(content, password) })
+}
+
+// openWithin leaves an opening that does not end in time to itself.
+func openWithin(limit time.Duration, open func() (*x509.Certificate, *rsa.PrivateKey, error)) (*x509.Certificate, *rsa.PrivateKey, error) {
 	type opened struct {
 		cert *x509.Certificate
 		key  *rsa.PrivateKey
 		err  error
 	}
-	// What is sealed inside can't be looked at beforehand: only who knows the password can have put a costly key there. It is left
-	// to itself when its time is up.
 	done := make(chan opened, 1)
 	go func() {
-		cert, key, err := openP12(content, password)
+		cert, key, err := open()
 		done <- opened{cert, key, err}
 	}()
-	end := time.NewTimer(p12Within)
+	end := time.NewTimer(limit)
 	defer end.Stop()
 	select {
 	case o := <-done:

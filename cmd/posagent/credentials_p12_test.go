@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -259,6 +260,19 @@ func inSafe(t *testing.T, v any) []byte {
 	}{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 1}, asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: 0, IsCompound: true, Bytes: octets}}})
 	require.NoError(t, err)
 	return whole
+}
+
+func TestAnOpeningThatDoesNotEndIsLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		_, _, err := openWithin(p12Within, func() (*x509.Certificate, *rsa.PrivateKey, error) {
+			time.Sleep(time.Hour)
+			return nil, nil, nil
+		})
+		assert.ErrorIs(t, err, errP12Slow)
+		assert.Equal(t, p12Within, time.Since(began))
+		time.Sleep(time.Hour)
+	})
 }
 
 func TestValuesInsideValuesAreBounded(t *testing.T) {

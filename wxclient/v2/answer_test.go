@@ -337,3 +337,44 @@ func TestNoAnswerShowsACode(t *testing.T) {
 		assert.NotContains(t, errors.New(outcome.Trade.Attach+outcome.Trade.BankType+string(outcome.Trade.TransactionID)).Error(), testCode)
 	})
 }
+
+func FuzzReadAnswers(f *testing.F) {
+	o := testOrder()
+	for _, p := range []reply{paid(o, ""), paid(o, "REFUND"), refusal("ORDERNOTEXIST"), refusal("AUTHCODEEXPIRE"), refundPage(2, 0, 2, 0), accepted(testRefund()),
+		{with: map[string]string{"result_code": "SUCCESS", "recall": "N", "openid": "x"}}, {raw: "<xml><return_code>FAIL</return_code></xml>"}} {
+		f.Add([]byte(p.text(arrival{})))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		m, err := hear(wxclient.Answer{Status: 200, Body: body})
+		if err != nil {
+			lostOf(t, err)
+			return
+		}
+		_ = signer{key: testKey}.verify(m)
+		for _, judge := range []func(message) (payflow.Outcome, error){
+			func(m message) (payflow.Outcome, error) { return payOutcome(o, m) },
+			func(m message) (payflow.Outcome, error) { return queryOutcome(o, "", m) },
+			func(m message) (payflow.Outcome, error) { return queryOutcome(o, "42", m) },
+			reverseOutcome,
+		} {
+			outcome, err := judge(m)
+			if err != nil {
+				lostOf(t, err)
+			} else if outcome.Kind == payflow.Found && outcome.Trade.State == payflow.TradeSuccess && outcome.Trade.OutTradeNo != o.OutTradeNo {
+				t.Fatalf("%+v", outcome)
+			}
+		}
+		outcome, err := refundOutcome(testRefund(), m)
+		if err != nil {
+			lostOf(t, err)
+		} else if outcome.Kind == payflow.RefundAccepted && outcome.Refund.Amount != testRefund().Amount {
+			t.Fatalf("%+v", outcome)
+		}
+		_, _ = queryRefundOutcome(testRefund(), "", m)
+		_, _ = openIDOutcome(m)
+		page, err := allRefunds(o, "", 0, m)
+		if err == nil && !page.none && page.total < len(page.refunds) {
+			t.Fatalf("%+v", page)
+		}
+	})
+}

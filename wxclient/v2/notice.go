@@ -7,118 +7,181 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
-	"sync"
 	"time"
 
 	"posagent/payflow"
 	"posagent/wxclient"
 )
 
-// The bounds of notifications.
+// The bounds of notifications, as API v3's.
 const (
-	noticeMax      = 64 << 10 // bytes
-	noticesKept    = 4096     // that were taken, so that each is taken once
-	noticeTogether = 8        // that wait for the one which is being taken
+	noticeMax      = 64 << 10        // bytes of a notification
+	noticeWithin   = 4 * time.Second // WeChat Pay waits 5 s for the answer
+	noticesAtOnce  = 16              // more are sent away, and come again
+	noticeKept     = 36 * time.Hour  // WeChat Pay repeats one for 24 h 4 min
+	noticesKeptMax = 4096            // beyond it the oldest are forgotten; the journal takes a repeat as well
 )
 
-// RefundNotices handles WeChat Pay's refund notifications (API v2, refund result notification). Each is opened with the API key, must
-// be this merchant's, and is given to take one at a time; one that was taken before is answered and not given again. When take
-// returns an error, WeChat Pay is told to send the notification again later. take must compare amount and payment with the journal; the
-// currency is empty where the notification leaves it out.
+// Notifications returns the http.Handler of WeChat Pay's refund notifications (API v2, refund result notification). Each is opened with
+// the API key, and its merchant, numbers and amount must be the journal's.
 //
-// A notification proves nothing: it carries no sign, and what its cipher hides it does not protect from being put together anew. Ask
-// with QueryRefund what became of the refund before anything is decided.
-func (c *Client) RefundNotices(take func(context.Context, payflow.RefundReport) error) http.Handler {
-	return &noticeHandler{client: c, take: take, room: make(chan struct{}, noticeTogether), taken: map[string]bool{}}
+// A notification proves nothing: it carries no sign, and what its cipher hides it does not keep from being put together anew from
+// pieces of others. So it only makes us ask: the refund is queried at once, and the journal is told that verified answer, once for each
+// state. What is refused is answered with 4xx, what could not be done, or is not at its end by the query, with 5xx, and WeChat Pay then
+// sends it again. API v2 sends no notification of a Quick Pay payment. It is safe for use by several goroutines.
+func (c *Client) Notifications(journal wxclient.NotificationJournal) http.Handler {
+	return &notifications{client: c, journal: journal, room: make(chan struct{}, noticesAtOnce), turn: make(chan struct{}, 1), seen: map[noticeKey]time.Time{}}
 }
 
-type noticeHandler struct {
-	client *Client
-	take   func(context.Context, payflow.RefundReport) error
-	room   chan struct{}
+type notifications struct {
+	client  *Client
+	journal wxclient.NotificationJournal
 
-	mu    sync.Mutex // held while one is taken; guards all below
-	taken map[string]bool
-	order []string // oldest first
+	room  chan struct{} // one for each notification being read
+	turn  chan struct{} // holds one: guards all below, and the journal
+	seen  map[noticeKey]time.Time
+	order []noticeKey // of seen, oldest first
 }
 
-// ServeHTTP answers 200 with return_code SUCCESS for what was taken, and FAIL with 4xx or 5xx for everything else.
-func (h *noticeHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodPost {
-		answerNotice(w, http.StatusMethodNotAllowed, "POST it")
+// noticeKey is what makes a notification the same again: API v2 gives none an id.
+type noticeKey struct {
+	refund payflow.RefundID
+	state  payflow.RefundState
+}
+
+// refusedNotice is why a notification is not taken, and with which status it is answered.
+type refusedNotice struct {
+	status int
+	error
+}
+
+// ServeHTTP answers one notification within 5 s: 200 with return_code SUCCESS, or 4xx or 5xx with FAIL.
+func (n *notifications) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), noticeWithin)
+	defer cancel()
+	err := n.serve(ctx, w, r)
+	if err == nil {
+		answerNotice(w, http.StatusOK, "OK")
 		return
 	}
+	status := http.StatusInternalServerError
+	if no := (refusedNotice{}); errors.As(err, &no) {
+		status = no.status
+	}
+	n.client.log.Warn().Int("status", status).Err(err).Msg("refund notification not taken")
+	answerNotice(w, status, wxclient.MaskText(err.Error(), wxclient.TextMax))
+}
+
+func (n *notifications) serve(ctx context.Context, w http.ResponseWriter, r *http.Request) error {
 	select {
-	case h.room <- struct{}{}:
-		defer func() { <-h.room }()
+	case n.room <- struct{}{}:
+		defer func() { <-n.room }()
 	default:
-		answerNotice(w, http.StatusServiceUnavailable, "busy")
-		return
+		return refusedNotice{http.StatusServiceUnavailable, errors.New("too many at once")}
 	}
+	if r.Method != http.MethodPost {
+		return refusedNotice{http.StatusMethodNotAllowed, errors.New("only POST is taken")}
+	}
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(noticeWithin)) // a recorder has none
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, noticeMax))
 	if err != nil {
-		answerNotice(w, http.StatusRequestEntityTooLarge, "too long, or cut short")
-		return
+		return refusedNotice{http.StatusBadRequest, fmt.Errorf("the body could not be read, or is over %d bytes", noticeMax)}
 	}
-	report, err := h.client.readNotice(body)
+	outer, report, err := readNotice(body, n.client.signer.key)
 	if err != nil {
-		h.client.log.Warn().Err(err).Msg("refund notification refused")
-		answerNotice(w, http.StatusBadRequest, "not for this merchant")
-		return
+		return refusedNotice{http.StatusBadRequest, err}
 	}
-	if err := h.takeOnce(r.Context(), report); err != nil {
-		h.client.log.Warn().Err(err).Str("out_refund_no", string(report.OutRefundNo)).Msg("refund notification not taken")
-		answerNotice(w, http.StatusInternalServerError, "later")
-		return
-	}
-	answerNotice(w, http.StatusOK, "")
+	return n.take(ctx, outer, report)
 }
 
-func (h *noticeHandler) takeOnce(ctx context.Context, r payflow.RefundReport) error {
-	key := string(r.RefundID) + " " + string(r.OutRefundNo) + " " + string(r.State)
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.taken[key] {
+// take tells the journal, once for each refund and state, one notification at a time.
+func (n *notifications) take(ctx context.Context, outer message, report payflow.RefundReport) error {
+	select {
+	case n.turn <- struct{}{}:
+		defer func() { <-n.turn }()
+	case <-ctx.Done():
+		return fmt.Errorf("wait for another notification: %w", ctx.Err())
+	}
+	key := noticeKey{report.RefundID, report.State}
+	n.forget(time.Now())
+	if _, told := n.seen[key]; told {
 		return nil
 	}
-	if err := h.take(ctx, r); err != nil {
+	o, journaled := n.journal.Refund(report.OutRefundNo)
+	if !journaled {
+		return refusedNotice{http.StatusNotFound, errors.New("no such number is journaled here")}
+	}
+	if err := n.ours(o, outer, report); err != nil {
 		return err
 	}
-	if len(h.order) >= noticesKept {
-		delete(h.taken, h.order[0])
-		h.order = h.order[1:]
+	if err := n.ask(ctx, o); err != nil {
+		return err
 	}
-	h.taken[key], h.order = true, append(h.order, key)
+	n.seen[key] = time.Now()
+	n.order = append(n.order, key)
 	return nil
 }
 
+func (n *notifications) forget(now time.Time) {
+	for len(n.order) > 0 && (len(n.order) >= noticesKeptMax || now.Sub(n.seen[n.order[0]]) >= noticeKept) {
+		delete(n.seen, n.order[0])
+		n.order = n.order[1:]
+	}
+}
+
+func (n *notifications) ours(o payflow.RefundOrder, outer message, r payflow.RefundReport) error {
+	if outer["mch_id"] == "" || !sameIDs(n.client.merchantOf(o.Merchant), outer) {
+		return refusedNotice{http.StatusForbidden, errors.New("it is not this merchant's")}
+	}
+	r.Amount.Currency, r.Total.Currency = orElse(r.Amount.Currency, o.Amount.Currency), orElse(r.Total.Currency, o.Total.Currency)
+	if strange(o, r) || r.Total != o.Total {
+		n.client.log.Error().Str("out_refund_no", string(o.OutRefundNo)).Msg("notification contradicts the journal")
+		return refusedNotice{http.StatusBadRequest, errAnotherRefund}
+	}
+	return nil
+}
+
+// ask tells the journal what a query says of the refund.
+func (n *notifications) ask(ctx context.Context, o payflow.RefundOrder) error {
+	outcome, err := n.client.QueryRefund(ctx, o)
+	switch {
+	case err != nil:
+		return err
+	case outcome.Kind != payflow.RefundFound || outcome.Refund.State == payflow.RefundStateProcessing:
+		return errors.New("the refund is not at its end by the query")
+	}
+	return n.journal.RefundNotified(ctx, outcome.Refund)
+}
+
 func answerNotice(w http.ResponseWriter, status int, why string) {
-	f := fields{{returnCode, success}, {"return_msg", "OK"}}
+	code := success
 	if status != http.StatusOK {
-		f = fields{{returnCode, fail}, {"return_msg", why}}
+		code = fail
 	}
 	w.Header().Set("Content-Type", contentType)
 	w.WriteHeader(status)
-	_, _ = w.Write(f.write())
+	_, _ = w.Write(fields{{returnCode, code}, {"return_msg", text(why, wxclient.TextMax)}}.write())
 }
 
-var errNotice = errors.New("it is no refund notification of this merchant")
+var errNotice = errors.New("it is no refund notification")
 
-func (c *Client) readNotice(body []byte) (payflow.RefundReport, error) {
-	outer, err := readXML(body, xmlRoot)
+// readNotice opens a notification. Its outer elements are no more to be believed than the inner ones.
+func readNotice(body []byte, apiKey string) (outer message, r payflow.RefundReport, err error) {
+	if outer, err = readXML(body, xmlRoot); err != nil {
+		return nil, r, err
+	}
+	if outer[returnCode] != success {
+		return nil, r, errNotice
+	}
+	opened, err := openReqInfo(outer["req_info"], apiKey)
 	if err != nil {
-		return payflow.RefundReport{}, err
+		return nil, r, err
 	}
-	if outer[returnCode] != success || outer["mch_id"] == "" || !sameIDs(c.merchant, outer) {
-		return payflow.RefundReport{}, errNotice
-	}
-	opened, err := openReqInfo(outer["req_info"], c.signer.key)
-	if err != nil {
-		return payflow.RefundReport{}, err
-	}
-	return readReqInfo(opened)
+	r, err = readReqInfo(opened)
+	return outer, r, err
 }
 
 // readReqInfo reads what a notification hides.
@@ -133,11 +196,11 @@ func readReqInfo(opened []byte) (payflow.RefundReport, error) {
 		OutRefundNo:   payflow.OutRefundNo(wxclient.MaskID(m["out_refund_no"], outRefundNoMax)),
 		TransactionID: payflow.TransactionID(wxclient.MaskID(m["transaction_id"], 32)),
 		OutTradeNo:    payflow.OutTradeNo(wxclient.MaskID(m["out_trade_no"], 32)),
-		State:         refundState(m["refund_status"]),
+		State:         wxclient.RefundStateOf(m["refund_status"]),
 		Amount:        payflow.Amount{Minor: m.number("refund_fee"), Currency: currency},
 		Total:         payflow.Amount{Minor: m.number("total_fee"), Currency: currency},
 		Account:       wxclient.MaskText(m["refund_recv_accout"], 64), // as the documents spell it
-		Source:        payflow.RefundSource(wxclient.MaskText(m["refund_account"], 32)),
+		Source:        wxclient.RefundSourceOf(m["refund_account"]),
 		SuccessTime:   m.time("success_time", time.DateTime),
 	}
 	if r.OutRefundNo == "" || r.RefundID == "" || r.State == "" || r.OutTradeNo == "" || r.Amount.Minor == 0 || r.Amount.Minor > r.Total.Minor {

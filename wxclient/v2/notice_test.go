@@ -11,7 +11,9 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -36,7 +38,7 @@ func sealReqInfo(t *testing.T, text, apiKey string) string {
 func notified() map[string]string {
 	return map[string]string{"out_refund_no": "SZTX001T1A1-1", "out_trade_no": "SZTX001T1A1", "refund_account": "REFUND_SOURCE_RECHARGE_FUNDS", "refund_fee": "250",
 		"refund_id": "50000408942018111907145868882", "refund_recv_accout": "支付用户零钱", "refund_request_source": "API", "refund_status": "SUCCESS",
-		"settlement_refund_fee": "250", "success_time": "2018-11-19 16:24:13", "total_fee": "1250", "transaction_id": "4200000215201811190261405420"}
+		"settlement_refund_fee": "250", "success_time": "2018-11-19 16:24:13", "total_fee": "1250", "transaction_id": "1008450740201411110005820873"}
 }
 
 func noticeOf(t *testing.T, hidden map[string]string, change ...string) string {
@@ -58,109 +60,182 @@ func post(t *testing.T, h http.Handler, body string) (int, string) {
 	return w.Code, m[returnCode]
 }
 
-func noticeClient(t *testing.T) *Client {
-	return newClient(t, testConfig(t, newGateway(t), nil, firstHost))
+// books is a journal that a test can look into.
+type books struct {
+	refunds map[payflow.OutRefundNo]payflow.RefundOrder
+	told    []payflow.RefundReport
+	fail    error
+	inside  atomic.Int32
 }
 
-func TestARefundNotificationIsTakenOnce(t *testing.T) {
-	var got []payflow.RefundReport
-	h := noticeClient(t).RefundNotices(func(_ context.Context, r payflow.RefundReport) error { got = append(got, r); return nil })
-	for range 3 {
-		status, code := post(t, h, noticeOf(t, notified()))
-		assert.Equal(t, http.StatusOK, status)
-		assert.Equal(t, "SUCCESS", code)
+func (b *books) Refund(no payflow.OutRefundNo) (payflow.RefundOrder, bool) {
+	o, ok := b.refunds[no]
+	return o, ok
+}
+
+func (b *books) Payment(payflow.OutTradeNo) (payflow.Order, bool) { return payflow.Order{}, false }
+
+func (b *books) RefundNotified(_ context.Context, r payflow.RefundReport) error {
+	if b.inside.Add(1) > 1 {
+		return errors.New("two at a time")
 	}
-	assert.Equal(t, []payflow.RefundReport{{RefundID: "50000408942018111907145868882", OutRefundNo: "SZTX001T1A1-1", TransactionID: "4200000215201811190261405420",
-		OutTradeNo: "SZTX001T1A1", State: payflow.RefundStateSuccess, Amount: payflow.Amount{Minor: 250}, Total: payflow.Amount{Minor: 1250}, Account: "支付用户零钱",
-		Source: payflow.RefundFromRecharge, SuccessTime: time.Date(2018, 11, 19, 16, 24, 13, 0, storeTime)}}, got)
-	changed := notified()
-	changed["refund_status"] = "CHANGE"
-	_, _ = post(t, h, noticeOf(t, changed))
-	require.Len(t, got, 2, "a new state is new")
-	assert.Equal(t, payflow.RefundStateAbnormal, got[1].State)
+	defer b.inside.Add(-1)
+	time.Sleep(time.Millisecond)
+	if b.fail == nil {
+		b.told = append(b.told, r)
+	}
+	return b.fail
+}
+
+func (b *books) PaymentNotified(context.Context, payflow.Trade) error {
+	return errors.New("not in API v2")
+}
+
+// ended is the answer to the query of the test's refund.
+func ended(state string) reply {
+	return refundPage(1, 0, 1, 0).but("refund_fee_0", "250", "refund_status_0", state)
+}
+
+// withBooks returns a handler whose journal holds the test's refund, and whose queries are answered with a state.
+func withBooks(t *testing.T, state string) (*gateway, *books, http.Handler) {
+	g, c := inTown(t)
+	g.always(ended(state))
+	o := testRefund()
+	b := &books{refunds: map[payflow.OutRefundNo]payflow.RefundOrder{o.OutRefundNo: o}}
+	return g, b, c.Notifications(b)
+}
+
+func TestARefundNotificationMakesUsAskAndIsToldOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, b, h := withBooks(t, "SUCCESS")
+		for range 3 {
+			status, code := post(t, h, noticeOf(t, notified()))
+			assert.Equal(t, http.StatusOK, status)
+			assert.Equal(t, "SUCCESS", code)
+		}
+		require.Len(t, b.told, 1)
+		assert.Equal(t, payflow.RefundStateSuccess, b.told[0].State)
+		assert.Equal(t, testRefund().Amount, b.told[0].Amount)
+		assert.Equal(t, 1, g.count(refundQueryPath))
+
+		changed := notified()
+		changed["refund_status"] = "CHANGE"
+		g.always(ended("CHANGE"))
+		_, _ = post(t, h, noticeOf(t, changed))
+		require.Len(t, b.told, 2, "a new state is new")
+		assert.Equal(t, payflow.RefundStateAbnormal, b.told[1].State)
+	})
+}
+
+// TestWhatTheQuerySaysIsTold: a notification can be put together anew from pieces of others.
+func TestWhatTheQuerySaysIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, b, h := withBooks(t, "REFUNDCLOSE")
+		status, _ := post(t, h, noticeOf(t, notified()))
+		assert.Equal(t, http.StatusOK, status)
+		require.Len(t, b.told, 1)
+		assert.Equal(t, payflow.RefundStateClosed, b.told[0].State)
+	})
 }
 
 func TestANotificationThatWasNotTakenComesAgain(t *testing.T) {
-	fails := true
-	var calls int
-	h := noticeClient(t).RefundNotices(func(context.Context, payflow.RefundReport) error {
-		calls++
-		if fails {
-			return errors.New("the amount is not the journal's")
-		}
-		return nil
-	})
-	status, code := post(t, h, noticeOf(t, notified()))
-	assert.Equal(t, http.StatusInternalServerError, status)
-	assert.Equal(t, "FAIL", code)
-	fails = false
-	status, _ = post(t, h, noticeOf(t, notified()))
-	assert.Equal(t, http.StatusOK, status)
-	assert.Equal(t, 2, calls)
+	for name, p := range map[string]reply{"no end by the query": ended("PROCESSING"), "not known": refusal("REFUNDNOTEXIST"), "a fault": refusal("SYSTEMERROR"),
+		"forged": ended("SUCCESS").sealed("forged"), "silent": {hang: true}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g, b, h := withBooks(t, "SUCCESS")
+				g.always(p)
+				start := time.Now()
+				status, code := post(t, h, noticeOf(t, notified()))
+				assert.Equal(t, http.StatusInternalServerError, status)
+				assert.Equal(t, "FAIL", code)
+				assert.Empty(t, b.told)
+				assert.Less(t, time.Since(start), 5*time.Second)
+				g.always(ended("SUCCESS"))
+				b.fail = errors.New("the disk is full")
+				status, _ = post(t, h, noticeOf(t, notified()))
+				assert.Equal(t, http.StatusInternalServerError, status)
+				b.fail = nil
+				status, _ = post(t, h, noticeOf(t, notified()))
+				assert.Equal(t, http.StatusOK, status)
+				assert.Len(t, b.told, 1)
+			})
+		})
+	}
 }
 
 func TestNotificationsAreTakenOneAtATime(t *testing.T) {
-	var mu sync.Mutex
-	inside, most, taken := 0, 0, 0
-	h := noticeClient(t).RefundNotices(func(context.Context, payflow.RefundReport) error {
-		mu.Lock()
-		inside++
-		taken++
-		most = max(most, inside)
-		mu.Unlock()
-		time.Sleep(time.Millisecond)
-		mu.Lock()
-		inside--
-		mu.Unlock()
-		return nil
+	synctest.Test(t, func(t *testing.T) {
+		_, b, h := withBooks(t, "SUCCESS")
+		var all sync.WaitGroup
+		var taken atomic.Int32
+		body := noticeOf(t, notified())
+		for range noticesAtOnce {
+			all.Go(func() {
+				if status, _ := post(t, h, body); status == http.StatusOK {
+					taken.Add(1)
+				}
+			})
+		}
+		all.Wait()
+		assert.EqualValues(t, noticesAtOnce, taken.Load())
+		assert.Len(t, b.told, 1)
 	})
-	var all sync.WaitGroup
-	body := noticeOf(t, notified())
-	for range noticeTogether {
-		all.Go(func() { _, _ = post(t, h, body) })
-	}
-	all.Wait()
-	assert.Equal(t, 1, most)
-	assert.Equal(t, 1, taken)
 }
 
 func TestANotificationThatIsNotOursIsRefused(t *testing.T) {
-	h := noticeClient(t).RefundNotices(func(context.Context, payflow.RefundReport) error { t.Error("taken"); return nil })
 	without := func(name, value string) map[string]string {
 		m := notified()
 		m[name] = value
 		return m
 	}
-	for name, body := range map[string]string{
-		"another merchant":      noticeOf(t, notified(), "mch_id", "1"),
-		"no merchant":           noticeOf(t, notified(), "mch_id", ""),
-		"another shop":          noticeOf(t, notified(), "sub_mch_id", "1"),
-		"return_code FAIL":      noticeOf(t, notified(), "return_code", "FAIL"),
-		"another key":           noticeOf(t, notified(), "req_info", sealReqInfo(t, xmlOf("root", notified()), "another key")),
-		"no req_info":           noticeOf(t, notified(), "req_info", ""),
-		"no base64":             noticeOf(t, notified(), "req_info", "!!!"),
-		"half a block":          noticeOf(t, notified(), "req_info", "AAAA"),
-		"no XML":                noticeOf(t, notified(), "req_info", sealReqInfo(t, "hello", testKey)),
-		"another root":          noticeOf(t, notified(), "req_info", sealReqInfo(t, xmlOf("xml", notified()), testKey)),
-		"no amount":             noticeOf(t, without("refund_fee", "")),
-		"more than was paid":    noticeOf(t, without("refund_fee", "1251")),
-		"no refund":             noticeOf(t, without("out_refund_no", "")),
-		"no payment":            noticeOf(t, without("out_trade_no", "")),
-		"no state":              noticeOf(t, without("refund_status", "")),
-		"a DOCTYPE":             "<!DOCTYPE x>" + noticeOf(t, notified()),
-		"JSON":                  `{"id":"x"}`,
-		"nothing":               "",
-		"a name that is a twin": strings.Replace(noticeOf(t, notified()), "<appid>", "<mch_id>1</mch_id><appid>", 1),
+	for name, c := range map[string]struct {
+		body   string
+		status int
+	}{
+		"another merchant":      {noticeOf(t, notified(), "mch_id", "1"), 403},
+		"no merchant":           {noticeOf(t, notified(), "mch_id", ""), 403},
+		"another shop":          {noticeOf(t, notified(), "sub_mch_id", "1"), 403},
+		"not journaled":         {noticeOf(t, without("out_refund_no", "X")), 404},
+		"another payment":       {noticeOf(t, without("out_trade_no", "X")), 400},
+		"another amount":        {noticeOf(t, without("refund_fee", "251")), 400},
+		"another total":         {noticeOf(t, without("total_fee", "1251")), 400},
+		"another currency":      {noticeOf(t, without("fee_type", "CNY")), 400},
+		"return_code FAIL":      {noticeOf(t, notified(), "return_code", "FAIL"), 400},
+		"another key":           {noticeOf(t, notified(), "req_info", sealReqInfo(t, xmlOf("root", notified()), "another key")), 400},
+		"no req_info":           {noticeOf(t, notified(), "req_info", ""), 400},
+		"no base64":             {noticeOf(t, notified(), "req_info", "!!!"), 400},
+		"half a block":          {noticeOf(t, notified(), "req_info", "AAAA"), 400},
+		"no XML":                {noticeOf(t, notified(), "req_info", sealReqInfo(t, "hello", testKey)), 400},
+		"another root":          {noticeOf(t, notified(), "req_info", sealReqInfo(t, xmlOf("xml", notified()), testKey)), 400},
+		"no amount":             {noticeOf(t, without("refund_fee", "")), 400},
+		"more than was paid":    {noticeOf(t, without("refund_fee", "1251")), 400},
+		"no refund":             {noticeOf(t, without("out_refund_no", "")), 400},
+		"no payment":            {noticeOf(t, without("out_trade_no", "")), 400},
+		"no state":              {noticeOf(t, without("refund_status", "")), 400},
+		"a DOCTYPE":             {"<!DOCTYPE x>" + noticeOf(t, notified()), 400},
+		"JSON":                  {`{"id":"x"}`, 400},
+		"nothing":               {"", 400},
+		"too long":              {strings.Repeat("x", noticeMax+1), 400},
+		"a name that is a twin": {strings.Replace(noticeOf(t, notified()), "<appid>", "<mch_id>1</mch_id><appid>", 1), 400},
 	} {
-		status, code := post(t, h, body)
-		assert.Equal(t, http.StatusBadRequest, status, name)
-		assert.Equal(t, "FAIL", code, name)
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g, b, h := withBooks(t, "SUCCESS")
+				status, code := post(t, h, c.body)
+				assert.Equal(t, c.status, status)
+				assert.Equal(t, "FAIL", code)
+				assert.Empty(t, b.told)
+				assert.Zero(t, g.count(refundQueryPath), "nobody makes us ask for what is not ours")
+			})
+		})
 	}
-	status, _ := post(t, h, strings.Repeat("x", noticeMax+1))
-	assert.Equal(t, http.StatusRequestEntityTooLarge, status)
-	w := httptest.NewRecorder()
-	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/notify", nil))
-	assert.Equal(t, http.StatusMethodNotAllowed, w.Code)
+	synctest.Test(t, func(t *testing.T) {
+		_, _, h := withBooks(t, "SUCCESS")
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/notify", nil))
+		assert.Equal(t, http.StatusMethodNotAllowed, w.Code)
+	})
 }
 
 func TestPaddingIsCheckedStrictly(t *testing.T) {
@@ -178,9 +253,8 @@ func FuzzReadNotice(f *testing.F) {
 	f.Add(noticeOf(t, notified()), "")
 	f.Add("", xmlOf("root", notified()))
 	f.Add("<xml/>", sealReqInfo(t, "<root></root>", testKey))
-	c := &Client{merchant: testMerchant(), signer: signer{testKey, MD5}}
 	f.Fuzz(func(t *testing.T, body, hidden string) {
-		_, _ = c.readNotice([]byte(body))
+		_, _, _ = readNotice([]byte(body), testKey)
 		_, _ = openReqInfo(hidden, testKey)
 		r, err := readReqInfo([]byte(hidden))
 		if err == nil && (r.OutRefundNo == "" || r.Amount.Minor <= 0 || r.Amount.Minor > r.Total.Minor) {

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"strconv"
-	"strings"
 
 	"posagent/payflow"
 	"posagent/wxclient"
@@ -17,7 +15,6 @@ const (
 	outRefundNoMax = 64
 	refundDescMax  = 80
 	refundFromMax  = 30
-	notifyURLMax   = 256
 )
 
 // Refund asks WeChat Pay to give money back (submit refund; mutual TLS), by transaction_id where it is known and else by
@@ -25,10 +22,11 @@ const (
 //
 // Outcomes: RefundAccepted (taken on: no money has moved yet, see QueryRefund), RefundDeclined, RefundLater. Every error is a
 // *payflow.LostError: the refund may have been taken on. It is safe to repeat with the same out_refund_no, and it is the caller's duty
-// to: a new number is a second refund. Two refunds of one order are a minute apart.
+// to: a new number is a second refund. Two refunds of one order are a minute apart. Where an attempt was lost before, a later
+// RefundDeclined is believed only after QueryRefund: a refusal of the repeat is none of the first.
 func (c *Client) Refund(ctx context.Context, o payflow.RefundOrder) (payflow.RefundOutcome, error) {
 	o.Merchant = c.merchantOf(o.Merchant)
-	if err := checkRefund(o); err != nil {
+	if err := wxclient.CheckRefund(o); err != nil {
 		return payflow.RefundOutcome{}, wxclient.About("refund", string(o.OutRefundNo), lost(payflow.ReasonConfiguration, fmt.Errorf("nothing was sent: %w", err)))
 	}
 	return c.askRefund(ctx, c.call("refund", string(o.OutTradeNo), refundPath, c.refundFields(o)), o, func(m message) (payflow.RefundOutcome, error) {
@@ -37,7 +35,7 @@ func (c *Client) Refund(ctx context.Context, o payflow.RefundOrder) (payflow.Ref
 }
 
 func (c *Client) refundFields(o payflow.RefundOrder) fields {
-	f := byNumber(paymentOf(o), o.TransactionID, 7)
+	f := byNumber(wxclient.PaymentOf(o), o.TransactionID, 7)
 	f.add("out_refund_no", string(o.OutRefundNo))
 	f.add("total_fee", strconv.FormatInt(o.Total.Minor, 10))
 	f.add("refund_fee", strconv.FormatInt(o.Amount.Minor, 10))
@@ -51,63 +49,32 @@ func (c *Client) refundFields(o payflow.RefundOrder) fields {
 // notifyURL leaves out an address that WeChat Pay would not take: no refund fails for its notification, because we ask for the
 // result anyhow. Every repeat leaves it out too.
 func (c *Client) notifyURL(o payflow.RefundOrder) string {
-	u, err := url.Parse(o.NotifyURL)
-	if err != nil || u.Scheme != "https" || u.Hostname() == "" || strings.ContainsAny(o.NotifyURL, "?#") || len(o.NotifyURL) > notifyURLMax {
-		if o.NotifyURL != "" {
-			c.log.Warn().Str("out_refund_no", string(o.OutRefundNo)).Msg("notify_url left out: it must be https, without a query part, of at most 256 bytes")
-		}
+	if o.NotifyURL == "" {
+		return ""
+	}
+	if err := wxclient.CheckNotifyURL(o.NotifyURL); err != nil {
+		c.log.Warn().Str("out_refund_no", string(o.OutRefundNo)).Err(err).Msg("notify_url left out")
 		return ""
 	}
 	return o.NotifyURL
-}
-
-// checkRefund refuses what no answer could be compared with.
-func checkRefund(o payflow.RefundOrder) error {
-	switch {
-	case !isOutRefundNo(o.OutRefundNo):
-		return fmt.Errorf("refund number %.70q is not 1 to %d letters, digits or _-|*@", string(o.OutRefundNo), outRefundNoMax)
-	case o.TransactionID == "" && o.OutTradeNo == "":
-		return errors.New("the refund names no payment")
-	case o.Amount.Minor < 1 || o.Amount.Minor > o.Total.Minor || o.Amount.Currency != o.Total.Currency:
-		return fmt.Errorf("%s of %s cannot be given back", o.Amount, o.Total)
-	}
-	return nil
-}
-
-func isOutRefundNo(no payflow.OutRefundNo) bool {
-	return no != "" && len(no) <= outRefundNoMax &&
-		strings.Trim(string(no), "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_-|*@") == ""
-}
-
-// paymentOf returns the payment that is refunded, as far as a refund knows it.
-func paymentOf(o payflow.RefundOrder) payflow.Order {
-	return payflow.Order{OutTradeNo: o.OutTradeNo, Amount: o.Total, Merchant: o.Merchant, API: o.API, HostFamily: o.HostFamily}
 }
 
 // askRefund makes a call about a refund and judges its answer.
 func (c *Client) askRefund(ctx context.Context, call wxclient.Call, o payflow.RefundOrder, judge func(message) (payflow.RefundOutcome, error)) (payflow.RefundOutcome, error) {
 	a, err := c.line.Ask(ctx, call)
 	if err != nil {
-		return payflow.RefundOutcome{}, wxclient.LostCall(call.Name, paymentOf(o), err)
+		return payflow.RefundOutcome{}, wxclient.LostCall(call.Name, wxclient.PaymentOf(o), err)
 	}
 	var outcome payflow.RefundOutcome
 	err = c.believe(call.Name, string(o.OutRefundNo), o.Merchant, a, func(m message) verdict {
 		var said error
 		outcome, said = judge(m)
-		return verdict{named: outcome.Kind == payflow.RefundAccepted || outcome.Kind == payflow.RefundFound, said: said}
+		return verdict{named: outcome.Kind == payflow.RefundAccepted || outcome.Kind == payflow.RefundFound, claim: wxclient.RefundClaim(outcome), said: said}
 	})
-	if err == nil && outcome.Kind != payflow.RefundAccepted && outcome.Kind != payflow.RefundFound && !c.line.Knows(o.HostFamily) {
-		err = wxclient.About(call.Name, string(o.OutRefundNo), elsewhere(o.HostFamily))
-	}
 	if err != nil {
-		return payflow.RefundOutcome{}, err
+		outcome = payflow.RefundOutcome{}
 	}
-	return outcome, nil
-}
-
-// elsewhere is the error of a refusal by a gateway that never had the payment.
-func elsewhere(hostFamily string) error {
-	return lost(payflow.ReasonConfiguration, fmt.Errorf("it is not known here, but the payment was made at %s; put that host back behind the others in hosts", hostFamily))
+	return c.line.WithoutAbsentRefund(call.Name, o, outcome, err)
 }
 
 var errAnotherRefund = errors.New("the answer does not name this refund")
@@ -122,7 +89,7 @@ func refundOutcome(o payflow.RefundOrder, m message) (payflow.RefundOutcome, err
 		}
 		return payflow.RefundOutcome{Kind: payflow.RefundAccepted, Refund: r}, nil
 	case fail:
-		if kind, listed := refundMeaning(m.code()); listed {
+		if kind, listed := wxclient.RefundMeaning(m.code()); listed {
 			return payflow.RefundOutcome{Kind: kind, Code: m.code(), Text: m.words()}, nil
 		}
 	}

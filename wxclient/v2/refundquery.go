@@ -44,13 +44,13 @@ func (c *Client) queryRefund(ctx context.Context, o payflow.RefundOrder, id payf
 
 // queryRefundOutcome reads an answer to a query of one refund as if it were verified: it may hold others of the same order.
 func queryRefundOutcome(o payflow.RefundOrder, id payflow.RefundID, m message) (payflow.RefundOutcome, error) {
-	if m[resultCode] == fail && saysNoRefund(m.code()) {
+	if m[resultCode] == fail && wxclient.SaysNoRefund(m.code()) {
 		return payflow.RefundOutcome{Kind: payflow.NoSuchRefund, Code: m.code(), Text: m.words()}, nil
 	}
 	if m[resultCode] != success {
 		return payflow.RefundOutcome{}, unlisted(m)
 	}
-	page, err := readRefunds(paymentOf(o), 0, m)
+	page, err := readRefunds(wxclient.PaymentOf(o), 0, m)
 	if err != nil {
 		return payflow.RefundOutcome{}, err
 	}
@@ -108,7 +108,7 @@ func (c *Client) refundsFrom(ctx context.Context, o payflow.Order, id payflow.Tr
 		return verdict{named: !page.none, said: said}
 	})
 	if err == nil && page.none && !c.line.Knows(o.HostFamily) {
-		err = elsewhere(o.HostFamily)
+		err = lost(payflow.ReasonConfiguration, fmt.Errorf("there is none here, but the payment was made at %s; put that host back behind the others in hosts", o.HostFamily))
 	}
 	return page, err
 }
@@ -122,7 +122,7 @@ type refunds struct {
 
 func allRefunds(o payflow.Order, id payflow.TransactionID, offset int, m message) (refunds, error) {
 	switch {
-	case m[resultCode] == fail && saysNoRefund(m.code()):
+	case m[resultCode] == fail && wxclient.SaysNoRefund(m.code()):
 		return refunds{none: true}, nil
 	case m[resultCode] != success:
 		return refunds{}, unlisted(m)
@@ -194,13 +194,13 @@ func readRefund(o payflow.Order, index string, m message) (payflow.RefundReport,
 		OutRefundNo:   payflow.OutRefundNo(wxclient.MaskID(m["out_refund_no"+index], outRefundNoMax)),
 		TransactionID: payflow.TransactionID(wxclient.MaskID(m["transaction_id"], 32)),
 		OutTradeNo:    payflow.OutTradeNo(wxclient.MaskID(m["out_trade_no"], 32)),
-		State:         refundState(m["refund_status"+index]),
+		State:         wxclient.RefundStateOf(m["refund_status"+index]),
 		Amount:        payflow.Amount{Minor: m.number("refund_fee" + index), Currency: currency},
 		Total:         payflow.Amount{Minor: m.number("total_fee"), Currency: currency},
 		Rate:          m.rate(),
 		Channel:       wxclient.MaskText(m["refund_channel"+index], 32),
 		Account:       wxclient.MaskText(m["refund_recv_accout"+index], 64), // as the documents spell it
-		Source:        payflow.RefundSource(wxclient.MaskText(m["refund_account"+index], 32)),
+		Source:        wxclient.RefundSourceOf(m["refund_account"+index]),
 		SuccessTime:   m.time("refund_success_time"+index, time.DateTime),
 	}
 	if m["cash_refund_fee"+index] != "" {
@@ -210,17 +210,4 @@ func readRefund(o payflow.Order, index string, m message) (payflow.RefundReport,
 		return r, lost(payflow.ReasonUnverified, errors.New("a refund in it lacks number, amount or state"))
 	}
 	return r, nil
-}
-
-// refundState reads a refund's state by the one spelling. An unknown one is kept as it came, cut to 32 bytes.
-func refundState(text string) payflow.RefundState {
-	switch code := wxclient.NormalCode(text); code {
-	case "REFUNDCLOSE":
-		return payflow.RefundStateClosed
-	case "CHANGE":
-		return payflow.RefundStateAbnormal
-	case string(payflow.RefundStateSuccess), string(payflow.RefundStateProcessing):
-		return payflow.RefundState(code)
-	}
-	return payflow.RefundState(wxclient.MaskText(text, 32))
 }

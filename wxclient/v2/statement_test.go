@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -16,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"posagent/payflow"
+	"posagent/wxclient"
 )
 
 const bill = "\ufeff交易时间,公众账号ID,商户号,特约商户号,设备号,微信订单号,商户订单号\r\n`2019-02-19 05:01:46,`wx,`1,`0,`T1,`42,`A1\r\n总交易单数,应结订单总金额\r\n`1.0,`0.47\r\n"
@@ -50,7 +52,7 @@ func TestABillIsKeptAsAFile(t *testing.T) {
 				got, err := client.Statement(t.Context(), "20190219", file)
 				require.NoError(t, err)
 				sum := sha1.Sum([]byte(c.want))
-				assert.Equal(t, StatementFile{Day: "20190219", File: file, Bytes: int64(len(c.want)), SHA1: hex.EncodeToString(sum[:]), Doubt: billDoubt}, got)
+				assert.Equal(t, wxclient.StatementFile{Day: "20190219", File: file, Bytes: int64(len(c.want)), SHA1: hex.EncodeToString(sum[:]), Doubt: billDoubt}, got)
 				text, err := os.ReadFile(file)
 				require.NoError(t, err)
 				assert.Equal(t, c.want, string(text))
@@ -123,8 +125,29 @@ func TestABillOfNoDayIsNotAskedFor(t *testing.T) {
 		g, c := inTown(t)
 		_, err := c.Statement(t.Context(), "2019-02-19", filepath.Join(t.TempDir(), "bill"))
 		assert.Equal(t, payflow.ReasonConfiguration, lostOf(t, err).Reason)
+		assert.Zero(t, g.count(billPath))
+		g.always(reply{raw: bill})
 		_, err = c.Statement(t.Context(), "20190219", filepath.Join(t.TempDir(), "nowhere", "bill"))
 		require.ErrorIs(t, err, os.ErrNotExist)
-		assert.Zero(t, g.count(billPath))
+	})
+}
+
+func FuzzTakeBill(f *testing.F) {
+	t := &testing.T{}
+	f.Add([]byte(bill))
+	f.Add([]byte(zipped(t, bill)))
+	f.Add([]byte("<xml><return_code>FAIL</return_code><return_msg>No Bill Exist</return_msg></xml>"))
+	folder := f.TempDir()
+	f.Fuzz(func(t *testing.T, came []byte) {
+		file := filepath.Join(folder, strconv.Itoa(os.Getpid()))
+		kept := wxclient.StatementFile{Day: "20190219", File: file}
+		err := takeBill(&kept, wxclient.Answer{Status: 200}, bytes.NewReader(came))
+		if err == nil && !kept.None {
+			text, err := os.ReadFile(file)
+			require.NoError(t, err)
+			require.EqualValues(t, len(text), kept.Bytes)
+			_, _ = wxclient.ReadStatement(bytes.NewReader(text), func(payflow.StatementRow) error { return nil })
+		}
+		require.False(t, kept.Verified)
 	})
 }

@@ -9,11 +9,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"posagent/payflow"
+	"posagent/wxclient"
 )
 
 // The outside vectors are known answers that nobody here wrote. POSAGENT_VECTORS names their folder.
@@ -29,6 +31,7 @@ func TestOutsideVectors(t *testing.T) {
 	t.Run("messages", outsideMessages)
 	t.Run("req_info", outsideReqInfo)
 	t.Run("outcomes", outsideOutcomes)
+	t.Run("bill", outsideBill)
 }
 
 func vectors(t *testing.T, name string, into any) {
@@ -218,5 +221,57 @@ func outsideOutcomes(t *testing.T) {
 		outcome, err := queryOutcome(testOrder(), "", message{"result_code": "SUCCESS", "trade_state": word, "out_trade_no": string(testOrder().OutTradeNo)})
 		require.NoError(t, err)
 		assert.Equal(t, payflow.TradeState(word), outcome.Trade.State)
+	}
+}
+
+func outsideBill(t *testing.T) {
+	var file struct {
+		CSV    string `json:"csv_base64"`
+		SHA1   string `json:"sha1_hex"`
+		Expect struct {
+			Rows    int
+			Header  []string          `json:"summary_header"`
+			Summary []string          `json:"summary"`
+			First   map[string]string `json:"first_row"`
+			States  map[string]int    `json:"count_by_state"`
+			Sums    map[string]string `json:"computed_sums"`
+		}
+	}
+	vectors(t, "bill_v2.json", &file)
+	text, err := base64.StdEncoding.DecodeString(file.CSV)
+	require.NoError(t, err)
+	kept := wxclient.StatementFile{Day: "20190219", File: filepath.Join(t.TempDir(), "bill.csv")}
+	require.NoError(t, takeBill(&kept, wxclient.Answer{Status: 200}, strings.NewReader(zipped(t, string(text)))))
+	assert.Equal(t, file.SHA1, kept.SHA1)
+	bill, err := os.Open(kept.File)
+	require.NoError(t, err)
+	defer bill.Close()
+	var rows []payflow.StatementRow
+	summary, err := wxclient.ReadStatement(bill, func(r payflow.StatementRow) error { rows = append(rows, r); return nil })
+	require.NoError(t, err)
+	require.Len(t, rows, file.Expect.Rows)
+	first := file.Expect.First
+	assert.Equal(t, first["交易时间"], rows[0].At.In(storeTime).Format(time.DateTime))
+	assert.Equal(t, first["商户号"], rows[0].MerchantID)
+	assert.Equal(t, first["微信订单号"], string(rows[0].TransactionID))
+	assert.Equal(t, first["商户订单号"], string(rows[0].OutTradeNo))
+	assert.Equal(t, first["微信退款单号"], string(rows[0].RefundID))
+	assert.Equal(t, first["商户退款单号"], string(rows[0].OutRefundNo))
+	assert.Equal(t, first["退款金额"], rows[0].Refund.Major())
+	assert.Equal(t, first["交易状态"], string(rows[0].State))
+	assert.Equal(t, first["商品名称"], rows[0].Description)
+	assert.Equal(t, first["手续费"], rows[0].Fee)
+	assert.Equal(t, first["费率"], rows[0].Rate)
+	states, amount, refund := map[string]int{}, payflow.Amount{Currency: "CNY"}, payflow.Amount{Currency: "CNY"}
+	for _, r := range rows {
+		states[string(r.State)]++
+		amount.Minor += r.Amount.Minor
+		refund.Minor += r.Refund.Minor
+	}
+	assert.Equal(t, file.Expect.States, states)
+	assert.Equal(t, file.Expect.Sums["订单金额"], amount.Major())
+	assert.Equal(t, file.Expect.Sums["退款金额"], refund.Major())
+	for i, name := range file.Expect.Header {
+		assert.Equal(t, file.Expect.Summary[i], summary.Totals[name], name)
 	}
 }
