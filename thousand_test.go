@@ -1,6 +1,9 @@
 package posagent
 
 import (
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -55,6 +58,26 @@ var changes = []change{
 		time.Sleep(time.Minute)
 		require.NotEqual(t, h.oldSerial, h.client.KeySerial(), "the new one signs by now")
 		require.NoError(t, h.sim.DropMerchantCertificate(h.oldSerial))
+	}},
+	{700, "the till is started with WeChat Pay's public key beside the certificates", func(t *testing.T, h *house) {
+		k, err := h.sim.Credentials("")
+		require.NoError(t, err)
+		block, _ := pem.Decode(k.PublicKey)
+		key, err := x509.ParsePKIXPublicKey(block.Bytes)
+		require.NoError(t, err)
+		h.setUp.SerialNo, h.setUp.PrivateKey = k.Serial, k.Key
+		h.setUp.PublicKeyID, h.setUp.PublicKey = k.PublicKeyID, key.(*rsa.PublicKey)
+		h.client, err = wxclient.New(h.setUp)
+		require.NoError(t, err)
+		require.NoError(t, h.client.FirstRoundTrip(t.Context()))
+	}},
+	{800, "the public key signs everything, and there are no platform certificates any more", func(_ *testing.T, h *house) { h.sim.UsePublicKeyOnly() }},
+	{900, "and the till is started once more", func(t *testing.T, h *house) {
+		h.client.Close()
+		var err error
+		h.client, err = wxclient.New(h.setUp)
+		require.NoError(t, err)
+		require.NoError(t, h.client.FirstRoundTrip(t.Context()))
 	}},
 }
 
