@@ -75,6 +75,10 @@ type house struct {
 	client *wxclient.Client
 	engine *queue.Engine
 	sales  int
+	// oldSerial is the merchant certificate that a story began with.
+	oldSerial string
+	// setUp is the client's.
+	setUp wxclient.Config
 
 	mu   sync.Mutex // guards told
 	told []wxclient.Condition
@@ -94,8 +98,9 @@ func inHouse(t *testing.T, config wxsim.Config, tell func(t *testing.T, h *house
 		k, err := sim.Credentials("")
 		require.NoError(t, err)
 		merchant := payflow.Merchant{Mode: payflow.Mode(k.Mode), AppID: k.AppID, MerchantID: k.MerchantID, SubMerchantID: k.SubMerchantID, CategoryCode: k.CategoryCode}
-		h.client, err = wxclient.New(wxclient.Config{Hosts: []string{"https://" + houseHost}, RootCAs: k.Roots, Merchant: merchant, SerialNo: k.Serial, PrivateKey: k.Key,
-			APIv3Key: []byte(k.APIv3Key), Dial: line.dial, OnCondition: h.tell})
+		h.setUp = wxclient.Config{Hosts: []string{"https://" + houseHost}, RootCAs: k.Roots, Merchant: merchant, SerialNo: k.Serial, PrivateKey: k.Key,
+			APIv3Key: []byte(k.APIv3Key), Dial: line.dial, OnCondition: h.tell}
+		h.client, err = wxclient.New(h.setUp)
 		require.NoError(t, err)
 		dir := t.TempDir()
 		journal, err := queue.OpenJournal(queue.JournalConfig{File: filepath.Join(dir, "journal.db"), KeyFile: filepath.Join(dir, "journal.key"),
@@ -106,11 +111,13 @@ func inHouse(t *testing.T, config wxsim.Config, tell func(t *testing.T, h *house
 		require.NoError(t, err)
 		ctx, stop := context.WithCancel(t.Context())
 		var running sync.WaitGroup
-		running.Go(func() { h.client.Run(ctx) })
+		first := h.client
+		running.Go(func() { first.Run(ctx) })
 		running.Go(func() { assert.NoError(t, h.engine.Run(ctx)) })
 		defer func() {
 			stop()
 			running.Wait()
+			first.Close()
 			h.client.Close()
 			assert.NoError(t, journal.Close())
 			sim.Close()

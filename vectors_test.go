@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"go/ast"
+	"go/token"
 	"maps"
 	"os"
 	"os/exec"
@@ -22,7 +24,8 @@ import (
 // run is not told but tried: each case is broken in a copy of the folder, one at a time, and some package's test must turn red.
 // What no test looks at stays green, and is named here.
 //
-// A package takes part when its tests read POSAGENT_VECTORS; the names of those tests hold "Outside".
+// A test takes part when it says so: its text names the vectors, as vectors(t, "rsa.json", …) does. The simulator's own do not
+// count: they are no part of what goes to a store.
 
 func TestEachCaseOfTheOutsideVectorsIsRunBySomeTest(t *testing.T) {
 	folder := os.Getenv("POSAGENT_VECTORS")
@@ -31,6 +34,9 @@ func TestEachCaseOfTheOutsideVectorsIsRunBySomeTest(t *testing.T) {
 			t.Fatal("POSAGENT_VECTORS is not set, and CI must run the outside vectors")
 		}
 		t.Skip("outside vectors not run")
+	}
+	if os.Getenv("POSAGENT_VECTORS_TRIED") != "" {
+		t.Skip("the cases were broken one by one before, and it takes a while")
 	}
 	judges := buildJudges(t)
 	require.NotEmpty(t, judges)
@@ -44,69 +50,77 @@ func TestEachCaseOfTheOutsideVectorsIsRunBySomeTest(t *testing.T) {
 	for _, path := range files {
 		damages = append(damages, damagesOf(t, path)...)
 	}
-	unseen := slices.DeleteFunc(tryEach(t, folder, judges, damages), func(name string) bool {
-		return slices.ContainsFunc(comeLater, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
-	})
+	unseen := tryEach(t, folder, judges, damages)
 	assert.Emptyf(t, unseen, "%d of %d cases are run by no test", len(unseen), len(damages))
 	t.Logf("outside vectors: %d cases run", len(damages)-len(unseen))
 }
 
-// comeLater begin the names of cases whose calls the client does not make yet.
-var comeLater = []string{"bill_v2.json: ", "formatter.json: statement_message.", "global_v3_samples.json: samples.EventSamples/", "global_v3_samples.json: samples.ModelSamples/Global/Refund/",
-	"global_v3_samples.json: samples.ModelSamples/Global/_Partner/Refund/", "global_v3_samples.json: samples.ModelSamples/Global/_Partner/Transactions/Settlements/", "notification.json: ",
-	"outcomes.json: v2_refund", "v2_req_info.json: ", "v2_sign.json: ", "xml.json: "}
-
 // judge is a package's test program.
 type judge struct {
 	folder, program string
+	tests           []string
 	reads           []string // the vector files that its tests name
 }
 
-var outsideTest = regexp.MustCompile(`func Test\w*Outside`)
+var (
+	namesVectors = regexp.MustCompile(`(?i)vectors`)
+	namedFile    = regexp.MustCompile(`"([a-z0-9_]+\.json)"`)
+)
 
-var namedVectors = regexp.MustCompile(`"([a-z0-9_]+\.json)"`)
-
-// buildJudges compiles the tests of each package that reads the vectors.
-func buildJudges(t *testing.T) []judge {
+// buildJudges compiles the tests of each package in which some test names the vectors.
+func buildJudges(t *testing.T) (all []judge) {
 	t.Helper()
-	reads := map[string][]string{}
-	paths, err := filepath.Glob("*/*_test.go")
-	require.NoError(t, err)
-	deeper, err := filepath.Glob("*/*/*_test.go")
-	require.NoError(t, err)
-	sources := map[string]string{}
-	for _, path := range append(paths, deeper...) {
+	found := map[string]*judge{}
+	eachGoFile(t, func(path string, file *ast.File, set *token.FileSet) {
+		home := filepath.ToSlash(filepath.Dir(path))
+		if home == "." || home == "wxsim" || !strings.HasSuffix(path, "_test.go") {
+			return
+		}
 		text, err := os.ReadFile(path)
 		require.NoError(t, err)
-		sources[filepath.Dir(path)] += string(text)
-	}
-	for folder, text := range sources {
-		if !strings.Contains(text, `"POSAGENT_VECTORS"`) || !outsideTest.MatchString(text) {
+		if !namesVectors.Match(text) {
+			return
+		}
+		if found[home] == nil {
+			found[home] = &judge{folder: home, program: filepath.Join(t.TempDir(), "judge.test")}
+		}
+		found[home].learn(string(text), file, set)
+	})
+	for _, home := range slices.Sorted(maps.Keys(found)) {
+		j := *found[home]
+		if len(j.tests) == 0 || len(j.reads) == 0 {
 			continue
 		}
-		for _, m := range namedVectors.FindAllStringSubmatch(text, -1) {
-			reads[folder] = append(reads[folder], m[1])
-		}
-	}
-	var all []judge
-	for _, folder := range slices.Sorted(maps.Keys(reads)) {
-		j := judge{folder: folder, reads: reads[folder], program: filepath.Join(t.TempDir(), "judge.test")}
-		out, err := exec.Command("go", "test", "-c", "-o", j.program, "./"+folder).CombinedOutput()
+		out, err := exec.Command("go", "test", "-c", "-o", j.program, "./"+home).CombinedOutput()
 		require.NoErrorf(t, err, "%s", out)
 		all = append(all, j)
 	}
 	return all
 }
 
-// green reports that the package's outside tests pass on a folder of vectors.
+// learn takes the tests and the vector files that a test file names.
+func (j *judge) learn(text string, file *ast.File, set *token.FileSet) {
+	for _, m := range namedFile.FindAllStringSubmatch(text, -1) {
+		j.reads = append(j.reads, m[1])
+	}
+	for _, declared := range file.Decls {
+		f, ok := declared.(*ast.FuncDecl)
+		if !ok || f.Recv != nil || !strings.HasPrefix(f.Name.Name, "Test") {
+			continue
+		}
+		if namesVectors.MatchString(text[set.Position(f.Pos()).Offset:set.Position(f.End()).Offset]) {
+			j.tests = append(j.tests, f.Name.Name)
+		}
+	}
+}
+
+// green reports that the package's tests of the vectors pass on a folder of them.
 func (j judge) green(t *testing.T, folder string) bool {
 	t.Helper()
-	run := exec.Command(j.program, "-test.run", "Outside", "-test.v", "-test.timeout", "60s")
+	run := exec.Command(j.program, "-test.run", "^("+strings.Join(j.tests, "|")+")$", "-test.timeout", "60s")
 	run.Dir = j.folder
 	run.Env = append(os.Environ(), "CI=true", "POSAGENT_VECTORS="+folder)
-	out, err := run.CombinedOutput()
-	require.Truef(t, bytes.Contains(out, []byte("=== RUN")), "%s has no test whose name holds Outside", j.folder)
-	return err == nil
+	return run.Run() == nil
 }
 
 // damage is one broken case.

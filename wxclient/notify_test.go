@@ -323,10 +323,11 @@ func TestNotificationOfTheOutsideVectors(t *testing.T) {
 			PEM     string  `json:"platform_certificate_pem"`
 			Key     string  `json:"api_v3_key"`
 			Body    string  `json:"raw_body"`
+			Expect  string
 		}
 	}
 	vectors(t, "notification.json", &file)
-	first, skew := file.Cases[0], file.Cases[1]
+	first, skew, change := file.Cases[0], file.Cases[1], file.Cases[2]
 	certificate, err := parseCertificate([]byte(first.PEM))
 	require.NoError(t, err)
 	g := newGateway(t)
@@ -350,6 +351,7 @@ func TestNotificationOfTheOutsideVectors(t *testing.T) {
 		assert.Equal(t, skewed, distrustOf(c.verifyBy(s, []byte(first.Body), c.clock.Now())), now)
 	}
 	now = first.Clock
+	require.Equal(t, "signature failure", change.Expect, "of any byte")
 	for i := range len(first.Body) {
 		changed := []byte(first.Body)
 		changed[i] ^= 1

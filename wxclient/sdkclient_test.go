@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"os"
 	"sync"
 	"testing"
 
@@ -49,7 +50,12 @@ type sdkTill struct {
 
 func newSDKTill(t *testing.T, mode wxsim.Mode) *sdkTill {
 	t.Helper()
-	sim, err := wxsim.New(wxsim.Config{Keys: judgeSimKeys(), Merchants: []wxsim.Merchant{{Mode: mode}}})
+	return newSDKTillOf(t, wxsim.Merchant{Mode: mode})
+}
+
+func newSDKTillOf(t *testing.T, m wxsim.Merchant) *sdkTill {
+	t.Helper()
+	sim, err := wxsim.New(wxsim.Config{Keys: judgeSimKeys(), Merchants: []wxsim.Merchant{m}})
 	require.NoError(t, err)
 	t.Cleanup(sim.Close)
 	s := &sdkTill{t: t, sim: sim}
@@ -175,4 +181,16 @@ func TestTheSDKsClientRefusesWhatTheSimulatorForges(t *testing.T) {
 			assert.Error(t, err, kind)
 		}
 	})
+}
+
+// The pay call's body in the guide "Quick Pay, API v3 Global" is one that the simulator takes as it stands.
+func TestTheSimulatorTakesTheGuidesExampleOfAPayCall(t *testing.T) {
+	body, err := os.ReadFile("testdata/guide_pay.json")
+	require.NoError(t, err)
+	s := newSDKTillOf(t, wxsim.Merchant{AppID: "wxdace645e0bc2c424", MerchantID: "10000100", SubMerchantID: "20000100"})
+	paid := s.members(s.client.Post(t.Context(), s.url+"/v3/global/micropay/transactions/pay", json.RawMessage(body)))
+	assert.Equal(t, "SUCCESS", paid["trade_state"])
+	assert.Equal(t, "Payment Test", paid["attach"])
+	assert.EqualValues(t, 1, paid["amount"].(map[string]any)["total"])
+	assert.Empty(t, s.sim.Books().Violations)
 }
