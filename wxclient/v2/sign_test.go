@@ -54,3 +54,17 @@ func TestASignCoversAllThatWasReceived(t *testing.T) {
 	assert.ErrorIs(t, s.verify(message{"return_code": "SUCCESS"}), errUnsigned)
 	assert.ErrorIs(t, s.verify(message{"return_code": "SUCCESS", "sign": ""}), errUnsigned)
 }
+
+// TestASignIsOverTheValuesThemselves: whatever the order and the writing of the XML.
+func TestASignIsOverTheValuesThemselves(t *testing.T) {
+	s := signer{key: testKey, kind: MD5}
+	sign := signOf(map[string]string{"a": "x & <y>", "b": "支付 %20+", "B": "2"}, testKey, false)
+	for _, text := range []string{
+		"<xml><a><![CDATA[x & <y>]]></a><B>2</B><b>支付 %20+</b><sign>" + sign + "</sign></xml>",
+		"<xml><sign>" + sign + "</sign><b><![CDATA[支付 %20+]]></b><a>x &amp; &lt;y&gt;</a><empty></empty><B>2</B></xml>",
+	} {
+		m, err := readXML([]byte(text), xmlRoot)
+		require.NoError(t, err)
+		assert.NoError(t, s.verify(m))
+	}
+}
