@@ -160,3 +160,24 @@ func TestClockIsNotMovedByTheDateOfAnAnswerThatFailedForAnotherReason(t *testing
 		require.NoError(t, err, "a wrong Date beside a good signature means nothing")
 	})
 }
+
+func TestADateHeaderIsShownAndCorrectsNothing(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	c := clock{pc: func() time.Time { return now }, conditions: &conditions{}}
+	at := func(date time.Time, took time.Duration) answer {
+		return answer{header: http.Header{"Date": {date.Format(http.TimeFormat)}}, sentAt: now.Add(-took), gotAt: now}
+	}
+	c.compare(at(now.Add(time.Hour), 6*time.Second))
+	_, known, _ := c.state()
+	assert.False(t, known, "too blunt to measure with")
+	c.compare(at(now.Add(time.Hour), time.Second))
+	offset, known, corrected := c.state()
+	assert.Equal(t, time.Hour, offset)
+	assert.True(t, known)
+	assert.False(t, corrected)
+	assert.Equal(t, now, c.Now())
+	c.observe(now.Add(time.Minute), now, now)
+	offset, known, _ = c.state()
+	assert.True(t, known)
+	assert.Equal(t, time.Minute, offset, "a signed time is the better one")
+}

@@ -137,6 +137,8 @@ func (l *Line) Recheck(ctx context.Context, good func(Answer) error) {
 		}
 		if err != nil {
 			l.line.hosts.bad(h, time.Now())
+		} else {
+			l.line.hosts.good(h)
 		}
 	}
 }
@@ -318,11 +320,14 @@ func (c *line) ask(ctx context.Context, o outgoing) (answer, error) {
 		} else {
 			failures = append(failures, err)
 		}
-		unlinked = unlinked && errors.As(err, new(*noLinkError))
+		turnedAway := o.mutual && TurnedAway(err)
+		unlinked = unlinked && errors.As(err, new(*noLinkError)) && !turnedAway
 		if ctx.Err() != nil {
 			break
 		}
-		c.hosts.bad(h, time.Now())
+		if !turnedAway { // else it is no fault of the host's
+			c.hosts.bad(h, time.Now())
+		}
 	}
 	if last.header != nil {
 		return last, nil
@@ -332,6 +337,13 @@ func (c *line) ask(ctx context.Context, o outgoing) (answer, error) {
 		return last, &noLinkError{c.unreachable(err)}
 	}
 	return last, err
+}
+
+// TurnedAway reports an error which says that a gateway ended the connection by a TLS alert, as it does where it does not take the
+// merchant's certificate: in the handshake, or under TLS 1.3 behind it.
+func TurnedAway(err error) bool {
+	op := (*net.OpError)(nil)
+	return errors.As(err, &op) && op.Op == "remote error"
 }
 
 // askHost makes the call on one host: on a waiting connection if there is one, and when that turns out to be dead, on a new one.

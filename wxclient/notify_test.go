@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -35,13 +36,31 @@ type books struct {
 }
 
 func (b *books) Refund(no payflow.OutRefundNo) (payflow.RefundOrder, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	o, ok := b.refunds[no]
 	return o, ok
 }
 
 func (b *books) Payment(no payflow.OutTradeNo) (payflow.Order, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	o, ok := b.payments[no]
 	return o, ok
+}
+
+// journal writes a refund down.
+func (b *books) journal(o payflow.RefundOrder) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.refunds[o.OutRefundNo] = o
+}
+
+// heard returns what it was told so far.
+func (b *books) heard() ([]payflow.RefundReport, []payflow.Trade) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.told), slices.Clone(b.paid)
 }
 
 func (b *books) RefundNotified(ctx context.Context, report payflow.RefundReport) error {
@@ -59,6 +78,8 @@ func (b *books) RefundNotified(ctx context.Context, report payflow.RefundReport)
 }
 
 func (b *books) PaymentNotified(_ context.Context, trade payflow.Trade) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.paid = append(b.paid, trade)
 	return b.fail
 }

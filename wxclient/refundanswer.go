@@ -77,7 +77,7 @@ func (r refundAnswer) report() payflow.RefundReport {
 		RefundID:      payflow.RefundID(maskID(r.ID, 32)),
 		OutRefundNo:   payflow.OutRefundNo(plain(r.OutRefundNo, outRefundNoMax)),
 		TransactionID: payflow.TransactionID(maskID(r.TransactionID, 32)),
-		OutTradeNo:    payflow.OutTradeNo(maskID(r.OutTradeNo, 32)),
+		OutTradeNo:    payflow.OutTradeNo(plain(r.OutTradeNo, 32)),
 		State:         refundState(r.Status),
 		Amount:        payflow.Amount{Minor: min(r.Amount.Refund, payflow.AmountMax+1), Currency: currency},
 		PayerAmount:   payflow.Amount{Minor: r.Amount.PayerRefund.number(), Currency: payflow.Currency(maskText(string(r.Amount.PayerCurrency), 16))},

@@ -290,3 +290,15 @@ func TestRefundSamplesOfTheDocuments(t *testing.T) {
 	}
 	assert.Equal(t, 10, read)
 }
+
+func TestRefundsOfAnOrderWhoseNumberLooksLikeACode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, c := inTown(t)
+		refund := exampleRefund()
+		refund.OutTradeNo = testCode // 18 digits: a number that another till made, and no payment code
+		g.script(pagesOf(3, refund))
+		got, err := c.Refunds(t.Context(), paymentOf(refund))
+		require.NoError(t, err)
+		assert.Equal(t, payflow.RefundSum{Known: true, Done: 3}, payflow.SumRefunds(refund.OutTradeNo, refund.Total, got))
+	})
+}

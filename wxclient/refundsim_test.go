@@ -248,36 +248,38 @@ func TestWithTheSimulatorNotificationsReachTheJournal(t *testing.T) {
 		}
 		s := newStore(t, wxsim.Config{Notify: wxsim.Notify{Dial: dial, Through: "http://shop.test", Payments: "https://shop.test/notify"}, Behaviour: wxsim.Behaviour{NotifyTwice: true}})
 		require.NoError(t, s.client.FirstRoundTrip(t.Context()))
-		b := &books{refunds: map[payflow.OutRefundNo]payflow.RefundOrder{}, payments: map[payflow.OutTradeNo]payflow.Order{}}
+		o := s.order()
+		b := &books{refunds: map[payflow.OutRefundNo]payflow.RefundOrder{}, payments: map[payflow.OutTradeNo]payflow.Order{o.OutTradeNo: o}}
 		server := &http.Server{Handler: s.client.Notifications(b)}
 		go server.Serve(shop)
 		t.Cleanup(func() { server.Close() })
 
-		o := s.order()
-		b.payments[o.OutTradeNo] = o
 		outcome, err := s.client.Pay(t.Context(), o, s.code("pays-at-once"), gone())
 		require.NoError(t, err)
 		refund := s.refundOf(o, outcome.Trade.TransactionID, 1, 250)
 		refund.NotifyURL = "https://shop.test/notify"
-		b.refunds[refund.OutRefundNo] = refund
+		b.journal(refund)
 		_, err = s.client.Refund(t.Context(), refund)
 		require.NoError(t, err)
 		time.Sleep(10 * time.Minute)
-		require.Len(t, b.paid, 1)
-		assert.Equal(t, o.Amount, b.paid[0].Amount)
-		require.Len(t, b.told, 1, "though it was sent twice")
-		assert.Equal(t, refund.OutRefundNo, b.told[0].OutRefundNo)
-		assert.Equal(t, payflow.RefundStateSuccess, b.told[0].State)
+		told, paid := b.heard()
+		require.Len(t, paid, 1)
+		assert.Equal(t, o.Amount, paid[0].Amount)
+		require.Len(t, told, 1, "though it was sent twice")
+		assert.Equal(t, refund.OutRefundNo, told[0].OutRefundNo)
+		assert.Equal(t, payflow.RefundStateSuccess, told[0].State)
 
 		unknown := s.refundOf(o, outcome.Trade.TransactionID, 2, 250)
 		unknown.NotifyURL = refund.NotifyURL
 		_, err = s.client.Refund(t.Context(), unknown)
 		require.NoError(t, err)
 		time.Sleep(10 * time.Minute)
-		assert.Len(t, b.told, 1, "what is not journaled is refused, and comes again")
-		b.refunds[unknown.OutRefundNo] = unknown
+		told, _ = b.heard()
+		assert.Len(t, told, 1, "what is not journaled is refused, and comes again")
+		b.journal(unknown)
 		time.Sleep(25 * time.Hour)
-		assert.Len(t, b.told, 2)
+		told, _ = b.heard()
+		assert.Len(t, told, 2)
 		status, err := s.sim.Probe("https://shop.test/notify")
 		require.NoError(t, err)
 		assert.Equal(t, http.StatusUnauthorized, status, "probing traffic must fail")

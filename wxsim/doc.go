@@ -20,6 +20,7 @@
 // are: one flat XML message, the fields of the page and no others, the sign (MD5, or HMAC-SHA256 where sign_type says so), the ids.
 // What is not understood or not believed is return_code FAIL, unsigned; any other refusal is result_code FAIL with err_code, and
 // signed. Answers are signed as their requests were, over all fields, some of which no page lists (Behaviour.ExtraEvery).
+// The notification of a refund carries no sign: its req_info opens under the API key. A bill is printed from the rows of the statement.
 //
 // Reverse and refund demand the merchant's client certificate. The handshake asks for one and demands none, for v3 has the same
 // address: without it the call gets a page with status 400, as from WeChat Pay's own gateway, and Books.Uncertified counts it.

@@ -111,3 +111,18 @@ func TestTheLyingScenariosLieInEveryAnswerOfV2(t *testing.T) {
 		})
 	}
 }
+
+// A replay is an earlier answer to the letter, and so never one of the other API.
+func TestNoAnswerIsReplayedOverTheOtherAPI(t *testing.T) {
+	townV2(t, Config{}, func(t *testing.T, c *tillV2) {
+		c.fetch()
+		c.mustPlay("BEFORE", "pays-at-once")
+		_, err := c.pay2("A1", CodeFor("replayed", 1))
+		assert.Error(t, err, "there is none")
+		c.play2("A2", "pays-at-once")
+		a, err := c.pay2("A3", CodeFor("replayed", 2))
+		require.NoError(t, err)
+		assert.Equal(t, "A2", a.f["out_trade_no"])
+		assert.NoError(t, a.trust)
+	})
+}

@@ -28,24 +28,25 @@ const hangUpWithin = 2 * time.Second
 
 // agent is the whole daemon: every part, built in one visible order and closed in the opposite one.
 type agent struct {
-	cfg       Config
-	log       zerolog.Logger
-	started   time.Time
-	health    *health.Tracker
-	creds     heldCredentials
-	files     *credentialsWatcher
-	journal   *queue.Journal
-	client    wechat           // by the configured API; each order by its own
-	v3        *wxclient.Client // nil: its key is not installed
-	v2        *v2.Client       // nil: its key is not installed
-	engine    *queue.Engine
-	feed      *scanFeed
-	sources   []scanner.Source
-	server    *till.Server
-	listeners []net.Listener
-	journalAt journalState
-	warned    warned
-	readOnly  error // why the journal cannot be written, or nil
+	cfg            Config
+	log            zerolog.Logger
+	started        time.Time
+	health         *health.Tracker
+	creds          heldCredentials
+	files          *credentialsWatcher
+	journal        *queue.Journal
+	client         wechat           // by the configured API; each order by its own
+	v3             *wxclient.Client // nil: its key is not installed
+	v2             *v2.Client       // nil: its key is not installed
+	engine         *queue.Engine
+	feed           *scanFeed
+	sources        []scanner.Source
+	server         *till.Server
+	listeners      []net.Listener
+	noticeListener net.Listener // for WeChat Pay's notifications; nil: none
+	journalAt      journalState
+	warned         warned
+	readOnly       error // why the journal cannot be written, or nil
 }
 
 // agentOptions is what a command adds to the configuration.
@@ -71,7 +72,7 @@ func newAgent(cfg Config, o agentOptions) (_ *agent, err error) {
 		}
 	}()
 	for _, build := range []func(agentOptions) error{
-		a.openCredentials, a.openJournal, a.openClient, a.openEngine, a.openScanners, a.openTill,
+		a.openCredentials, a.openJournal, a.openClient, a.openEngine, a.openScanners, a.openTill, a.openNotices,
 	} {
 		if err := build(o); err != nil {
 			return nil, err
@@ -388,6 +389,7 @@ func (a *agent) run(ctx context.Context) error {
 	defer a.hangUp()
 	parts.Go(func() { a.client.Run(ctx) })
 	parts.Go(func() { a.files.run(ctx) })
+	parts.Go(func() { a.takeNotices(ctx) })
 	parts.Go(func() { a.feed.run(ctx, a.sources) })
 	parts.Go(func() { a.tendJournal(ctx) })
 	parts.Go(func() { a.tendWarnings(ctx) })
@@ -422,6 +424,9 @@ func (a *agent) hangUp() {
 func (a *agent) close() {
 	for _, l := range a.listeners {
 		_ = l.Close()
+	}
+	if a.noticeListener != nil {
+		_ = a.noticeListener.Close()
 	}
 	if a.client != nil {
 		a.client.Close()

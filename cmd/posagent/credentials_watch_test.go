@@ -91,6 +91,21 @@ func TestANewPairIsReadOnceBothFilesAreThere(t *testing.T) {
 	assert.Equal(t, a.another().serial, w.taken()[0].Serial)
 }
 
+func TestFilesThatChangeWhileTheyAreReadAreReadAgain(t *testing.T) {
+	a := goodAccount()
+	w, next := newWatched(t, a.install(t)), a.another().install(t)
+	w.put(next.WeChat.Certificate, w.cfg.WeChat.Certificate)
+	w.put(next.WeChat.PrivateKey, w.cfg.WeChat.PrivateKey)
+	w.now = func() time.Time { // is asked on the way
+		require.NoError(t, os.WriteFile(string(w.cfg.WeChat.APIv3Key), []byte(strings.Repeat("n", 32)), 0o600))
+		return today
+	}
+	assert.True(t, w.look())
+	assert.Empty(t, w.taken())
+	assert.False(t, w.look())
+	assert.Len(t, w.taken(), 1)
+}
+
 func TestABadPairIsRefusedWithAWarningAndTheOldOneStays(t *testing.T) {
 	a := goodAccount()
 	w := newWatched(t, a.install(t))

@@ -75,7 +75,11 @@ func (m message) time(name, layout string) time.Time {
 func hear(a wxclient.Answer) (message, error) {
 	if a.Status != http.StatusOK {
 		l := payflow.Lost{Reason: payflow.ReasonServer, Busy: a.Status == http.StatusTooManyRequests}
-		return nil, &payflow.LostError{Lost: l, Err: fmt.Errorf("%s answered %d: %w", a.Host, a.Status, errNotAPI)}
+		why := errNotAPI
+		if a.Status == http.StatusBadRequest {
+			why = errBadRequest
+		}
+		return nil, &payflow.LostError{Lost: l, Err: fmt.Errorf("%s answered %d: %w", a.Host, a.Status, why)}
 	}
 	m, err := readXML(a.Body, xmlRoot)
 	if err != nil {

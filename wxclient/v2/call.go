@@ -3,6 +3,7 @@ package v2
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"slices"
 
 	"posagent/payflow"
@@ -66,7 +67,31 @@ func (c *Client) merchantOf(m payflow.Merchant) payflow.Merchant {
 func (c *Client) ask(ctx context.Context, call wxclient.Call, o payflow.Order, judge func(message) (payflow.Outcome, error)) (payflow.Outcome, error) {
 	a, err := c.line.Ask(ctx, call)
 	if err != nil {
-		return payflow.Outcome{}, wxclient.LostCall(call.Name, o, err)
+		err = wxclient.LostCall(call.Name, o, err)
+		c.noteCertificate(call, err)
+		return payflow.Outcome{}, err
 	}
-	return c.believeOrder(call.Name, o, a, judge)
+	outcome, err := c.believeOrder(call.Name, o, a, judge)
+	c.noteCertificate(call, err)
+	return outcome, err
+}
+
+// CertificateRefused: WeChat Pay does not take the merchant's certificate, so nothing can be taken back or refunded. It ends with the
+// next reverse or refund that is answered.
+const CertificateRefused wxclient.ConditionKind = "merchant_certificate_refused"
+
+// errBadRequest is status 400: a gateway of WeChat Pay's answers so where a certificate is missing or unfit.
+var errBadRequest = errors.New("status 400")
+
+// notTaken reports the two ways in which a gateway refuses a certificate: by a TLS alert, or by a page with status 400.
+func notTaken(err error) bool { return wxclient.TurnedAway(err) || errors.Is(err, errBadRequest) }
+
+func (c *Client) noteCertificate(call wxclient.Call, err error) {
+	switch {
+	case !call.Mutual:
+	case notTaken(err):
+		c.line.Begin(wxclient.Condition{Kind: CertificateRefused, Red: true, Text: certificateWords})
+	case err == nil:
+		c.line.Over(CertificateRefused)
+	}
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"posagent/payflow"
+	"posagent/wxclient"
 )
 
 func TestOnRealSocketsTheCertificateIsDemandedAndShown(t *testing.T) {
@@ -70,7 +71,13 @@ func TestOpenSSLAcceptsOurMutualTLS(t *testing.T) {
 			server := startOpenSSL(t, openssl, authority, version)
 			config := testConfig(t, newGateway(t), nil, server.addr) // its certificate signs itself
 			config.RootCAs, config.QueryTimeout = authority.pool(), time.Second
+			var told told
+			config.OnCondition = told.hear
 			c := newClient(t, config)
+			require.ErrorContains(t, c.TryCertificate(t.Context()), "does not take the merchant certificate")
+			assert.NotNil(t, told.stands(CertificateRefused))
+			assert.Nil(t, told.stands(wxclient.GatewayUnreachable), "the network is as it should be")
+			assert.Empty(t, c.State().HostsAside)
 			_, err := c.Reverse(t.Context(), testOrder())
 			lostOf(t, err)
 			assert.NotContains(t, server.said(), reversePath)

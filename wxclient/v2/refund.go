@@ -63,7 +63,9 @@ func (c *Client) notifyURL(o payflow.RefundOrder) string {
 func (c *Client) askRefund(ctx context.Context, call wxclient.Call, o payflow.RefundOrder, judge func(message) (payflow.RefundOutcome, error)) (payflow.RefundOutcome, error) {
 	a, err := c.line.Ask(ctx, call)
 	if err != nil {
-		return payflow.RefundOutcome{}, wxclient.LostCall(call.Name, wxclient.PaymentOf(o), err)
+		err = wxclient.LostCall(call.Name, wxclient.PaymentOf(o), err)
+		c.noteCertificate(call, err)
+		return payflow.RefundOutcome{}, err
 	}
 	var outcome payflow.RefundOutcome
 	err = c.believe(call.Name, string(o.OutRefundNo), o.Merchant, a, func(m message) verdict {
@@ -71,6 +73,7 @@ func (c *Client) askRefund(ctx context.Context, call wxclient.Call, o payflow.Re
 		outcome, said = judge(m)
 		return verdict{named: outcome.Kind == payflow.RefundAccepted || outcome.Kind == payflow.RefundFound, claim: wxclient.RefundClaim(outcome), said: said}
 	})
+	c.noteCertificate(call, err)
 	if err != nil {
 		outcome = payflow.RefundOutcome{}
 	}

@@ -34,19 +34,55 @@ func (c *Client) probe() wxclient.Call {
 }
 
 // FirstRoundTrip asks for an order that cannot exist, and returns nil when the answer was verified and says so: then the API key
-// and the merchant's ids fit. An error says for a person what is wrong and what to do.
+// and the merchant's ids fit. Where errors carry no sign, "no such order" carries none either; then that order is taken back, which
+// succeeds though there is none, and that answer must be signed. An error says for a person what is wrong and what to do.
 func (c *Client) FirstRoundTrip(ctx context.Context) error {
-	if err := c.line.Life().Err(); err != nil {
-		return err
-	}
 	ctx, cancel := context.WithTimeout(ctx, tripLimit)
 	defer cancel()
-	outcome, err := c.Query(ctx, c.absentOrder())
+	o := c.absentOrder()
+	outcome, err := c.Query(ctx, o)
 	if err == nil && outcome.Kind != payflow.NoSuchOrder {
 		err = fmt.Errorf("%w: it names an order that cannot exist", errNotAPI)
 	}
-	if err == nil {
-		return nil
+	if saysAbsent(err) {
+		err = c.tryReverse(ctx, o)
+	}
+	return c.explained(err)
+}
+
+// TryCertificate takes an order back that cannot exist, and returns nil when WeChat Pay took the merchant's certificate and said that it
+// is done: it is documented to say so of an order that it does not know. It moves no money. An error says for a person what is wrong.
+func (c *Client) TryCertificate(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, tripLimit)
+	defer cancel()
+	err := c.tryReverse(ctx, c.absentOrder())
+	if notTaken(err) {
+		return fmt.Errorf("%s (%w)", certificateWords, err)
+	}
+	return c.explained(err)
+}
+
+const certificateWords = "WeChat Pay does not take the merchant certificate, so no payment can be taken back; " +
+	"check that certificate and private_key are this merchant's, and not expired"
+
+func (c *Client) tryReverse(ctx context.Context, absent payflow.Order) error {
+	outcome, err := c.Reverse(ctx, absent)
+	if err == nil && outcome.Kind != payflow.ReverseDone {
+		err = unlisted(message{resultCode: fail, "err_code": outcome.Code, "err_code_des": outcome.Text})
+	}
+	return err
+}
+
+// saysAbsent reports an answer that says, without a sign, that there is no such order.
+func saysAbsent(err error) bool {
+	l := (*payflow.LostError)(nil)
+	return errors.As(err, &l) && l.Lost.Claim == payflow.NoSuchOrder
+}
+
+// explained puts words for a person before an error, and raises the condition where it will not pass by itself.
+func (c *Client) explained(err error) error {
+	if over := c.line.Life().Err(); over != nil || err == nil {
+		return over
 	}
 	if unlinked := wxclient.NoLink(err); unlinked != nil {
 		return unlinked // it has its words, and its condition
@@ -70,6 +106,8 @@ func explain(err error) (words string, ours bool) {
 		return "the answer's sign does not fit; check api_key (it is not the API v3 key), and look for an intercepting device", true
 	case errors.Is(err, errUnsigned):
 		return "the answer carries no sign; check hosts, and that the merchant may use API v2", true
+	case notTaken(err):
+		return certificateWords, true
 	case errors.As(err, &l) && wxclient.SaysConfiguration(l.Lost.Code):
 		return "WeChat Pay refuses this merchant; check api_key, app_id and merchant_id, and its rights on the merchant platform", true
 	case errors.Is(err, errShape):
@@ -137,6 +175,9 @@ func (c *Client) rest(ctx context.Context, pause time.Duration, short bool) {
 func (c *Client) goodTrip(a wxclient.Answer) error {
 	o := c.absentOrder()
 	_, err := c.believeOrder("probe", o, a, func(m message) (payflow.Outcome, error) { return queryOutcome(o, "", m) })
+	if saysAbsent(err) { // it answers as the others do
+		return nil
+	}
 	return err
 }
 

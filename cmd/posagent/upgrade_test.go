@@ -1,0 +1,77 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"posagent/payflow"
+	"posagent/wxsim"
+)
+
+// openAPITill is a till of a trial, not started yet.
+func openAPITill(t *testing.T, gateway *trial, c trialConfig) *trialTill {
+	t.Helper()
+	tt, err := openTrialTill(filepath.Join(t.TempDir(), c.TillID), c.TillID, c)
+	require.NoError(t, err)
+	tt.extra = []string{asPosagent + "=1"}
+	t.Cleanup(func() { tt.kill(); _ = tt.pty.Close() })
+	return tt
+}
+
+// The setting api is changed while an order of the old API is undecided (API upgrade instructions: ids and certificate stay).
+func TestAnOpenOrderIsFinishedByTheAPIThatMadeIt(t *testing.T) {
+	for _, way := range []struct{ from, to payflow.API }{{payflow.APIv2, payflow.APIv3}, {payflow.APIv3, payflow.APIv2}} {
+		t.Run(fmt.Sprintf("%s to %s", way.from, way.to), func(t *testing.T) {
+			t.Parallel()
+			gateway, err := openTrial(filepath.Join(t.TempDir(), "wechat-pay"), way.from)
+			require.NoError(t, err)
+			t.Cleanup(gateway.close)
+			config := trialConfig{StoreID: "SZTX001", TillID: "U1", Account: gateway.account()}
+			tt := openAPITill(t, gateway, config)
+			require.NoError(t, tt.start(t.Context()))
+			require.NoError(t, tt.awaitReady(t.Context()))
+			first, err := tt.arm(t.Context(), "A-1", 1250)
+			require.NoError(t, err)
+			require.NoError(t, tt.scan(gateway.code("answer-late")))
+			require.NoError(t, gateway.awaitArrival(t.Context(), first.ID))
+			tt.kill()
+
+			gateway.api = way.to
+			config.Account = gateway.account() + fmt.Sprintf("api_%s_key = %q\n", way.from, filepath.Join(gateway.dir, fmt.Sprintf("api_%s_key", way.from)))
+			config.Scanner = tt.pty.Path()
+			require.NoError(t, writeTrialConfig(tt.dir, config))
+			require.NoError(t, tt.start(t.Context()))
+			first, err = tt.client.WaitFinal(t.Context(), first.ID, nil)
+			require.NoError(t, err)
+			assert.Equal(t, payflow.Paid, first.Status)
+
+			require.NoError(t, tt.awaitReady(t.Context()))
+			second, err := tt.arm(t.Context(), "A-2", 1350)
+			require.NoError(t, err)
+			require.NoError(t, tt.scan(gateway.code("pays-at-once")))
+			second, err = tt.client.WaitFinal(t.Context(), second.ID, nil)
+			require.NoError(t, err)
+			assert.Equal(t, payflow.Paid, second.Status)
+			made := func(id payflow.OutTradeNo) wxsim.API {
+				order, known := gateway.sim.Books().Order(string(id))
+				require.True(t, known)
+				return order.API
+			}
+			assert.Equal(t, wxsim.API(way.from), made(first.ID))
+			assert.Equal(t, wxsim.API(way.to), made(second.ID))
+			judgeKilled(t, []*trialTill{tt}, gateway.books())
+		})
+	}
+}
+
+func TestAnOpenOrderWhoseAPIHasNoKeyIsNeverGuessedAt(t *testing.T) {
+	w := &ways{api: payflow.APIv3}
+	_, err := w.of("query", payflow.Order{OutTradeNo: "N1", API: payflow.APIv2})
+	require.ErrorContains(t, err, "put api_v2_key back")
+	var lost *payflow.LostError
+	assert.ErrorAs(t, err, &lost, "not known is never no")
+}
