@@ -54,7 +54,7 @@ type span struct {
 	from, till int // lines
 }
 
-// functions are all of the house by their names, such as "wxclient.Client.Pay", "wxsim.Sim.pay" and "wxclient.TestX".
+// functions are all of the house by the names of their packages and their own: "wxclient.Client.Pay", "wxsim.Sim.pay", "v2.TestX".
 func functions(t *testing.T) map[string]span {
 	t.Helper()
 	all := map[string]span{}
@@ -64,8 +64,11 @@ func functions(t *testing.T) map[string]span {
 			if !ok || f.Body == nil {
 				continue
 			}
-			name := strings.ReplaceAll(filepath.ToSlash(filepath.Dir(path)), "cmd/posagent", "posagent") + "." + receiver(f) + f.Name.Name
-			all[name] = span{path, set.Position(f.Body.Lbrace).Line, set.Position(f.Body.Rbrace).Line}
+			home := filepath.ToSlash(filepath.Dir(path))
+			if home == "." {
+				continue
+			}
+			all[home[strings.LastIndexByte(home, '/')+1:]+"."+receiver(f)+f.Name.Name] = span{path, set.Position(f.Body.Lbrace).Line, set.Position(f.Body.Rbrace).Line}
 		}
 	})
 	return all
@@ -97,14 +100,16 @@ func (o operation) missing(there map[string]span) (all []string) {
 	})
 }
 
-// folder is that of the package in a name: "wxclient/v2.Client.Pay" stands in wxclient/v2.
+// folder is that of the package in a name, such as "v2.Client.Pay".
 func folder(name string) string {
-	slash := strings.LastIndexByte(name, '/') + 1
-	folder := name[:slash] + name[slash:][:strings.IndexByte(name[slash:], '.')]
-	if folder == "posagent" {
+	switch name, _, _ := strings.Cut(name, "."); name {
+	case "posagent":
 		return "cmd/posagent"
+	case "v2":
+		return "wxclient/v2"
+	default:
+		return name
 	}
-	return folder
 }
 
 // coverage is which lines of each file a test has executed.

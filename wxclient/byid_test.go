@@ -1,6 +1,8 @@
 package wxclient
 
 import (
+	"context"
+	"sync"
 	"testing"
 	"time"
 
@@ -24,5 +26,25 @@ func TestWithTheSimulatorAnOrderIsTakenBackByItsID(t *testing.T) {
 		book, _ := s.sim.Books().Order(string(o.OutTradeNo))
 		assert.Zero(t, book.Held)
 		assert.EqualValues(t, 1250, book.GaveBack, "all of it went back")
+	})
+}
+
+func TestWithTheSimulatorANewMerchantCertificateTakesOver(t *testing.T) {
+	bothModes(t, func(t *testing.T, s *store) {
+		ctx, stop := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { s.client.Run(ctx) })
+		defer running.Wait()
+		defer stop()
+		old := s.client.KeySerial()
+		k, err := s.sim.AddMerchantCertificate("")
+		require.NoError(t, err)
+		require.NoError(t, s.client.OfferKey(k.Serial, k.Key))
+		time.Sleep(time.Minute)
+		assert.Equal(t, k.Serial, s.client.KeySerial())
+		require.NoError(t, s.sim.DropMerchantCertificate(old))
+		_, paid, err := s.scan("pays-at-once")
+		require.NoError(t, err)
+		assert.Equal(t, payflow.TradeSuccess, paid.Trade.State)
 	})
 }

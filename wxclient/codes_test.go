@@ -31,16 +31,27 @@ type codeLine struct {
 	classes []string
 }
 
-// codeCalls are the calls, in the order of the file's columns.
+// codeCalls are the calls, in the order of the file's columns. Each returns what it took the answer for, in a word.
 var codeCalls = []struct {
 	name string
-	make func(t *testing.T, c *Client) (payflow.Outcome, error)
+	make func(t *testing.T, c *Client) (class string, err error)
 }{
-	{"pay", func(t *testing.T, c *Client) (payflow.Outcome, error) {
-		return c.Pay(t.Context(), testOrder(), testAuthCode(t), gone())
+	{"pay", func(t *testing.T, c *Client) (string, error) {
+		return codeClass(c.Pay(t.Context(), testOrder(), testAuthCode(t), gone()))
 	}},
-	{"query", func(t *testing.T, c *Client) (payflow.Outcome, error) { return c.Query(t.Context(), testOrder()) }},
-	{"reverse", func(t *testing.T, c *Client) (payflow.Outcome, error) { return c.Reverse(t.Context(), testOrder()) }},
+	{"query", func(t *testing.T, c *Client) (string, error) { return codeClass(c.Query(t.Context(), testOrder())) }},
+	{"reverse", func(t *testing.T, c *Client) (string, error) { return codeClass(c.Reverse(t.Context(), testOrder())) }},
+	{"refund", func(t *testing.T, c *Client) (string, error) {
+		return codeRefundClass(c.Refund(t.Context(), codeRefund()))
+	}},
+	{"query refund", func(t *testing.T, c *Client) (string, error) {
+		return codeRefundClass(c.QueryRefund(t.Context(), codeRefund()))
+	}},
+}
+
+func codeRefund() payflow.RefundOrder {
+	o := testOrder()
+	return payflow.RefundOrder{OutRefundNo: "R1", OutTradeNo: o.OutTradeNo, Merchant: o.Merchant, API: o.API, Amount: o.Amount, Total: o.Amount}
 }
 
 func readCodes(t *testing.T) (lines []codeLine) {
@@ -61,16 +72,23 @@ func readCodes(t *testing.T) (lines []codeLine) {
 }
 
 // codeClass says in one word what a call took an answer for.
-func codeClass(outcome payflow.Outcome, err error) string {
+func codeClass(outcome payflow.Outcome, err error) (string, error) {
 	switch {
 	case err != nil:
-		return "unknown"
+		return "unknown", err
 	case outcome.Kind == payflow.Found:
-		return string(outcome.Kind) + ":" + string(outcome.Trade.State)
+		return string(outcome.Kind) + ":" + string(outcome.Trade.State), nil
 	case outcome.Reason != "":
-		return string(outcome.Kind) + ":" + string(outcome.Reason)
+		return string(outcome.Kind) + ":" + string(outcome.Reason), nil
 	}
-	return string(outcome.Kind)
+	return string(outcome.Kind), nil
+}
+
+func codeRefundClass(outcome payflow.RefundOutcome, err error) (string, error) {
+	if err != nil {
+		return "unknown", err
+	}
+	return string(outcome.Kind), nil
 }
 
 // codeDesk drives codes through the whole client, over TLS.
@@ -103,8 +121,8 @@ func (d codeDesk) differences(line codeLine) (all []string) {
 		for _, code := range spellings(line.code) {
 			for seal, want := range map[string]string{"": line.classes[i], "none": "unknown", "forged": "unknown"} {
 				d.g.always(reply{status: line.status, body: `{"code":"` + code + `","message":"why"}`, seal: seal})
-				outcome, err := call.make(d.t, d.c)
-				if got := codeClass(outcome, err); got != want {
+				got, err := call.make(d.t, d.c)
+				if got != want {
 					all = append(all, fmt.Sprintf("%s %d %s%s: %s, not %s", code, line.status, call.name, seal, got, want))
 				}
 				if err != nil {
@@ -119,11 +137,12 @@ func (d codeDesk) differences(line codeLine) (all []string) {
 // wrongClaim reports a claim where there may be none: a forged answer claims nothing, and an unsigned one no more than the
 // line's class would have said.
 func (d codeDesk) wrongClaim(err error, seal, class string) string {
-	claim := string(lostOf(d.t, err).Claim)
-	if claim == "" || seal == "none" && strings.HasPrefix(class, claim) {
+	claim := lostOf(d.t, err).Claim
+	said := map[string]payflow.OutcomeKind{string(payflow.RefundDeclined): payflow.Refused, string(payflow.RefundLater): payflow.Refused, string(payflow.NoSuchRefund): payflow.NoSuchOrder}
+	if claim == "" || seal == "none" && (strings.HasPrefix(class, string(claim)) || said[class] == claim) {
 		return ""
 	}
-	return claim
+	return string(claim)
 }
 
 func TestEachErrorCodeOfTheDocumentsIsTakenForWhatTheTableSays(t *testing.T) {
@@ -140,7 +159,7 @@ func TestEachErrorCodeOfTheDocumentsIsTakenForWhatTheTableSays(t *testing.T) {
 func TestACodeThatNoDocumentListsIsUnknown(t *testing.T) {
 	atCodeDesk(t, func(d codeDesk) {
 		for _, status := range []int{400, 403, 404, 500, 503} {
-			classes := []string{"unknown", "unknown", "reverse_refused"} // a refused reverse proves nothing, whatever the code
+			classes := []string{"unknown", "unknown", "reverse_refused", "unknown", "unknown"} // a refused reverse proves nothing, whatever the code
 			if status >= 500 {
 				classes[2] = "unknown"
 			}
@@ -160,7 +179,14 @@ func TestEachLineOfTheOutcomeTableIsHeldByTheFile(t *testing.T) {
 			assert.NotEmptyf(t, d.differencesOf(lines, code), "payCodes[%s] may go", code)
 			payCodes[code] = was
 		}
-		for name, set := range map[string]map[string]bool{"absentCodes": absentCodes, "tooLateCodes": tooLateCodes} {
+		for code, was := range refundCodes {
+			refundCodes[code] = "planted"
+			assert.NotEmptyf(t, d.differencesOf(lines, code), "refundCodes[%s] may say anything", code)
+			delete(refundCodes, code)
+			assert.NotEmptyf(t, d.differencesOf(lines, code), "refundCodes[%s] may go", code)
+			refundCodes[code] = was
+		}
+		for name, set := range map[string]map[string]bool{"absentCodes": absentCodes, "tooLateCodes": tooLateCodes, "absentRefundCodes": absentRefundCodes} {
 			for code := range set {
 				set[code] = false
 				assert.NotEmptyf(t, d.differencesOf(lines, code), "%s[%s] may go", name, code)
@@ -177,17 +203,18 @@ func TestEachClassOfTheFileIsComparedWithTheClient(t *testing.T) {
 			for i := range line.classes {
 				planted := codeLine{line.code, line.status, append([]string(nil), line.classes...)}
 				planted.classes[i] = "planted"
-				got, err := d.signed(line, i)
-				assert.NotEqual(t, planted.classes[i], codeClass(got, err))
-				assert.Equal(t, line.classes[i], codeClass(got, err))
+				got := d.signed(line, i)
+				assert.NotEqual(t, planted.classes[i], got)
+				assert.Equal(t, line.classes[i], got)
 			}
 		}
 	})
 }
 
-func (d codeDesk) signed(line codeLine, call int) (payflow.Outcome, error) {
+func (d codeDesk) signed(line codeLine, call int) (class string) {
 	d.g.always(reply{status: line.status, body: `{"code":"` + line.code + `"}`})
-	return codeCalls[call].make(d.t, d.c)
+	class, _ = codeCalls[call].make(d.t, d.c)
+	return class
 }
 
 // differencesOf is differences for the lines of one code, signed and in one spelling.
@@ -197,7 +224,7 @@ func (d codeDesk) differencesOf(lines []codeLine, code string) (all []string) {
 			continue
 		}
 		for i := range line.classes {
-			if got, err := d.signed(line, i); codeClass(got, err) != line.classes[i] {
+			if d.signed(line, i) != line.classes[i] {
 				all = append(all, line.code)
 			}
 		}
@@ -215,7 +242,7 @@ func (d codeDesk) rewrite(lines []codeLine) {
 	for _, line := range lines {
 		fmt.Fprintf(&b, "%-30s %d", line.code, line.status)
 		for i := range codeCalls {
-			fmt.Fprintf(&b, "  %s", codeClass(d.signed(line, i)))
+			fmt.Fprintf(&b, "  %s", d.signed(line, i))
 		}
 		b.WriteString("\n")
 	}
