@@ -23,11 +23,28 @@ import (
 type earV2 struct {
 	key string
 
-	mu     sync.Mutex
-	says   []string // the answers in turn, then SUCCESS
-	outer  []map[string]string
-	inner  []map[string]string // nil where req_info does not open
-	header []http.Header
+	mu    sync.Mutex
+	says  []string // the answers in turn, then SUCCESS
+	heard []heardV2
+}
+
+type heardV2 struct {
+	outer  map[string]string
+	inner  map[string]string // nil where req_info does not open
+	header http.Header
+}
+
+func (e *earV2) all() []heardV2 {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return append([]heardV2(nil), e.heard...)
+}
+
+// answers sets what is said to the next notifications.
+func (e *earV2) answers(says ...string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.says = says
 }
 
 func (e *earV2) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -35,12 +52,11 @@ func (e *earV2) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	outer := flat(body)
-	e.outer, e.header = append(e.outer, outer), append(e.header, r.Header)
 	text, err := openInfo(outer["req_info"], e.key)
 	if err != nil {
 		text = nil
 	}
-	e.inner = append(e.inner, flat(text))
+	e.heard = append(e.heard, heardV2{outer, flat(text), r.Header})
 	says := "SUCCESS"
 	if len(e.says) > 0 {
 		says, e.says = e.says[0], e.says[1:]
@@ -112,10 +128,11 @@ func TestARefundsEndIsToldInV2(t *testing.T) {
 		f["notify_url"] = "http://shop.test/refunds"
 		refund := c.ask("/secapi/pay/refund", f).f["refund_id"]
 		time.Sleep(6 * time.Second)
-		require.Len(t, e.outer, 1)
-		assert.Equal(t, []string{"appid", "mch_id", "nonce_str", "req_info", "return_code", "sub_mch_id"}, names(e.outer[0]), "no sign")
-		assert.Equal(t, "10000100", e.outer[0]["mch_id"])
-		inner := e.inner[0]
+		heard := e.all()
+		require.Len(t, heard, 1)
+		assert.Equal(t, []string{"appid", "mch_id", "nonce_str", "req_info", "return_code", "sub_mch_id"}, names(heard[0].outer), "no sign")
+		assert.Equal(t, "10000100", heard[0].outer["mch_id"])
+		inner := heard[0].inner
 		require.NotNil(t, inner, "req_info opens under the API key")
 		for name, want := range map[string]string{"transaction_id": id, "out_trade_no": "A1", "refund_id": refund, "out_refund_no": "R1", "total_fee": "1250",
 			"settlement_total_fee": "1250", "refund_fee": "250", "settlement_refund_fee": "250", "refund_status": "SUCCESS",
@@ -123,7 +140,7 @@ func TestARefundsEndIsToldInV2(t *testing.T) {
 			assert.Equal(t, want, inner[name], name)
 		}
 		assert.Regexp(t, `^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$`, inner["success_time"])
-		assert.Empty(t, e.header[0].Get("Wechatpay-Signature"))
+		assert.Empty(t, heard[0].header.Get("Wechatpay-Signature"))
 		notices := c.sim.Books().Notices
 		require.Len(t, notices, 1)
 		assert.True(t, notices[0].Taken)
@@ -133,16 +150,17 @@ func TestARefundsEndIsToldInV2(t *testing.T) {
 // API v2, notification of refund result: repeated until it is answered with SUCCESS, by the same schedule.
 func TestANotificationIsRepeatedUntilReturnCodeSUCCESS(t *testing.T) {
 	shopV2(t, Behaviour{}, func(t *testing.T, c *tillV2, e *earV2) {
-		e.says = []string{"FAIL", "", "success"}
+		e.answers("FAIL", "", "success")
 		c.play2("A1", "refund-abnormal")
 		f := refundOrder("A1", "R1", 250)
 		f["notify_url"] = "http://shop.test/refunds"
 		c.ask("/secapi/pay/refund", f)
 		time.Sleep(6*time.Second + time.Hour)
-		require.Len(t, e.inner, 4)
-		assert.Equal(t, "CHANGE", e.inner[3]["refund_status"])
-		assert.NotContains(t, e.inner[3], "success_time")
-		assert.Equal(t, e.outer[0], e.outer[3], "the same message each time")
+		heard := e.all()
+		require.Len(t, heard, 4)
+		assert.Equal(t, "CHANGE", heard[3].inner["refund_status"])
+		assert.NotContains(t, heard[3].inner, "success_time")
+		assert.Equal(t, heard[0].outer, heard[3].outer, "the same message each time")
 		attempts := c.sim.Books().Notices[0].Attempts
 		assert.Equal(t, 60*time.Second, attempts[3].At.Sub(attempts[0].At), "15 s, 15 s, 30 s")
 	})
@@ -151,16 +169,17 @@ func TestANotificationIsRepeatedUntilReturnCodeSUCCESS(t *testing.T) {
 // A message from somebody else does not open.
 func TestAForgedNotificationDoesNotOpen(t *testing.T) {
 	shopV2(t, Behaviour{}, func(t *testing.T, c *tillV2, e *earV2) {
-		e.says = []string{"FAIL"}
+		e.answers("FAIL")
 		c.sim.Inject(Fault{On: Notice, Kind: Forged})
 		c.play2("A1", "pays-at-once")
 		f := refundOrder("A1", "R1", 250)
 		f["notify_url"] = "http://shop.test/refunds"
 		c.ask("/secapi/pay/refund", f)
 		time.Sleep(time.Minute)
-		require.Len(t, e.inner, 2)
-		assert.Empty(t, e.inner[0]["refund_id"])
-		assert.NotEmpty(t, e.inner[1]["refund_id"])
+		heard := e.all()
+		require.Len(t, heard, 2)
+		assert.Empty(t, heard[0].inner["refund_id"])
+		assert.NotEmpty(t, heard[1].inner["refund_id"])
 	})
 }
 
