@@ -20,7 +20,7 @@ import (
 	"posagent/wxsim"
 )
 
-var playedKeys = sync.OnceValue(func() wxsim.Keys {
+var simKeys = sync.OnceValue(func() wxsim.Keys {
 	keys, err := wxsim.NewKeys()
 	if err != nil {
 		panic(err)
@@ -28,8 +28,8 @@ var playedKeys = sync.OnceValue(func() wxsim.Keys {
 	return keys
 })
 
-// played is a till's client before a simulated WeChat Pay, in a bubble.
-type played struct {
+// store is a till's client before a simulated WeChat Pay, in a bubble.
+type store struct {
 	t        *testing.T
 	sim      *wxsim.Sim
 	client   *Client
@@ -38,8 +38,8 @@ type played struct {
 	orders   int
 }
 
-func newPlayed(t *testing.T, config wxsim.Config, change ...func(*Config)) *played {
-	config.Keys, config.Hosts = playedKeys(), []string{firstHost, secondHost}
+func newStore(t *testing.T, config wxsim.Config, change ...func(*Config)) *store {
+	config.Keys, config.Hosts = simKeys(), []string{firstHost, secondHost}
 	sim, err := wxsim.New(config)
 	require.NoError(t, err)
 	t.Cleanup(sim.Close)
@@ -53,7 +53,7 @@ func newPlayed(t *testing.T, config wxsim.Config, change ...func(*Config)) *play
 	require.NoError(t, err)
 	certificate, err := tls.X509KeyPair(k.Certificate, k.PrivateKey)
 	require.NoError(t, err)
-	s := &played{t: t, sim: sim, merchant: payflow.Merchant{Mode: payflow.Mode(k.Mode), AppID: k.AppID, MerchantID: k.MerchantID, SubMerchantID: k.SubMerchantID}}
+	s := &store{t: t, sim: sim, merchant: payflow.Merchant{Mode: payflow.Mode(k.Mode), AppID: k.AppID, MerchantID: k.MerchantID, SubMerchantID: k.SubMerchantID}}
 	till := Config{Hosts: []string{"https://" + firstHost, "https://" + secondHost}, RootCAs: k.Roots, Merchant: s.merchant, APIKey: k.APIv2Key,
 		Certificate: certificate, Dial: network.dial, OnCondition: s.told.hear}
 	for _, do := range change {
@@ -63,7 +63,7 @@ func newPlayed(t *testing.T, config wxsim.Config, change ...func(*Config)) *play
 	return s
 }
 
-func (s *played) order() payflow.Order {
+func (s *store) order() payflow.Order {
 	s.orders++
 	o := testOrder()
 	o.OutTradeNo, o.Merchant = payflow.OutTradeNo(fmt.Sprintf("SZTX001T1N%d", s.orders)), s.merchant
@@ -71,7 +71,7 @@ func (s *played) order() payflow.Order {
 }
 
 // scan pays one order as the customer of a scenario would.
-func (s *played) scan(scenario string) (payflow.Order, payflow.Outcome, error) {
+func (s *store) scan(scenario string) (payflow.Order, payflow.Outcome, error) {
 	o := s.order()
 	code, err := payflow.ParseAuthCode(wxsim.CodeFor(scenario, s.orders), "", nil)
 	require.NoError(s.t, err)
@@ -79,17 +79,17 @@ func (s *played) scan(scenario string) (payflow.Order, payflow.Outcome, error) {
 	return o, outcome, err
 }
 
-func (s *played) refundOf(o payflow.Order, no string, minor int64) payflow.RefundOrder {
+func (s *store) refundOf(o payflow.Order, no string, minor int64) payflow.RefundOrder {
 	return payflow.RefundOrder{OutRefundNo: payflow.OutRefundNo(no), OutTradeNo: o.OutTradeNo, Merchant: o.Merchant, API: o.API, Total: o.Amount,
 		Amount: payflow.Amount{Minor: minor, Currency: o.Amount.Currency}, Reason: "goods back"}
 }
 
-func playedBoth(t *testing.T, story func(t *testing.T, s *played)) {
+func bothModes(t *testing.T, story func(t *testing.T, s *store)) {
 	for _, mode := range []wxsim.Mode{wxsim.Institution, wxsim.Direct} {
 		for _, kind := range []SignType{MD5, HMACSHA256} {
 			t.Run(string(mode)+" "+string(kind), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					s := newPlayed(t, wxsim.Config{Merchants: []wxsim.Merchant{{Mode: mode}}}, func(c *Config) { c.SignType = kind })
+					s := newStore(t, wxsim.Config{Merchants: []wxsim.Merchant{{Mode: mode}}}, func(c *Config) { c.SignType = kind })
 					require.NoError(t, s.client.FirstRoundTrip(t.Context()))
 					story(t, s)
 					assert.Empty(t, s.sim.Books().Violations)
@@ -99,8 +99,8 @@ func playedBoth(t *testing.T, story func(t *testing.T, s *played)) {
 	}
 }
 
-func TestPlayedAPaymentIsMadeAskedForAndTakenBack(t *testing.T) {
-	playedBoth(t, func(t *testing.T, s *played) {
+func TestWithTheSimulatorAPaymentIsMadeAskedForAndTakenBack(t *testing.T) {
+	bothModes(t, func(t *testing.T, s *store) {
 		o, outcome, err := s.scan("pays-at-once")
 		require.NoError(t, err)
 		require.Equal(t, payflow.Found, outcome.Kind)
@@ -129,8 +129,8 @@ func TestPlayedAPaymentIsMadeAskedForAndTakenBack(t *testing.T) {
 	})
 }
 
-func TestPlayedAnOrderIsTakenBackByItsID(t *testing.T) {
-	playedBoth(t, func(t *testing.T, s *played) {
+func TestWithTheSimulatorAnOrderIsTakenBackByItsID(t *testing.T) {
+	bothModes(t, func(t *testing.T, s *store) {
 		o, outcome, err := s.scan("pays-at-once")
 		require.NoError(t, err)
 		time.Sleep(payflow.ReverseGuard)
@@ -140,8 +140,8 @@ func TestPlayedAnOrderIsTakenBackByItsID(t *testing.T) {
 	})
 }
 
-func TestPlayedRefundsAreMadeAskedForAndAddedUp(t *testing.T) {
-	playedBoth(t, func(t *testing.T, s *played) {
+func TestWithTheSimulatorRefundsAreMadeAskedForAndAddedUp(t *testing.T) {
+	bothModes(t, func(t *testing.T, s *store) {
 		o, paid, err := s.scan("pays-at-once")
 		require.NoError(t, err)
 		none, err := s.client.Refunds(t.Context(), o)
@@ -188,9 +188,9 @@ func TestPlayedRefundsAreMadeAskedForAndAddedUp(t *testing.T) {
 	})
 }
 
-func TestPlayedRefusedRefunds(t *testing.T) {
+func TestWithTheSimulatorRefusedRefunds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newPlayed(t, wxsim.Config{})
+		s := newStore(t, wxsim.Config{})
 		require.NoError(t, s.client.FirstRoundTrip(t.Context()))
 		for scenario, want := range map[string]payflow.RefundOutcomeKind{"refund-no-money": payflow.RefundDeclined, "refund-account-dead": payflow.RefundDeclined,
 			"refund-overdue": payflow.RefundDeclined, "refund-error": payflow.RefundDeclined, "refund-too-soon": payflow.RefundLater, "refund-too-often": payflow.RefundLater,
@@ -209,8 +209,8 @@ func TestPlayedRefusedRefunds(t *testing.T) {
 	})
 }
 
-func TestPlayedEachWalletIsUnderstood(t *testing.T) {
-	playedBoth(t, func(t *testing.T, s *played) {
+func TestWithTheSimulatorEachWalletIsUnderstood(t *testing.T) {
+	bothModes(t, func(t *testing.T, s *store) {
 		for scenario, want := range map[string]payflow.Outcome{
 			"password-pays":            {Kind: payflow.Found, Trade: payflow.Trade{State: payflow.TradeUserPaying}},
 			"slow-answer":              {Kind: payflow.Found, Trade: payflow.Trade{State: payflow.TradeSuccess}},
@@ -242,11 +242,11 @@ func TestPlayedEachWalletIsUnderstood(t *testing.T) {
 	})
 }
 
-func TestPlayedEveryFaultOnAPayCallIsUnknownOrHarmless(t *testing.T) {
+func TestWithTheSimulatorEveryFaultOnAPayCallIsUnknownOrHarmless(t *testing.T) {
 	for _, kind := range wxsim.Kinds() {
 		t.Run(string(kind), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := newPlayed(t, wxsim.Config{})
+				s := newStore(t, wxsim.Config{})
 				require.NoError(t, s.client.FirstRoundTrip(t.Context()))
 				_, _, err := s.scan("pays-at-once") // something to replay
 				require.NoError(t, err)
@@ -283,9 +283,9 @@ func TestPlayedEveryFaultOnAPayCallIsUnknownOrHarmless(t *testing.T) {
 	}
 }
 
-func TestPlayedUnsignedErrorsAreClaimsOnly(t *testing.T) {
+func TestWithTheSimulatorUnsignedErrorsAreClaimsOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newPlayed(t, wxsim.Config{Behaviour: wxsim.Behaviour{ErrorsUnsigned: true}})
+		s := newStore(t, wxsim.Config{Behaviour: wxsim.Behaviour{ErrorsUnsigned: true}})
 		require.NoError(t, s.client.FirstRoundTrip(t.Context()), "a reverse of what cannot exist is answered, and signed")
 		assert.True(t, s.client.Verified())
 		assert.Empty(t, s.sim.Books().Violations)
@@ -296,10 +296,10 @@ func TestPlayedUnsignedErrorsAreClaimsOnly(t *testing.T) {
 	})
 }
 
-func TestPlayedAClockThatIsOffStopsNobody(t *testing.T) {
+func TestWithTheSimulatorAClockThatIsOffStopsNobody(t *testing.T) {
 	for _, off := range []time.Duration{10 * time.Minute, -10 * time.Minute} {
 		synctest.Test(t, func(t *testing.T) {
-			s := newPlayed(t, wxsim.Config{Clock: off})
+			s := newStore(t, wxsim.Config{Clock: off})
 			require.NoError(t, s.client.FirstRoundTrip(t.Context()))
 			_, outcome, err := s.scan("pays-at-once")
 			require.NoError(t, err)
@@ -311,11 +311,11 @@ func TestPlayedAClockThatIsOffStopsNobody(t *testing.T) {
 	}
 }
 
-// TestPlayedAReverseNeedsTheMerchantsCertificate: another's is refused, and so the reverse is not known, never done.
-func TestPlayedAReverseNeedsTheMerchantsCertificate(t *testing.T) {
+// TestWithTheSimulatorAReverseNeedsTheMerchantsCertificate: another's is refused, and so the reverse is not known, never done.
+func TestWithTheSimulatorAReverseNeedsTheMerchantsCertificate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stranger, _ := selfSigned(t, "10000100", merchantKey())
-		s := newPlayed(t, wxsim.Config{}, func(c *Config) { c.Certificate = stranger })
+		s := newStore(t, wxsim.Config{}, func(c *Config) { c.Certificate = stranger })
 		require.NoError(t, s.client.FirstRoundTrip(t.Context()))
 		require.ErrorContains(t, s.client.TryCertificate(t.Context()), "does not take the merchant certificate")
 		require.NotNil(t, s.told.stands(CertificateRefused))
@@ -334,10 +334,10 @@ func TestPlayedAReverseNeedsTheMerchantsCertificate(t *testing.T) {
 	})
 }
 
-func TestPlayedABillIsDownloadedAndRead(t *testing.T) {
+func TestWithTheSimulatorABillIsDownloadedAndRead(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "bill.csv")
 	synctest.Test(t, func(t *testing.T) {
-		s := newPlayed(t, wxsim.Config{})
+		s := newStore(t, wxsim.Config{})
 		none, err := s.client.Statement(t.Context(), "20000101", file)
 		require.NoError(t, err)
 		assert.True(t, none.None)
@@ -368,9 +368,9 @@ func TestPlayedABillIsDownloadedAndRead(t *testing.T) {
 	})
 }
 
-func TestPlayedAnotherKeyIsNamed(t *testing.T) {
+func TestWithTheSimulatorAnotherKeyIsNamed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newPlayed(t, wxsim.Config{}, func(c *Config) { c.APIKey = strings.Repeat("x", 32) })
+		s := newStore(t, wxsim.Config{}, func(c *Config) { c.APIKey = strings.Repeat("x", 32) })
 		require.ErrorContains(t, s.client.FirstRoundTrip(t.Context()), "check that api_key")
 		require.NotNil(t, s.told.stands(wxclient.ConfigurationRefused))
 	})
