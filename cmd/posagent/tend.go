@@ -12,6 +12,7 @@ import (
 	"posagent/health"
 	"posagent/payflow"
 	"posagent/wxclient"
+	"posagent/wxclient/v2"
 )
 
 // How often the agent looks after itself.
@@ -117,7 +118,7 @@ func warningCodes(c wxclient.Condition) []health.Code {
 		return []health.Code{health.ClockUnset}
 	case wxclient.CertificatesRefused, wxclient.CertificateExpiring, wxclient.SerialUnknown:
 		return []health.Code{health.PlatformCertificate}
-	case wxclient.ConfigurationRefused:
+	case wxclient.ConfigurationRefused, v2.CertificateRefused:
 		return []health.Code{health.CredentialsRefused}
 	}
 	return nil

@@ -3,7 +3,9 @@ package main
 import (
 	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -74,4 +76,20 @@ func TestAnOpenOrderWhoseAPIHasNoKeyIsNeverGuessedAt(t *testing.T) {
 	require.ErrorContains(t, err, "put api_v2_key back")
 	var lost *payflow.LostError
 	assert.ErrorAs(t, err, &lost, "not known is never no")
+}
+
+func TestATillOfAPIv2WithoutACertificateStartsAndTakesNoPayment(t *testing.T) {
+	t.Parallel()
+	gateway, err := openTrial(filepath.Join(t.TempDir(), "wechat-pay"), payflow.APIv2)
+	require.NoError(t, err)
+	t.Cleanup(gateway.close)
+	account := strings.Replace(gateway.account(), "apiclient_cert.p12", "nosuch.p12", 1)
+	tt := openAPITill(t, gateway, trialConfig{StoreID: "SZTX001", TillID: "W1", Account: account})
+	require.NoError(t, tt.start(t.Context()))
+	require.Eventually(t, func() bool {
+		status, err := tt.client.Status(t.Context())
+		return err == nil && status.NotReady != nil && status.NotReady.Reason == "no_certificate"
+	}, 30*time.Second, 50*time.Millisecond)
+	_, err = tt.arm(t.Context(), "A-1", 1250)
+	require.ErrorContains(t, err, "certificate")
 }

@@ -39,8 +39,8 @@ type Config struct {
 	APIKey string
 	// SignType is how requests are signed. Default MD5, as the documents'.
 	SignType SignType
-	// Certificate is the merchant's API certificate with its key. WeChat Pay demands it for reverse and refund. Required: no
-	// payment is started when a reverse would be impossible.
+	// Certificate is the merchant's API certificate with its key. WeChat Pay demands it for reverse and refund. The zero value
+	// is a client that asks, and makes no payment and takes none back: what could not be taken back is not taken.
 	Certificate tls.Certificate
 	// PayTimeout is how long a pay call may wait for its answer after its first byte. Default 15 s.
 	PayTimeout time.Duration
@@ -86,14 +86,16 @@ func New(config Config) (*Client, error) {
 	if c.signer.kind == "" {
 		c.signer.kind = MD5
 	}
-	if err := c.UseCertificate(config.Certificate); err != nil {
-		return nil, err
+	if given := config.Certificate; len(given.Certificate) > 0 || given.PrivateKey != nil {
+		if err := c.UseCertificate(given); err != nil {
+			return nil, err
+		}
 	}
 	var err error
 	c.line, err = wxclient.NewLine(wxclient.LineConfig{
 		Hosts: config.Hosts, RootCAs: config.RootCAs, Proxy: config.Proxy, PayTimeout: config.PayTimeout, QueryTimeout: config.QueryTimeout,
 		Version: config.Version, Dial: config.Dial, Now: config.Now, Log: config.Log, OnCondition: config.OnCondition,
-		Certificate: func() (*tls.Certificate, error) { return c.certificate.Load(), nil },
+		Certificate: c.shown,
 		Probe:       c.probe,
 	})
 	if err != nil {
@@ -129,6 +131,16 @@ func (c *Client) UseCertificate(certificate tls.Certificate) error {
 	}
 	c.certificate.Store(&certificate)
 	return nil
+}
+
+var errNoCertificate = errors.New("there is no merchant API certificate, and WeChat Pay demands it to take a payment back; install apiclient_cert.p12")
+
+// shown returns the certificate for a handshake.
+func (c *Client) shown() (*tls.Certificate, error) {
+	if certificate := c.certificate.Load(); certificate != nil {
+		return certificate, nil
+	}
+	return nil, errNoCertificate
 }
 
 func checkCertificate(certificate tls.Certificate) error {

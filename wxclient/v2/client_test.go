@@ -26,7 +26,6 @@ func TestNewSaysWhatIsWrong(t *testing.T) {
 		"app id and merchant id":         func(c *Config) { c.Merchant.AppID = "" },
 		"institution mode needs":         func(c *Config) { c.Merchant.SubMerchantID = "" },
 		"direct mode takes no sub ids":   func(c *Config) { c.Merchant.Mode = payflow.Direct },
-		"its key are missing":            func(c *Config) { c.Certificate = tls.Certificate{} },
 		"certificate and its key are":    func(c *Config) { c.Certificate.PrivateKey = nil },
 		"do not belong together":         func(c *Config) { c.Certificate.PrivateKey = webKey() },
 		"read the merchant API certific": func(c *Config) { c.Certificate.Certificate = [][]byte{{1}} },
@@ -95,5 +94,22 @@ func TestTheCertificateGoesOnConnectionsOfItsOwn(t *testing.T) {
 			require.NoError(t, err)
 		}
 		assert.Equal(t, 2, network.dials, "one of each kind, and each is used again")
+	})
+}
+
+// What could not be taken back is not taken; what is open is still asked for.
+func TestWithoutACertificateNoPaymentLeaves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, c := inTown(t, func(config *Config) { config.Certificate = tls.Certificate{} })
+		leave := make(chan struct{})
+		close(leave)
+		outcome, err := c.Pay(t.Context(), testOrder(), testAuthCode(t), leave)
+		require.NoError(t, err)
+		assert.Equal(t, payflow.NotSent, outcome.Kind)
+		assert.Contains(t, outcome.Text, "no merchant API certificate")
+		_, err = c.Reverse(t.Context(), testOrder())
+		var lost *payflow.LostError
+		assert.ErrorAs(t, err, &lost)
+		assert.Zero(t, g.count(payPath)+g.count(reversePath), "neither reached the gateway")
 	})
 }

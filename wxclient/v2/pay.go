@@ -56,7 +56,10 @@ func (c *Client) Pay(ctx context.Context, o payflow.Order, code payflow.AuthCode
 
 // payCall signs once, before the record is on disk: these bytes are sent, to whichever host takes them.
 func (c *Client) payCall(o payflow.Order, code payflow.AuthCode) (wxclient.Call, error) {
-	if code.IsZero() {
+	switch {
+	case c.certificate.Load() == nil:
+		return wxclient.Call{}, errNoCertificate
+	case code.IsZero():
 		return wxclient.Call{}, errors.New("there is no payment code")
 	}
 	body := c.envelope(c.payFields(o, code))
