@@ -2,6 +2,7 @@ package v2
 
 import (
 	"context"
+	"crypto/tls"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -228,6 +229,7 @@ func TestACallIsSignedAnewForEachHost(t *testing.T) {
 func TestSigningAPayCallIsCheap(t *testing.T) {
 	for _, kind := range []SignType{MD5, HMACSHA256} {
 		c := &Client{signer: signer{testKey, kind}}
+		c.certificate.Store(&tls.Certificate{})
 		o, code := testOrder(), testAuthCode(t)
 		o.Attach, o.GoodsTag, o.LimitPay = "a & b", "1234", "no_credit"
 		sent := testing.AllocsPerRun(100, func() {
