@@ -110,9 +110,9 @@ func refundAccepted(o payflow.RefundOrder, m message) payflow.RefundReport {
 	currency := payflow.Currency(wxclient.MaskText(orElse(m["refund_fee_type"], orElse(m["fee_type"], string(o.Amount.Currency))), 16))
 	r := payflow.RefundReport{
 		RefundID:      payflow.RefundID(wxclient.MaskID(m["refund_id"], 32)),
-		OutRefundNo:   payflow.OutRefundNo(wxclient.MaskID(m["out_refund_no"], outRefundNoMax)),
+		OutRefundNo:   payflow.OutRefundNo(wxclient.Plain(m["out_refund_no"], outRefundNoMax)),
 		TransactionID: payflow.TransactionID(wxclient.MaskID(m["transaction_id"], 32)),
-		OutTradeNo:    payflow.OutTradeNo(wxclient.MaskID(m["out_trade_no"], 32)),
+		OutTradeNo:    payflow.OutTradeNo(wxclient.Plain(m["out_trade_no"], 32)),
 		State:         payflow.RefundStateProcessing,
 		Amount:        payflow.Amount{Minor: m.number("refund_fee"), Currency: currency},
 		Total:         payflow.Amount{Minor: m.number("total_fee"), Currency: currency},
