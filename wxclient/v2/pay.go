@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"posagent/payflow"
 	"posagent/wxclient"
@@ -94,7 +95,7 @@ func (c *Client) detail(o payflow.Order) string {
 		c.log.Warn().Str("out_trade_no", string(o.OutTradeNo)).Msg("goods detail left out: it must be a JSON object of at most 6000 bytes")
 		return ""
 	}
-	return string(detail)
+	return strings.TrimSpace(strings.Map(noncharacter, string(detail)))
 }
 
 // scene says where the sale is made. What does not fit into 256 bytes is left out: the address first, then all of it.
