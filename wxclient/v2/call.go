@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"slices"
 
 	"posagent/payflow"
@@ -65,6 +66,9 @@ func (c *Client) merchantOf(m payflow.Merchant) payflow.Merchant {
 
 // ask makes a call about an order that may be made twice, and judges its answer.
 func (c *Client) ask(ctx context.Context, call wxclient.Call, o payflow.Order, judge func(message) (payflow.Outcome, error)) (payflow.Outcome, error) {
+	if err := c.ready(call); err != nil {
+		return payflow.Outcome{}, wxclient.About(call.Name, string(o.OutTradeNo), lost(payflow.ReasonConfiguration, fmt.Errorf("nothing was sent: %w", err)))
+	}
 	a, err := c.line.Ask(ctx, call)
 	if err != nil {
 		err = wxclient.LostCall(call.Name, o, err)

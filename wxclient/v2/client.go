@@ -39,8 +39,8 @@ type Config struct {
 	APIKey string
 	// SignType is how requests are signed. Default MD5, as the documents'.
 	SignType SignType
-	// Certificate is the merchant's API certificate with its key. WeChat Pay demands it for reverse and refund. Required: no
-	// payment is started when a reverse would be impossible.
+	// Certificate is the merchant's API certificate with its key. WeChat Pay demands it for reverse and refund. Without one the client
+	// only asks, so that what is open can be finished: no payment is started when a reverse would be impossible.
 	Certificate tls.Certificate
 	// PayTimeout is how long a pay call may wait for its answer after its first byte. Default 15 s.
 	PayTimeout time.Duration
@@ -86,8 +86,10 @@ func New(config Config) (*Client, error) {
 	if c.signer.kind == "" {
 		c.signer.kind = MD5
 	}
-	if err := c.UseCertificate(config.Certificate); err != nil {
-		return nil, err
+	if given := config.Certificate; len(given.Certificate) > 0 || given.PrivateKey != nil {
+		if err := c.UseCertificate(given); err != nil {
+			return nil, err
+		}
 	}
 	var err error
 	c.line, err = wxclient.NewLine(wxclient.LineConfig{
@@ -128,6 +130,16 @@ func (c *Client) UseCertificate(certificate tls.Certificate) error {
 		return err
 	}
 	c.certificate.Store(&certificate)
+	return nil
+}
+
+var errNoCertificate = errors.New("there is no merchant certificate, so nothing could be taken back; install it, then: systemctl restart posagent")
+
+// ready returns an error for a call that nothing may be sent of, because there is no certificate to make or to undo it with.
+func (c *Client) ready(call wxclient.Call) error {
+	if c.certificate.Load() == nil && (call.Mutual || call.Target == payPath) {
+		return errNoCertificate
+	}
 	return nil
 }
 

@@ -26,7 +26,6 @@ func TestNewSaysWhatIsWrong(t *testing.T) {
 		"app id and merchant id":         func(c *Config) { c.Merchant.AppID = "" },
 		"institution mode needs":         func(c *Config) { c.Merchant.SubMerchantID = "" },
 		"direct mode takes no sub ids":   func(c *Config) { c.Merchant.Mode = payflow.Direct },
-		"its key are missing":            func(c *Config) { c.Certificate = tls.Certificate{} },
 		"certificate and its key are":    func(c *Config) { c.Certificate.PrivateKey = nil },
 		"do not belong together":         func(c *Config) { c.Certificate.PrivateKey = webKey() },
 		"read the merchant API certific": func(c *Config) { c.Certificate.Certificate = [][]byte{{1}} },
@@ -37,6 +36,33 @@ func TestNewSaysWhatIsWrong(t *testing.T) {
 		_, err := New(config)
 		assert.ErrorContains(t, err, want)
 	}
+}
+
+// TestWithoutACertificateTheClientOnlyAsks: an order that is open can still be finished, and none is begun.
+func TestWithoutACertificateTheClientOnlyAsks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, c := inTown(t, func(config *Config) { config.Certificate = tls.Certificate{} })
+		g.always(paid(testOrder(), "SUCCESS"))
+		outcome, err := c.Query(t.Context(), testOrder())
+		require.NoError(t, err)
+		assert.Equal(t, payflow.TradeSuccess, outcome.Trade.State)
+
+		outcome, err = c.Pay(t.Context(), testOrder(), testAuthCode(t), gone())
+		require.NoError(t, err)
+		assert.Equal(t, payflow.NotSent, outcome.Kind)
+		assert.Equal(t, payflow.ReasonConfiguration, outcome.Reason)
+		_, err = c.Reverse(t.Context(), testOrder())
+		assert.Equal(t, payflow.Lost{Reason: payflow.ReasonConfiguration}, lostOf(t, err), "not known is never no")
+		_, err = c.Refund(t.Context(), testRefund())
+		assert.Equal(t, payflow.Lost{Reason: payflow.ReasonConfiguration}, lostOf(t, err))
+		assert.Equal(t, []int{0, 0, 0}, []int{g.count(payPath), g.count(reversePath), g.count(refundPath)})
+		assert.Empty(t, c.State().HostsAside, "it is no fault of the gateway's")
+
+		require.ErrorContains(t, c.UseCertificate(tls.Certificate{}), "its key are missing")
+		require.NoError(t, c.UseCertificate(testConfig(t, g, nil, firstHost).Certificate))
+		_, _ = c.Reverse(t.Context(), testOrder())
+		assert.Equal(t, 1, g.count(reversePath))
+	})
 }
 
 // gatewayOf is what queue.Gateway asks for.

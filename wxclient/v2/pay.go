@@ -37,6 +37,9 @@ func (c *Client) Pay(ctx context.Context, o payflow.Order, code payflow.AuthCode
 	way := c.line.Way(ctx)
 	defer way.End()
 	call, err := c.payCall(o, code)
+	if err == nil {
+		err = c.ready(call)
+	}
 	if err != nil {
 		return payflow.Outcome{Kind: payflow.NotSent, Reason: payflow.ReasonConfiguration, Text: err.Error()}, nil
 	}

@@ -61,6 +61,9 @@ func (c *Client) notifyURL(o payflow.RefundOrder) string {
 
 // askRefund makes a call about a refund and judges its answer.
 func (c *Client) askRefund(ctx context.Context, call wxclient.Call, o payflow.RefundOrder, judge func(message) (payflow.RefundOutcome, error)) (payflow.RefundOutcome, error) {
+	if err := c.ready(call); err != nil {
+		return payflow.RefundOutcome{}, wxclient.About(call.Name, string(o.OutRefundNo), lost(payflow.ReasonConfiguration, fmt.Errorf("nothing was sent: %w", err)))
+	}
 	a, err := c.line.Ask(ctx, call)
 	if err != nil {
 		err = wxclient.LostCall(call.Name, wxclient.PaymentOf(o), err)

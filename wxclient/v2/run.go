@@ -108,6 +108,8 @@ func explain(err error) (words string, ours bool) {
 		return "the answer carries no sign; check hosts, and that the merchant may use API v2", true
 	case notTaken(err):
 		return certificateWords, true
+	case errors.Is(err, errNoCertificate):
+		return "WeChat Pay's answers carry no sign, and without a merchant certificate none can be had that does", true
 	case errors.As(err, &l) && wxclient.SaysConfiguration(l.Lost.Code):
 		return "WeChat Pay refuses this merchant; check api_key, app_id and merchant_id, and its rights on the merchant platform", true
 	case errors.Is(err, errShape):
