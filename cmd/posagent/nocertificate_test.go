@@ -13,6 +13,8 @@ import (
 
 	"posagent/health"
 	"posagent/payflow"
+	"posagent/wxclient"
+	"posagent/wxclient/v2"
 )
 
 // TestAPIv2WithoutAClientCertificateStartsAndWarns of the whole daemon: what is open must be asked for, and that needs no certificate.
@@ -37,4 +39,18 @@ func TestTheDaemonStartsOnAPIv2WithoutACertificateAndSellsNothing(t *testing.T) 
 	_, err = a.client.Reverse(t.Context(), payflow.Order{OutTradeNo: "SZTX001V1NONE", API: payflow.APIv2})
 	require.ErrorAs(t, err, new(*payflow.LostError), "not known is never no")
 	assert.Contains(t, err.Error(), "certificate")
+}
+
+func TestNoPaymentIsStartedWhileWeChatPayRefusesTheCertificate(t *testing.T) {
+	t.Parallel()
+	pc := newStorePC(t)
+	a := pc.start()
+	require.NoError(t, a.readyForMoney())
+	refused := wxclient.Condition{Kind: v2.CertificateRefused, Red: true, Text: "not taken"}
+	a.takeCondition(refused)
+	assert.True(t, a.health.Holds(health.ClientCertificateRefused))
+	assert.Equal(t, "certificate_refused", notReadyCode(a.readyForMoney()))
+	refused.Over = true
+	a.takeCondition(refused)
+	assert.NoError(t, a.readyForMoney())
 }

@@ -1,6 +1,7 @@
 package v2
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/tls"
@@ -64,6 +65,7 @@ type Client struct {
 	merchant    payflow.Merchant
 	signer      signer
 	certificate atomic.Pointer[tls.Certificate]
+	untried     atomic.Bool // WeChat Pay was not seen to take the certificate yet
 	nonces      wxclient.Nonces
 	log         zerolog.Logger
 	sumWithin   time.Duration // how long the refunds of an order may be asked for, beside a query
@@ -129,7 +131,11 @@ func (c *Client) UseCertificate(certificate tls.Certificate) error {
 	if err := checkCertificate(certificate); err != nil {
 		return err
 	}
-	c.certificate.Store(&certificate)
+	before := c.certificate.Swap(&certificate)
+	if before == nil || !bytes.Equal(before.Certificate[0], certificate.Certificate[0]) {
+		c.untried.Store(true)
+		c.tripSoon()
+	}
 	return nil
 }
 

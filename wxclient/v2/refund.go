@@ -67,7 +67,7 @@ func (c *Client) askRefund(ctx context.Context, call wxclient.Call, o payflow.Re
 	a, err := c.line.Ask(ctx, call)
 	if err != nil {
 		err = wxclient.LostCall(call.Name, wxclient.PaymentOf(o), err)
-		c.noteCertificate(call, err)
+		c.noteCertificate(call, a, err)
 		return payflow.RefundOutcome{}, err
 	}
 	var outcome payflow.RefundOutcome
@@ -76,7 +76,7 @@ func (c *Client) askRefund(ctx context.Context, call wxclient.Call, o payflow.Re
 		outcome, said = judge(m)
 		return verdict{named: outcome.Kind == payflow.RefundAccepted || outcome.Kind == payflow.RefundFound, claim: wxclient.RefundClaim(outcome), said: said}
 	})
-	c.noteCertificate(call, err)
+	c.noteCertificate(call, a, err)
 	if err != nil {
 		outcome = payflow.RefundOutcome{}
 	}
