@@ -250,3 +250,22 @@ func TestSigningAPayCallIsCheap(t *testing.T) {
 		t.Logf("%s: %v allocations to sign and write, %v to read and verify the answer", kind, sent, read)
 	}
 }
+
+// What XML cannot carry, and blanks that a reader may cut off though they were signed, would have the whole sale refused.
+func TestGoodsDetailCostsNoSale(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, c := inTown(t)
+		g.always(paid(testOrder(), ""))
+		for detail, want := range map[string]string{
+			`{"goods_name":"` + "\ufffe" + `"}`: `{"goods_name":"?"}`,
+			"{\"goods_name\":\"\uffff\"}":       `{"goods_name":"?"}`,
+			`{"goods_name":"a"}  `:              `{"goods_name":"a"}`,
+		} {
+			o := testOrder()
+			o.Detail = detail
+			_, err := c.Pay(t.Context(), o, testAuthCode(t), gone())
+			require.NoError(t, err, detail)
+			assert.Equal(t, want, g.last().with["detail"], "%q", detail)
+		}
+	})
+}
