@@ -255,11 +255,38 @@ func TestOutcomeOfAReverse(t *testing.T) {
 func TestOutcomeIsACollisionWhenTheRequestIDSaysSo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, c := inTown(t)
-		g.always(reply{status: 400, body: `{"code":"INVALID_REQUEST"}`, header: map[string]string{"Request-ID": "08F78BB0-268498688"}})
-		outcome, err := c.Pay(t.Context(), testOrder(), testAuthCode(t), gone())
-		require.NoError(t, err)
-		assert.Equal(t, payflow.Collision, outcome.Kind)
+		for number, want := range map[string]payflow.OutcomeKind{
+			"268449538": payflow.Collision, "268498689": payflow.Collision, // already paid
+			"268498688": payflow.Collision, // re-entry with different parameters
+			"268435461": payflow.Refused,   // bad parameter
+		} {
+			g.always(reply{status: 400, body: `{"code":"INVALID_REQUEST"}`, header: map[string]string{"Request-ID": "08F78BB0-" + number}})
+			outcome, err := c.Pay(t.Context(), testOrder(), testAuthCode(t), gone())
+			require.NoError(t, err, number)
+			assert.Equal(t, want, outcome.Kind, number)
+		}
 	})
+}
+
+func TestOutcomeThatRefusesTheSetUpIsToldForEachCodeThatDoes(t *testing.T) {
+	for code, told := range map[string]bool{
+		"SIGN_ERROR": true, "NO_AUTH": true, "APPID_NOT_EXIST": true, "MCHID_NOT_EXIST": true, "MCH_NOT_EXISTS": true, "APPID_MCHID_NOT_MATCH": true,
+		"PARAM_ERROR": false, "NOT_ENOUGH": false, "NEVER_HEARD_OF": false,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			g := newGateway(t)
+			config := testConfig(g, newPipes(g, firstHost).dial, firstHost)
+			raised := false
+			config.OnCondition = func(c Condition) {
+				raised = raised || c.Kind == ConfigurationRefused && c.Red && c.Code == normalCode(code)
+			}
+			c := newClient(t, config)
+			require.NoError(t, c.FirstRoundTrip(t.Context()))
+			g.always(reply{status: 400, body: `{"code":"` + code + `"}`})
+			_, _ = c.Query(t.Context(), testOrder()) // what the query makes of it is another test's matter
+			assert.Equal(t, told, raised, code)
+		})
+	}
 }
 
 func TestOutcomeThatRefusesTheSetUpStandsUntilACallIsTaken(t *testing.T) {

@@ -170,6 +170,11 @@ var refundRows = []struct {
 	{"FREQUENCY_LIMIT_EXCEED", 429, payflow.RefundLater},
 	{"FREQUENCY_LIMIT_EXCEEDED", 429, payflow.RefundLater},
 	{"FREQUENCY_LIMIT_OF_TOMORROW", 429, payflow.RefundLater},
+	{"RATE_LIMITED", 403, payflow.RefundLater}, // without 429 the code alone tells
+	{"RATELIMIT_EXCEEDED", 403, payflow.RefundLater},
+	{"FREQUENCY_LIMIT_EXCEED", 403, payflow.RefundLater},
+	{"FREQUENCY_LIMIT_EXCEEDED", 403, payflow.RefundLater},
+	{"FREQUENCY_LIMIT_OF_TOMORROW", 403, ""},
 	{"SYSTEM_ERROR", 500, ""},
 	{"SYSTEM_ERROR", 400, ""},
 	{"BIZERR_NEED_RETRY", 400, ""},

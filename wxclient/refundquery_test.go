@@ -45,12 +45,13 @@ func TestQueryRefundThatDoesNotTell(t *testing.T) {
 		g, c := inTown(t)
 		o := exampleRefund()
 		for name, p := range map[string]reply{
-			"another number":  {status: 200, body: refundJSON(o, "SUCCESS", "R2015", "R2016")},
-			"another amount":  {status: 200, body: refundJSON(o, "SUCCESS", `"refund":5`, `"refund":4`)},
-			"no state":        {status: 200, body: refundJSON(o, "")},
-			"unsigned":        {status: 200, body: refundJSON(o, "SUCCESS"), seal: "none"},
-			"a fault":         {status: 500, body: `{"code":"REFUNDNOTEXIST"}`},
-			"an unlisted one": {status: 404, body: `{"code":"ORDER_NOT_EXIST"}`},
+			"another number":                 {status: 200, body: refundJSON(o, "SUCCESS", "R2015", "R2016")},
+			"another amount":                 {status: 200, body: refundJSON(o, "SUCCESS", `"refund":5`, `"refund":4`)},
+			"no state":                       {status: 200, body: refundJSON(o, "")},
+			"unsigned":                       {status: 200, body: refundJSON(o, "SUCCESS"), seal: "none"},
+			"a fault":                        {status: 500, body: `{"code":"REFUNDNOTEXIST"}`},
+			"an unlisted one":                {status: 404, body: `{"code":"ORDER_NOT_EXIST"}`},
+			"one that says it does not know": {status: 404, body: `{"code":"SYSTEM_ERROR"}`},
 		} {
 			g.always(p)
 			_, err := c.QueryRefund(t.Context(), o)
