@@ -160,11 +160,21 @@ func (a *agent) openClient(agentOptions) error {
 		if w.other, err = a.openWay(other, logCondition(log)); err != nil {
 			log.Error().Err(err).Msg("payments of the other API are still open, and can't be finished; put its key and the certificate back")
 			w.other = nil
+			a.warnOfMissingKey(other)
 		}
 	}
 	a.health.Set(health.NotVerifiedYet, "")
 	a.offerNext()
 	return nil
+}
+
+// warnOfMissingKey tells of payments that wait for the key of the API that they were made by.
+func (a *agent) warnOfMissingKey(api payflow.API) {
+	code, key := health.APIKeyWrong, a.creds.get().APIv3Key
+	if api == payflow.APIv2 {
+		code, key = health.APIv2KeyWrong, a.creds.get().APIv2Key
+	}
+	a.warnIf(key == nil, code, fmt.Sprintf("payments made by API %s are open, and wait for api_%s_key", api, api))
 }
 
 func otherAPI(api payflow.API) payflow.API {

@@ -7,9 +7,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"posagent/health"
 	"posagent/payflow"
 	"posagent/wxsim"
 )
@@ -92,4 +94,32 @@ func TestATillOfAPIv2WithoutACertificateStartsAndTakesNoPayment(t *testing.T) {
 	}, 30*time.Second, 50*time.Millisecond)
 	_, err = tt.arm(t.Context(), "A-1", 1250)
 	require.ErrorContains(t, err, "certificate")
+}
+
+// What nobody can finish, a person must be told of: the log alone is read by nobody.
+func TestOpenOrdersWhoseAPIHasNoKeyAreWarnedOf(t *testing.T) {
+	t.Parallel()
+	gateway, err := openTrial(filepath.Join(t.TempDir(), "wechat-pay"), payflow.APIv2)
+	require.NoError(t, err)
+	t.Cleanup(gateway.close)
+	config := trialConfig{StoreID: "SZTX001", TillID: "U2", Account: gateway.account()}
+	tt := openAPITill(t, gateway, config)
+	require.NoError(t, tt.start(t.Context()))
+	require.NoError(t, tt.awaitReady(t.Context()))
+	first, err := tt.arm(t.Context(), "A-1", 1250)
+	require.NoError(t, err)
+	require.NoError(t, tt.scan(gateway.code("answer-late")))
+	require.NoError(t, gateway.awaitArrival(t.Context(), first.ID))
+	tt.kill()
+
+	gateway.api = payflow.APIv3
+	config.Account, config.Scanner = gateway.account(), tt.pty.Path()
+	require.NoError(t, writeTrialConfig(tt.dir, config))
+	cfg, err := LoadConfig(filepath.Join(tt.dir, "posagent.toml"))
+	require.NoError(t, err)
+	a, err := newAgent(cfg, agentOptions{Log: zerolog.Nop()})
+	require.NoError(t, err)
+	defer a.close()
+	assert.True(t, a.health.Holds(health.APIv2KeyWrong))
+	assert.False(t, a.health.Holds(health.APIKeyWrong))
 }
