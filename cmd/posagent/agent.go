@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -47,6 +48,8 @@ type agent struct {
 	journalAt      journalState
 	warned         warned
 	readOnly       error // why the journal cannot be written, or nil
+
+	certificateRefused atomic.Bool // API v2: WeChat Pay does not take the merchant certificate
 }
 
 // agentOptions is what a command adds to the configuration.

@@ -12,6 +12,7 @@ import (
 	"posagent/health"
 	"posagent/payflow"
 	"posagent/wxclient"
+	"posagent/wxclient/v2"
 )
 
 // How often the agent looks after itself.
@@ -65,7 +66,13 @@ func (a *agent) readyForMoney() error {
 	case !state.ClockKnown:
 		return notReady("clock", "the clock has not been compared with WeChat Pay's yet; wait a few seconds")
 	}
-	return unableToReverse(a.cfg.WeChat.API, a.creds.get(), a.client.Now())
+	if err := unableToReverse(a.cfg.WeChat.API, a.creds.get(), a.client.Now()); err != nil {
+		return err
+	}
+	if a.certificateRefused.Load() {
+		return notReady("certificate_refused", "WeChat Pay does not take the merchant certificate, so nothing could be taken back; take cash, and run: posagent check")
+	}
+	return nil
 }
 
 func notReady(code, text string) error { return &payflow.NotReadyError{Code: code, Text: text} }
@@ -80,6 +87,9 @@ func (a *agent) takeCondition(c wxclient.Condition) {
 		a.log.Warn().Str("condition", string(c.Kind)).Bool("red", c.Red).Str("code", c.Code).Msg(c.Text)
 	}
 	a.takeKeyChange(c)
+	if c.Kind == v2.CertificateRefused {
+		a.certificateRefused.Store(!c.Over)
+	}
 	for _, code := range warningCodes(c) {
 		if code == health.GatewayUnreachable && a.health.Holds(health.ClockUnset) {
 			continue // the network is there: the clock is what is wrong
@@ -117,7 +127,7 @@ func warningCodes(c wxclient.Condition) []health.Code {
 		return []health.Code{health.ClockUnset}
 	case wxclient.CertificatesRefused, wxclient.CertificateExpiring, wxclient.SerialUnknown:
 		return []health.Code{health.PlatformCertificate}
-	case wxclient.ConfigurationRefused:
+	case wxclient.ConfigurationRefused, v2.CertificateRefused:
 		return []health.Code{health.CredentialsRefused}
 	}
 	return nil

@@ -1,6 +1,7 @@
 package v2
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/tls"
@@ -39,8 +40,8 @@ type Config struct {
 	APIKey string
 	// SignType is how requests are signed. Default MD5, as the documents'.
 	SignType SignType
-	// Certificate is the merchant's API certificate with its key. WeChat Pay demands it for reverse and refund. Required: no
-	// payment is started when a reverse would be impossible.
+	// Certificate is the merchant's API certificate with its key. WeChat Pay demands it for reverse and refund. The zero value is none:
+	// orders can be asked for, nothing can be taken back, and the caller must start no payment.
 	Certificate tls.Certificate
 	// PayTimeout is how long a pay call may wait for its answer after its first byte. Default 15 s.
 	PayTimeout time.Duration
@@ -86,14 +87,16 @@ func New(config Config) (*Client, error) {
 	if c.signer.kind == "" {
 		c.signer.kind = MD5
 	}
-	if err := c.UseCertificate(config.Certificate); err != nil {
-		return nil, err
+	if len(config.Certificate.Certificate) > 0 || config.Certificate.PrivateKey != nil {
+		if err := c.UseCertificate(config.Certificate); err != nil {
+			return nil, err
+		}
 	}
 	var err error
 	c.line, err = wxclient.NewLine(wxclient.LineConfig{
 		Hosts: config.Hosts, RootCAs: config.RootCAs, Proxy: config.Proxy, PayTimeout: config.PayTimeout, QueryTimeout: config.QueryTimeout,
 		Version: config.Version, Dial: config.Dial, Now: config.Now, Log: config.Log, OnCondition: config.OnCondition,
-		Certificate: func() (*tls.Certificate, error) { return c.certificate.Load(), nil },
+		Certificate: c.shown,
 		Probe:       c.probe,
 	})
 	if err != nil {
@@ -121,20 +124,34 @@ func (config Config) check() error {
 	return nil
 }
 
-// UseCertificate shows another merchant certificate from the next connection on: a renewed one is taken without a restart. An
+// UseCertificate shows another merchant certificate from the next call on: a renewed one is taken without a restart. An
 // error means that certificate and key are not both there, or do not belong together; then nothing changes.
 func (c *Client) UseCertificate(certificate tls.Certificate) error {
 	if err := checkCertificate(certificate); err != nil {
 		return err
 	}
-	c.certificate.Store(&certificate)
+	before := c.certificate.Swap(&certificate)
+	if c.line != nil && (before == nil || !bytes.Equal(before.Certificate[0], certificate.Certificate[0])) {
+		c.line.CloseMutual() // those showed the one before
+		c.tripSoon()
+	}
 	return nil
+}
+
+var errNoCertificate = errors.New("the merchant API certificate and its key are missing; WeChat Pay demands them to take a payment back " +
+	"(apiclient_cert.pem and apiclient_key.pem)")
+
+// shown is the certificate that goes on a new connection.
+func (c *Client) shown() (*tls.Certificate, error) {
+	if certificate := c.certificate.Load(); certificate != nil {
+		return certificate, nil
+	}
+	return nil, errNoCertificate
 }
 
 func checkCertificate(certificate tls.Certificate) error {
 	if len(certificate.Certificate) == 0 || certificate.PrivateKey == nil {
-		return errors.New("the merchant API certificate and its key are missing; WeChat Pay demands them to take a payment back " +
-			"(apiclient_cert.pem and apiclient_key.pem)")
+		return errNoCertificate
 	}
 	leaf, err := x509.ParseCertificate(certificate.Certificate[0])
 	if err != nil {

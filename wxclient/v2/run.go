@@ -62,6 +62,18 @@ func (c *Client) TryCertificate(ctx context.Context) error {
 	return c.explained(err)
 }
 
+// certificateRefusal tries the certificate where there is one, and returns an error only where WeChat Pay does not take it. What else may
+// go wrong with that call says nothing of the certificate.
+func (c *Client) certificateRefusal(ctx context.Context) error {
+	if c.certificate.Load() == nil {
+		return nil
+	}
+	if err := c.TryCertificate(ctx); notTaken(err) {
+		return err
+	}
+	return nil
+}
+
 const certificateWords = "WeChat Pay does not take the merchant certificate, so no payment can be taken back; " +
 	"check that certificate and private_key are this merchant's, and not expired"
 
@@ -101,15 +113,15 @@ func explain(err error) (words string, ours bool) {
 	l := (*payflow.LostError)(nil)
 	switch {
 	case errors.Is(err, errNotTaken):
-		return "WeChat Pay did not take the call; check that api_key, sign_type, app_id and merchant_id are this merchant's", true
+		return "WeChat Pay did not take the call; check that api_v2_key, sign_type, app_id and merchant_id are this merchant's", true
 	case errors.Is(err, errForged):
-		return "the answer's sign does not fit; check api_key (it is not the API v3 key), and look for an intercepting device", true
+		return "the answer's sign does not fit; check api_v2_key (it is not the API v3 key), and look for an intercepting device", true
 	case errors.Is(err, errUnsigned):
 		return "the answer carries no sign; check hosts, and that the merchant may use API v2", true
 	case notTaken(err):
 		return certificateWords, true
 	case errors.As(err, &l) && wxclient.SaysConfiguration(l.Lost.Code):
-		return "WeChat Pay refuses this merchant; check api_key, app_id and merchant_id, and its rights on the merchant platform", true
+		return "WeChat Pay refuses this merchant; check api_v2_key, app_id and merchant_id, and its rights on the merchant platform", true
 	case errors.Is(err, errShape):
 		return "what answers is not WeChat Pay's API v2; check hosts, and look for a login page or an intercepting device", true
 	}
@@ -135,6 +147,9 @@ func (c *Client) keepTripping(ctx context.Context) {
 	retry := firstRetry
 	for ctx.Err() == nil {
 		err := c.FirstRoundTrip(ctx)
+		if err == nil {
+			err = c.certificateRefusal(ctx)
+		}
 		pause := tripEvery
 		if err == nil {
 			retry = firstRetry
