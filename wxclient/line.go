@@ -165,6 +165,13 @@ func (l *Line) KeepWarm(on bool) { l.line.KeepWarm(on) }
 // Warm makes sure now that a connection is ready for the next pay call; see Client.Warm.
 func (l *Line) Warm(ctx context.Context) error { return l.line.Warm(ctx) }
 
+// CloseMutual closes the connections that showed the merchant's certificate and wait for a next call: another one is to be shown.
+func (l *Line) CloseMutual() {
+	if l.line.mutual != nil {
+		l.line.mutual.idle.closeAll()
+	}
+}
+
 // RunWarm keeps the warm connection until ctx or the line ends: it is to run beside everything else.
 func (l *Line) RunWarm(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)

@@ -47,6 +47,7 @@ type agent struct {
 	journalAt      journalState
 	warned         warned
 	readOnly       error // why the journal cannot be written, or nil
+
 }
 
 // agentOptions is what a command adds to the configuration.

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -84,7 +83,7 @@ func readCertificateFile(file string) ([]byte, error) {
 var errTooLarge = errors.New("too large")
 
 func readBounded(file string, bytesMax int) ([]byte, error) {
-	f, err := os.Open(file)
+	f, err := openSecret(file)
 	if err != nil {
 		return nil, err
 	}

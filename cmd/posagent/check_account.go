@@ -133,7 +133,7 @@ func (a *accountCheck) line(check string, step func(), well func() string) {
 
 // condition tells one condition. A detail that says itself what to do, as that of a file which can't be read, knows better than the list.
 func (a *accountCheck) condition(check string, condition Condition) {
-	if what, next := splitAdvice(condition.Detail); next != "" {
+	if what, next := splitAdvice(condition.Detail); next != "" && condition.Code != health.NextCertificateUnfit {
 		a.c.fail(check, what, next)
 		return
 	}

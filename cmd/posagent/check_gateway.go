@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -13,7 +14,9 @@ import (
 	"time"
 
 	"posagent/health"
+	"posagent/payflow"
 	"posagent/wxclient"
+	"posagent/wxclient/v2"
 )
 
 // strangerBits is the size of the key that tries the way where the credentials are unfit; nothing is signed with it.
@@ -21,14 +24,15 @@ const strangerBits = 2048
 
 // hostCheck is what was seen of one gateway host.
 type hostCheck struct {
-	host      string
-	addresses []string // by DNS; none through a proxy
-	linkErr   error    // name, connection, TLS
-	linkTook  time.Duration
-	tripErr   error // the verified round trip
-	tripTook  time.Duration
-	state     wxclient.State
-	clock     *wxclient.Condition // that the clock is off or unusable
+	host        string
+	addresses   []string // by DNS; none through a proxy
+	linkErr     error    // name, connection, TLS
+	linkTook    time.Duration
+	tripErr     error // the verified round trip
+	tripTook    time.Duration
+	state       wxclient.State
+	takeBackErr error               // API v2: whether WeChat Pay takes the merchant certificate
+	clock       *wxclient.Condition // that the clock is off or unusable
 }
 
 // gateway checks each host at once: name, connection, TLS, and one certificates call whose answer is verified. That call costs nothing.
@@ -57,12 +61,12 @@ func (c *checker) gateway(ctx context.Context) {
 	c.tellClock(seen)
 }
 
-// verifies says that a verified round trip can be made: the credentials are fit, and the API has a call that costs nothing.
-func (c *checker) verifies() bool { return c.fit && c.cfg.WeChat.API == "v3" }
+// verifies says that a verified round trip can be made: the credentials are fit.
+func (c *checker) verifies() bool { return c.fit }
 
 // tryNext makes one certificates call with the second certificate: whether WeChat Pay takes it already.
 func (c *checker) tryNext(ctx context.Context, config wxclient.Config) {
-	if !c.verifies() || c.creds.Next == nil {
+	if !c.verifies() || c.creds.Next == nil || c.cfg.WeChat.API == string(payflow.APIv2) { // v2 signs without it
 		return
 	}
 	config.SerialNo, config.PrivateKey = c.creds.Next.Serial, c.creds.Next.PrivateKey
@@ -82,12 +86,13 @@ func (c *checker) tryNext(ctx context.Context, config wxclient.Config) {
 func (c *checker) clientConfig() (wxclient.Config, error) {
 	w := c.cfg.WeChat
 	config := wxclient.Config{Proxy: w.Proxy, Merchant: (&agent{cfg: c.cfg}).merchant(), Version: version(), Now: c.now,
-		SerialNo: c.creds.Serial, PrivateKey: c.creds.PrivateKey, APIv3Key: c.creds.APIv3Key}
-	if c.verifies() {
+		SerialNo: c.creds.Serial, PrivateKey: c.creds.PrivateKey, APIv3Key: c.creds.APIv3Key,
+		PublicKeyID: c.creds.PublicKeyID, PublicKey: c.creds.PublicKey}
+	if c.verifies() && c.cfg.WeChat.API == string(payflow.APIv3) {
 		return config, nil
 	}
 	key, err := rsa.GenerateKey(rand.Reader, strangerBits)
-	config.SerialNo, config.PrivateKey, config.APIv3Key = "0", key, make([]byte, apiKeyBytes)
+	config.SerialNo, config.PrivateKey, config.APIv3Key, config.PublicKeyID, config.PublicKey = "0", key, make([]byte, apiKeyBytes), "", nil
 	return config, err
 }
 
@@ -114,13 +119,44 @@ func (c *checker) askHost(ctx context.Context, host string, config wxclient.Conf
 	began := time.Now()
 	seen.linkErr = client.Warm(ctx)
 	seen.linkTook = time.Since(began)
-	if seen.linkErr == nil && c.verifies() {
+	if seen.linkErr == nil && c.verifies() && c.cfg.WeChat.API == string(payflow.APIv2) {
+		c.askHostV2(ctx, &seen, config)
+	} else if seen.linkErr == nil && c.verifies() {
 		began = time.Now()
 		seen.tripErr = client.FirstRoundTrip(ctx)
 		seen.tripTook = time.Since(began)
 		seen.state = client.State()
 	}
 	return seen
+}
+
+// askHostV2 asks for an order that cannot exist, and takes it back: the first shows that the API key fits, the second that the merchant
+// certificate is taken. Neither moves money.
+func (c *checker) askHostV2(ctx context.Context, seen *hostCheck, config wxclient.Config) {
+	w := c.cfg.WeChat
+	client, err := v2.New(v2.Config{Hosts: config.Hosts, RootCAs: config.RootCAs, Proxy: config.Proxy, Merchant: config.Merchant,
+		APIKey: string(c.creds.APIv2Key), SignType: v2.SignType(w.SignType), Certificate: c.creds.shown(), Version: config.Version,
+		Now: config.Now, OnCondition: config.OnCondition})
+	if err != nil {
+		seen.tripErr = err
+		return
+	}
+	defer client.Close()
+	began := time.Now()
+	seen.tripErr = client.FirstRoundTrip(ctx)
+	seen.tripTook = time.Since(began)
+	if seen.tripErr == nil && c.creds.Certificate != nil {
+		seen.takeBackErr = client.TryCertificate(ctx)
+	}
+	seen.state = client.State()
+}
+
+// shown is the certificate and key as they go on a connection; nothing where one of them is missing.
+func (c Credentials) shown() tls.Certificate {
+	if c.Certificate == nil || c.PrivateKey == nil {
+		return tls.Certificate{}
+	}
+	return tls.Certificate{Certificate: [][]byte{c.Certificate.Raw}, PrivateKey: c.PrivateKey, Leaf: c.Certificate}
 }
 
 func addressesOf(ctx context.Context, host string) []string {
@@ -156,12 +192,26 @@ func (c *checker) tellHosts(seen []hostCheck) {
 		case !c.verifies():
 		case s.tripErr != nil:
 			c.gatewayTrouble("verified answer", s.host, s.tripErr, verified > 0)
+		case c.cfg.WeChat.API == string(payflow.APIv2):
+			c.ok("verified answer", "%s answered in %d ms, signed with the API v2 key", bareHost(s.host), s.tripTook.Milliseconds())
+			c.tellTakingBack(s, verified > 1)
 		default:
 			c.ok("verified answer", "%s answered in %d ms, signed by a platform certificate that is valid to %s", bareHost(s.host), s.tripTook.Milliseconds(), newest(s.state).Format(time.DateOnly))
 		}
 	}
 	if !c.fit {
 		c.warn("verified answer", "not tried, because the credentials are unfit", "mend the credentials first")
+	}
+}
+
+// tellTakingBack: without a certificate a line above says so already.
+func (c *checker) tellTakingBack(s hostCheck, another bool) {
+	switch {
+	case c.creds.Certificate == nil:
+	case s.takeBackErr != nil:
+		c.gatewayTrouble("taking back", s.host, s.takeBackErr, another)
+	default:
+		c.ok("taking back", "%s takes the merchant certificate", bareHost(s.host))
 	}
 }
 
@@ -208,9 +258,6 @@ func (c *checker) tellClock(seen []hostCheck) {
 			c.ok("clock", "%s from WeChat Pay's", s.state.ClockOffset.Abs().Round(time.Second))
 			return
 		}
-	}
-	if c.cfg.WeChat.API == "v2" { // whose answers carry no signed time
-		return
 	}
 	c.warn("clock", "not compared with WeChat Pay's, which did not answer", "mend the way to the gateway; posagent takes no payment before the clock was compared")
 }

@@ -19,6 +19,7 @@ import (
 // api checks where till software and page reach the daemon.
 func (c *checker) api(ctx context.Context) {
 	c.listenAddress(ctx)
+	c.noticeAddress()
 	if c.cfg.API.Socket != "" {
 		c.socket()
 	}
@@ -43,6 +44,25 @@ func (c *checker) listenAddress(ctx context.Context) {
 	}
 	c.fail("API address", fmt.Sprintf("can't listen on %s: %s", listen, listenCause(err)),
 		"find who has it (ss -tlnp) and stop it, perhaps another posagent; or change listen in the [api] section")
+}
+
+// noticeAddress: the daemon does not start where it can't listen for WeChat Pay's notifications.
+func (c *checker) noticeAddress() {
+	listen := c.cfg.WeChat.NotifyListen
+	if listen == "" || c.daemon != nil { // a daemon that runs has it
+		return
+	}
+	if listen == c.cfg.API.Listen {
+		c.fail("notify address", listen+" is the address of the API too", noticeFix)
+		return
+	}
+	l, err := net.Listen("tcp", listen)
+	if err != nil {
+		c.fail("notify address", fmt.Sprintf("can't listen on %s: %s", listen, listenCause(err)), noticeFix)
+		return
+	}
+	_ = l.Close()
+	c.ok("notify address", "%s is free", listen)
 }
 
 func answersAt(ctx context.Context, listen string) bool {

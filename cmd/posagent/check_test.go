@@ -82,6 +82,10 @@ func TestEachThingThatIsWrong(t *testing.T) {
 				pc.setNext()
 				pc.set["next_private_key"] = tomlText(pc.file("k.pem", pc.otherKey()))
 			}},
+		{"a second certificate that can't be read", "warn", "next certificate", "The second merchant certificate (next_certificate) can't be used", "The first one serves", ExitDone,
+			func(pc *storePC) { pc.setNext(); pc.set["next_certificate"] = `"nosuch.pem"` }},
+		{"an address for notifications that is the API's", "fail", "notify address", "is the address of the API too", "notify_listen", ExitFailed,
+			func(pc *storePC) { pc.set["notify_listen"] = `"127.0.0.1:0"` }},
 		{"a bundle with another password", "fail", "certificate", "does not open with its password", "name that as p12_password", ExitFailed,
 			func(pc *storePC) { pc.setBundle("another") }},
 		{"a category code of API v2's list", "warn", "API v3", `merchant_category_code "484" is not of the Global list`, "the one of the Global list", ExitDone,
@@ -99,6 +103,10 @@ func TestEachThingThatIsWrong(t *testing.T) {
 			func(pc *storePC) { pc.speakV2(); pc.set["certificate"] = `"nosuch.pem"` }},
 		{"API v2 with a key that is none", "fail", "API v2 key", "holds 5 characters", "older API key", ExitFailed,
 			func(pc *storePC) { pc.speakV2(); pc.file("api_v2_key", "short") }},
+		{"API v2 with another key", "fail", "verified answer", "the answer's sign does not fit", "check api_v2_key", ExitFailed,
+			func(pc *storePC) { pc.speakV2(); pc.file("api_v2_key", strings.Repeat("3", 32)) }},
+		{"API v2 and a clock that is ten minutes behind", "fail", "clock", "the PC clock is 10m", "timedatectl set-ntp true", ExitFailed,
+			func(pc *storePC) { pc.speakV2(); pc.gateway.offset = 10*time.Minute + 30*time.Second }},
 		{"a clock that is a minute and a half ahead", "warn", "clock", "the PC clock is 1m3", "timedatectl set-ntp true", ExitDone,
 			func(pc *storePC) { pc.gateway.offset = -95 * time.Second }},
 		{"a damaged journal", "fail", "journal", "is damaged", "copy it before anything else", ExitFailed,
@@ -153,7 +161,7 @@ func TestCheckOfAStoreOnAPIv2(t *testing.T) {
 	status, out, stderr := pc.run("check")
 	assert.Equal(t, ExitDone, status, stderr)
 	golden(t, "check_v2", out)
-	assert.Zero(t, pc.gateway.calls.Load(), "API v2 has no call that costs nothing")
+	assert.NotZero(t, pc.gateway.calls.Load(), "an order that cannot exist is asked for, which costs nothing")
 
 	pc.set["merchant_category_code"], pc.set["api_v3_key"] = `"4111"`, tomlText(pc.file("api_v3_key", pc.account.apiKey))
 	_, out, _ = pc.run("check")

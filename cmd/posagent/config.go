@@ -187,7 +187,7 @@ func parseConfig(file string, data []byte) (Config, error) {
 }
 
 func readConfigFile(file string) ([]byte, error) {
-	f, err := os.Open(file)
+	f, err := openSecret(file)
 	if err != nil {
 		return nil, configFileFailure(file, err)
 	}

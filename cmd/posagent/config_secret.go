@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 
 	"github.com/pelletier/go-toml/v2/unstable"
 )
@@ -85,7 +86,7 @@ func (c Config) ReadSecret(ref SecretRef, bytesMax int) (content []byte, tooOpen
 	if err != nil {
 		return nil, false, err
 	}
-	f, err := os.Open(file)
+	f, err := openSecret(file)
 	if err != nil {
 		return nil, false, secretFailure(ref, file, err)
 	}
@@ -99,7 +100,7 @@ func (c Config) ReadSecret(ref SecretRef, bytesMax int) (content []byte, tooOpen
 		return nil, false, secretFailure(ref, file, err)
 	}
 	if len(content) > bytesMax {
-		return nil, false, &Failure{Code: ExitUsage, What: fmt.Sprintf("%s (%s) is larger than %d bytes", ref, file, bytesMax),
+		return nil, false, &Failure{Code: ExitUsage, What: fmt.Sprintf("%s is larger than %d bytes", file, bytesMax),
 			Next: "see that it is the right file"}
 	}
 	byPath := !strings.HasPrefix(string(ref), credentialPrefix)
@@ -107,6 +108,11 @@ func (c Config) ReadSecret(ref SecretRef, bytesMax int) (content []byte, tooOpen
 		return nil, false, secretFailure(ref, file, fs.ErrNotExist)
 	}
 	return content, byPath && info.Mode().Perm()&0o027 != 0, nil
+}
+
+// openSecret does not wait: at a pipe that nobody writes to, a start would hang for ever and no signal would end it.
+func openSecret(file string) (*os.File, error) {
+	return os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 }
 
 func secretFailure(ref SecretRef, file string, err error) error {
@@ -120,5 +126,9 @@ func secretFailure(ref SecretRef, file string, err error) error {
 	case errors.Is(err, fs.ErrPermission):
 		next = "give it to the service's user: chown posagent FILE; chmod 600 FILE"
 	}
-	return &Failure{Code: ExitUsage, What: fmt.Sprintf("%s cannot be read from %s: %s", ref, file, plainCause(err)), Next: next, Err: err}
+	what := string(ref) + " cannot be read"
+	if string(ref) != file {
+		what += " from " + file
+	}
+	return &Failure{Code: ExitUsage, What: what + ": " + plainCause(err), Next: next, Err: err}
 }

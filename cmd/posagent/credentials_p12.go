@@ -42,6 +42,9 @@ func parseP12(content []byte, password string) (*x509.Certificate, *rsa.PrivateK
 	if len(content) > p12BytesMax {
 		return nil, nil, fmt.Errorf("is larger than %d bytes; see that it is the right file", p12BytesMax)
 	}
+	if len(content) == 0 {
+		return nil, nil, errEmptyFile
+	}
 	if err := boundP12(content); err != nil {
 		return nil, nil, err
 	}

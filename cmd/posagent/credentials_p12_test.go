@@ -127,7 +127,7 @@ func TestBundlesThatCannotBeUsed(t *testing.T) {
 		"cut off":              {good[:len(good)-10], health.CertificateUnreadable, "copy apiclient_cert.p12 of the merchant platform again"},
 		"with something after": {append(append([]byte{}, good...), 0), health.CertificateUnreadable, "a damaged one"},
 		"a PEM text":           {[]byte("-----BEGIN CERTIFICATE-----\n"), health.CertificateUnreadable, "is no .p12 bundle"},
-		"nothing":              {nil, health.CertificateUnreadable, "is no .p12 bundle"},
+		"nothing":              {nil, health.CertificateUnreadable, "is empty; copy the file again"},
 		"no key":               {certificates, health.CertificateUnreadable, "holds no private key; export the bundle again"},
 		"a short key":          {encode(small), health.CertificateUnreadable, "1024 bits"},
 		"a key of a curve":     {encode(curve), health.CertificateUnreadable, "not RSA"},

@@ -1,28 +1,49 @@
 package main
 
 import (
+	"bytes"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
 // rsaBitsLeast is what WeChat Pay's certificates have; a shorter key is none of theirs.
 const rsaBitsLeast = 2048
 
-// parseCertificate returns the first certificate of a PEM text. Errors say what was found instead, never its content.
+// parseCertificate returns the merchant's certificate of a PEM text: the first one that issued none of the others, in whichever order a
+// chain stands there. Errors say what was found instead, never its content.
 func parseCertificate(content []byte) (*x509.Certificate, error) {
-	block, err := firstBlock(content, "CERTIFICATE")
-	if err != nil {
+	if _, err := firstBlock(content, "CERTIFICATE"); err != nil {
 		return nil, err
 	}
-	cert, err := x509.ParseCertificate(block.Bytes)
-	if err != nil {
-		return nil, errors.New("holds a damaged certificate; download it again")
+	content = bytes.TrimPrefix(content, []byte("\ufeff"))
+	var all []*x509.Certificate
+	for block, rest := pem.Decode(content); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, errors.New("holds a damaged certificate; download it again")
+		}
+		all = append(all, cert)
 	}
-	return cert, nil
+	for _, cert := range all {
+		if !issuedOneOf(cert, all) {
+			return cert, nil
+		}
+	}
+	return all[0], nil
+}
+
+func issuedOneOf(cert *x509.Certificate, all []*x509.Certificate) bool {
+	return slices.ContainsFunc(all, func(other *x509.Certificate) bool {
+		return !other.Equal(cert) && bytes.Equal(other.RawIssuer, cert.RawSubject)
+	})
 }
 
 // parsePrivateKey returns the RSA key of a PEM text, PKCS #8 or PKCS #1, without a password.
@@ -74,10 +95,16 @@ func parsePublicKey(content []byte) (*rsa.PublicKey, error) {
 
 var errNotPEM = errors.New("is not PEM text; install the .pem file, or write the .p12 bundle as certificate, with a name that ends in .p12")
 
+var (
+	errEmptyFile = errors.New("is empty; copy the file again")
+	errCutPEM    = errors.New("is damaged or cut off; copy the whole file again")
+)
+
 var errEncryptedKey = errors.New("holds a key with a password; take the password off with openssl pkey")
 
 // firstBlock returns the first PEM block of one of the types.
 func firstBlock(content []byte, types ...string) (*pem.Block, error) {
+	content = bytes.TrimPrefix(content, []byte("\ufeff")) // some editors put it before the text
 	var seen []string
 	for block, rest := pem.Decode(content); block != nil; block, rest = pem.Decode(rest) {
 		for _, t := range types {
@@ -88,8 +115,14 @@ func firstBlock(content []byte, types ...string) (*pem.Block, error) {
 		seen = append(seen, block.Type)
 	}
 	switch {
+	case len(bytes.TrimSpace(content)) == 0:
+		return nil, errEmptyFile
+	case len(seen) == 0 && bytes.Contains(content, []byte("-----BEGIN ")):
+		return nil, errCutPEM
 	case len(seen) == 0:
 		return nil, errNotPEM
+	case types[0] == "PRIVATE KEY" && strings.HasPrefix(seen[0], "EC "):
+		return nil, errors.New("holds a key that is not RSA, which WeChat Pay does not issue; copy apiclient_key.pem again")
 	case seen[0] == "ENCRYPTED PRIVATE KEY" && types[0] == "PRIVATE KEY":
 		return nil, errEncryptedKey
 	}

@@ -200,7 +200,7 @@ func TestFilesThatAreSomethingElse(t *testing.T) {
 		says    string
 	}{
 		"a p12 bundle":         {[]byte{0x30, 0x82, 0x0a, 0x10}, "write the .p12 bundle as certificate"},
-		"nothing":              {[]byte{}, "is not PEM text"},
+		"nothing":              {[]byte{}, "is empty; copy the file again"},
 		"a certificate":        {block("CERTIFICATE", []byte{1}), "may be swapped"},
 		"a damaged key":        {block("PRIVATE KEY", []byte{1, 2, 3}), "damaged key"},
 		"a key with password":  {block("ENCRYPTED PRIVATE KEY", []byte{1}), "with a password"},

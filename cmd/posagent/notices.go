@@ -20,6 +20,8 @@ const (
 	noticeConnsMax = 64              // connections at one time: the service has 1024 files in all, and payments need theirs
 )
 
+const noticeFix = "stop the program that has the address (ss -tlnp), or write in the [wechat] section a notify_listen that is this PC's and free"
+
 // openNotices listens on notify_listen, where one is set. Nothing waits for a notification: all it may tell is asked for as well.
 func (a *agent) openNotices(agentOptions) error {
 	if a.cfg.WeChat.NotifyListen == "" {
@@ -27,8 +29,8 @@ func (a *agent) openNotices(agentOptions) error {
 	}
 	l, err := net.Listen("tcp", a.cfg.WeChat.NotifyListen)
 	if err != nil {
-		return &Failure{Code: ExitFailed, What: "can't listen on " + a.cfg.WeChat.NotifyListen + ": " + plainCause(err),
-			Next: "another program has the address: stop it, or change notify_listen in the [wechat] section", Err: err}
+		return &Failure{Code: ExitFailed, What: "can't listen on " + a.cfg.WeChat.NotifyListen + ": " + listenCause(err),
+			Next: noticeFix, Err: err}
 	}
 	a.noticeListener = l
 	return nil

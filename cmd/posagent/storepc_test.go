@@ -137,6 +137,10 @@ func (g *certificateGateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	now := time.Now().Add(g.offset)
 	w.Header().Set("Date", now.UTC().Format(http.TimeFormat))
 	w.Header().Set("Content-Type", "application/json")
+	if r.Method == http.MethodPost {
+		answerV2(w, r)
+		return
+	}
 	header := r.Header.Get("Authorization")
 	sent, _ := strconv.ParseInt(field(header, "timestamp"), 10, 64)
 	if off := now.Sub(time.Unix(sent, 0)).Abs(); off > 5*time.Minute || field(header, "mchid") != g.merchant || g.refuses(field(header, "serial_no")) {

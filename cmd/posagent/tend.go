@@ -66,7 +66,7 @@ func (a *agent) readyForMoney() error {
 	case !state.ClockKnown:
 		return notReady("clock", "the clock has not been compared with WeChat Pay's yet; wait a few seconds")
 	case a.health.Holds(health.ClientCertificateRefused):
-		return notReady("certificate_refused", "WeChat Pay does not take the merchant certificate, so nothing could be taken back; take cash, and call the manager")
+		return notReady("certificate_refused", "WeChat Pay does not take the merchant certificate, so nothing could be taken back; take cash, and run: posagent check")
 	}
 	return unableToReverse(a.cfg.WeChat.API, a.creds.get(), a.client.Now())
 }

@@ -125,7 +125,7 @@ func (config Config) check() error {
 	return nil
 }
 
-// UseCertificate shows another merchant certificate from the next connection on: a renewed one is taken without a restart. An
+// UseCertificate shows another merchant certificate from the next call on: a renewed one is taken without a restart. An
 // error means that certificate and key are not both there, or do not belong together; then nothing changes.
 func (c *Client) UseCertificate(certificate tls.Certificate) error {
 	if err := checkCertificate(certificate); err != nil {
@@ -134,6 +134,9 @@ func (c *Client) UseCertificate(certificate tls.Certificate) error {
 	before := c.certificate.Swap(&certificate)
 	if before == nil || !bytes.Equal(before.Certificate[0], certificate.Certificate[0]) {
 		c.untried.Store(true)
+		if c.line != nil {
+			c.line.CloseMutual() // those showed the one before
+		}
 		c.tripSoon()
 	}
 	return nil

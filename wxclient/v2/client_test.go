@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -87,7 +86,7 @@ var (
 	_ gatewayOf = (*wxclient.Client)(nil)
 )
 
-func TestARenewedCertificateIsShownFromTheNextConnectionOn(t *testing.T) {
+func TestARenewedCertificateIsShownFromTheNextCallOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, c := inTown(t)
 		reverse := func() string {
@@ -100,8 +99,23 @@ func TestARenewedCertificateIsShownFromTheNextConnectionOn(t *testing.T) {
 		renewed, _ := selfSigned(t, "renewed", merchantKey())
 		require.NoError(t, c.UseCertificate(renewed))
 		require.Error(t, c.UseCertificate(tls.Certificate{}), "and without one there is none to show")
-		time.Sleep(time.Minute) // idle connections have ended
-		assert.Equal(t, "renewed", reverse())
+		assert.Equal(t, "renewed", reverse(), "though a connection that showed the one before was still open")
+	})
+}
+
+// A till without a certificate starts nothing, but what is open must be asked for.
+func TestWithoutACertificateOrdersAreAskedForAndNothingIsTakenBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGateway(t)
+		config := testConfig(t, g, newPipes(g, firstHost).dial, firstHost)
+		config.Certificate = tls.Certificate{}
+		c := newClient(t, config)
+		g.always(paid(testOrder(), "NOTPAY"))
+		_, err := c.Query(t.Context(), testOrder())
+		require.NoError(t, err)
+		_, err = c.Reverse(t.Context(), testOrder())
+		require.ErrorIs(t, err, errNoCertificate)
+		assert.Zero(t, g.count(reversePath))
 	})
 }
 

@@ -101,9 +101,9 @@ func explain(err error) (words string, ours bool) {
 	l := (*payflow.LostError)(nil)
 	switch {
 	case errors.Is(err, errNotTaken):
-		return "WeChat Pay did not take the call; check that api_key, sign_type, app_id and merchant_id are this merchant's", true
+		return "WeChat Pay did not take the call; check that api_v2_key, sign_type, app_id and merchant_id are this merchant's", true
 	case errors.Is(err, errForged):
-		return "the answer's sign does not fit; check api_key (it is not the API v3 key), and look for an intercepting device", true
+		return "the answer's sign does not fit; check api_v2_key (it is not the API v3 key), and look for an intercepting device", true
 	case errors.Is(err, errUnsigned):
 		return "the answer carries no sign; check hosts, and that the merchant may use API v2", true
 	case notTaken(err):
@@ -111,7 +111,7 @@ func explain(err error) (words string, ours bool) {
 	case errors.Is(err, errNoCertificate):
 		return "WeChat Pay's answers carry no sign, and without a merchant certificate none can be had that does", true
 	case errors.As(err, &l) && wxclient.SaysConfiguration(l.Lost.Code):
-		return "WeChat Pay refuses this merchant; check api_key, app_id and merchant_id, and its rights on the merchant platform", true
+		return "WeChat Pay refuses this merchant; check api_v2_key, app_id and merchant_id, and its rights on the merchant platform", true
 	case errors.Is(err, errShape):
 		return "what answers is not WeChat Pay's API v2; check hosts, and look for a login page or an intercepting device", true
 	}

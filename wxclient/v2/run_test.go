@@ -40,7 +40,7 @@ func TestTheFirstRoundTripSaysWhatIsWrong(t *testing.T) {
 		want  string
 		ours  bool // it will not pass by itself
 	}{
-		"another API key":  {refusal("ORDERNOTEXIST").sealed("another key"), "check api_key", true},
+		"another API key":  {refusal("ORDERNOTEXIST").sealed("another key"), "check api_v2_key", true},
 		"return_code FAIL": {reply{raw: "<xml><return_code>FAIL</return_code><return_msg>签名错误</return_msg></xml>"}, "签名错误", true},
 		"unsigned":         {refusal("ORDERNOTEXIST").sealed("none"), "carries no sign", true},
 		"a login page":     {reply{raw: "<html>"}, "look for a login page", true},

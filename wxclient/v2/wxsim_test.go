@@ -371,7 +371,7 @@ func TestWithTheSimulatorABillIsDownloadedAndRead(t *testing.T) {
 func TestWithTheSimulatorAnotherKeyIsNamed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore(t, wxsim.Config{}, func(c *Config) { c.APIKey = strings.Repeat("x", 32) })
-		require.ErrorContains(t, s.client.FirstRoundTrip(t.Context()), "check that api_key")
+		require.ErrorContains(t, s.client.FirstRoundTrip(t.Context()), "check that api_v2_key")
 		require.NotNil(t, s.told.stands(wxclient.ConfigurationRefused))
 	})
 }
