@@ -38,6 +38,7 @@ const (
 	CertificateWrongMerchant Code = "certificate_wrong_merchant"
 	CertificateUnreadable    Code = "certificate_unreadable"
 	ClientCertificateMissing Code = "client_certificate_missing" // API v2 without one
+	ClientCertificateRefused Code = "client_certificate_refused" // by WeChat Pay, over API v2
 	CertificateChangeUnfit   Code = "certificate_change_unfit"   // files that changed while the service runs
 	NextCertificateWaits     Code = "next_certificate_waits"
 	NextCertificateRefused   Code = "next_certificate_refused"

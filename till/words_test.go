@@ -85,7 +85,7 @@ func TestEveryRefusedScanSaysWhyAndWhatToDo(t *testing.T) {
 		string(payflow.CodeMerchantOwn), string(payflow.CodeWrongLength), string(payflow.CodeNotDigits), string(payflow.CodeWrongPrefix),
 		string(payflow.CodeNothing), payflow.NoticeNothingArmed, payflow.NoticeBusy, payflow.NoticeSameCode,
 		"starting", "stopping", "no_network", "not_verified", "clock", "journal", "recovering", "key_mismatch", "certificate",
-		"no_certificate", "certificate_early", "clock_unset",
+		"no_certificate", "certificate_refused", "certificate_early", "clock_unset",
 		"too_many_open", "internal",
 	}
 	for _, kind := range kinds {

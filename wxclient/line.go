@@ -387,6 +387,7 @@ func (c *line) exchange(ctx context.Context, l *link, o outgoing) (answer, error
 	line := c.log.Debug().Str("call", o.call).Str("out_trade_no", o.about).Str("host", l.host.name).
 		Int64("elapsed_ms", a.gotAt.Sub(sent).Milliseconds())
 	if err != nil {
+		l.close(errRested) // one that was not even written on: nobody else would
 		line.Err(err).Msg("wire")
 		return a, err
 	}

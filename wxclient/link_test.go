@@ -84,3 +84,48 @@ func TestWhatComesUnaskedEndsTheConnection(t *testing.T) {
 		})
 	}
 }
+
+// A call whose time is over before it begins must not keep a connection that nobody would ever close.
+func TestACallThatIsOverBeforeItBeginsLeavesNoConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, c := inTown(t)
+		g.always(reply{status: 404, body: `{"code":"ORDER_NOT_EXIST"}`})
+		_, err := c.Query(t.Context(), testOrder())
+		require.NoError(t, err)
+		l := c.idle.take(c.hosts.order()[0])
+		require.NotNil(t, l)
+		c.idle.put(l)
+
+		over, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, err = c.Query(over, testOrder())
+		lostOf(t, err)
+		synctest.Wait()
+		held := c.idle.take(l.host)
+		assert.True(t, held == l || !l.alive(), "neither waiting for the next call nor closed")
+		if held != nil {
+			held.close(errRested)
+		}
+	})
+}
+
+func TestAPayCallThatIsOverBeforeItLeavesKeepsNoConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, c := inTown(t)
+		g.always(reply{status: 200, body: paidBody(testOrder())})
+		require.NoError(t, c.Warm(t.Context()))
+		l := c.warm.current()
+		over, cancel := context.WithCancel(t.Context())
+		w := c.newWay(over)
+		cancel()
+		_, err := w.send(over, outgoing{call: "pay", wire: func(string) ([]byte, error) { return []byte("x"), nil }})
+		require.ErrorAs(t, err, new(*notWrittenError))
+		w.end()
+		synctest.Wait()
+		held := c.idle.take(l.host)
+		assert.True(t, held == l || !l.alive(), "neither waiting for the next call nor closed")
+		if held != nil {
+			held.close(errRested)
+		}
+	})
+}

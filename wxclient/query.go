@@ -36,11 +36,11 @@ func (c *Client) query(ctx context.Context, o payflow.Order, id payflow.Transact
 	}
 	outcome, err := queryOutcome(o, id, a)
 	outcome, err = c.believe(ctx, "query", o, a, outcome, err)
-	if !c.hosts.know(o.HostFamily) {
-		return withoutAbsence(o, outcome, err)
-	}
 	if outcome.Kind == payflow.Found && outcome.Trade.State == payflow.TradeRefund {
 		outcome.Trade.Refunds = c.sumRefunds(ctx, o, id, outcome.Trade, began)
+	}
+	if !c.hosts.know(o.HostFamily) {
+		return withoutAbsence(o, outcome, err)
 	}
 	return outcome, err
 }

@@ -303,3 +303,22 @@ func TestRefundsOfAnOrderWhoseNumberLooksLikeACode(t *testing.T) {
 		assert.Equal(t, payflow.RefundSum{Known: true, Done: 3}, payflow.SumRefunds(refund.OutTradeNo, refund.Total, got))
 	})
 }
+
+// A gateway that is not the order's may still know it: then it knows its refunds too, and they prove a reverse.
+func TestQueryAddsUpTheRefundsOfAnOrderMadeAtAnotherGateway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, c := inTown(t)
+		o := testOrder()
+		o.HostFamily = "https://gateway-of-before.example"
+		refund := payflow.RefundOrder{OutTradeNo: o.OutTradeNo, Amount: o.Amount, Total: o.Amount}
+		g.script(func(r *http.Request, _ string) reply {
+			if strings.HasPrefix(r.URL.Path, "/v3/global/refunds") {
+				return reply{status: 200, body: strings.Replace(refundsJSON(0, 1, refund), `"refund":1`, `"refund":1250`, 1)}
+			}
+			return reply{status: 200, body: tradeBody(o, "REFUND")}
+		})
+		outcome, err := c.Query(t.Context(), o)
+		require.NoError(t, err)
+		assert.Equal(t, payflow.RefundSum{Known: true, Done: 1250}, outcome.Trade.Refunds)
+	})
+}

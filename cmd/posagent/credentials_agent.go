@@ -59,7 +59,7 @@ func (a *agent) takeCredentials(fresh Credentials) {
 
 // showCertificate gives the client of API v2 the certificate that WeChat Pay is to be shown from the next connection on.
 func (a *agent) showCertificate() {
-	if a.v2 == nil {
+	if a.v2 == nil || a.creds.get().Certificate == nil {
 		return
 	}
 	certificate, err := a.creds.clientCertificate(a.client.Now())

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"posagent/payflow"
@@ -13,9 +14,10 @@ import (
 
 // The bounds of the listener for WeChat Pay's notifications.
 const (
-	noticeHeadMax = 16 << 10
-	noticeTimeout = 5 * time.Second // WeChat Pay waits as long for the answer
-	noticePath    = "/"             // the path of notify_url is the shop's choice, and no secret
+	noticeHeadMax  = 16 << 10
+	noticeTimeout  = 5 * time.Second // WeChat Pay waits as long for the answer
+	noticePath     = "/"             // the path of notify_url is the shop's choice, and no secret
+	noticeConnsMax = 64              // connections at one time: the service has 1024 files in all, and payments need theirs
 )
 
 // openNotices listens on notify_listen, where one is set. Nothing waits for a notification: all it may tell is asked for as well.
@@ -34,17 +36,64 @@ func (a *agent) openNotices(agentOptions) error {
 
 // takeNotices serves them until ctx ends.
 func (a *agent) takeNotices(ctx context.Context) {
-	if a.noticeListener == nil {
-		return
+	if a.noticeListener != nil {
+		a.serveNotices(ctx, a.noticeHandler())
 	}
+}
+
+func (a *agent) serveNotices(ctx context.Context, handler http.Handler) {
 	mux := http.NewServeMux()
-	mux.Handle(noticePath, a.noticeHandler())
+	mux.Handle(noticePath, handler)
 	server := &http.Server{Handler: mux, MaxHeaderBytes: noticeHeadMax, ReadHeaderTimeout: noticeTimeout, ReadTimeout: noticeTimeout,
-		WriteTimeout: 2 * noticeTimeout, IdleTimeout: time.Minute, BaseContext: func(net.Listener) context.Context { return ctx }}
+		WriteTimeout: 2 * noticeTimeout, IdleTimeout: noticeTimeout, BaseContext: func(net.Listener) context.Context { return ctx }}
 	defer context.AfterFunc(ctx, func() { _ = server.Close() })()
-	if err := server.Serve(a.noticeListener); err != nil && !errors.Is(err, http.ErrServerClosed) {
+	if err := server.Serve(bound(a.noticeListener, noticeConnsMax)); err != nil && !errors.Is(err, http.ErrServerClosed) {
 		a.log.Error().Err(err).Msg("the listener for WeChat Pay's notifications has stopped; refunds and payments are asked for all the same")
 	}
+}
+
+// boundedListener accepts so many connections at one time; more wait with the system, which needs no file of ours for them.
+type boundedListener struct {
+	net.Listener
+	room chan struct{} // one for each connection
+	shut chan struct{}
+	once sync.Once // closes shut
+}
+
+func bound(l net.Listener, most int) *boundedListener {
+	return &boundedListener{Listener: l, room: make(chan struct{}, most), shut: make(chan struct{})}
+}
+
+// Accept waits for room, and then for a connection.
+func (l *boundedListener) Accept() (net.Conn, error) {
+	select {
+	case l.room <- struct{}{}:
+	case <-l.shut:
+		return nil, net.ErrClosed
+	}
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		<-l.room
+		return nil, err
+	}
+	return &boundedConn{Conn: conn, leave: sync.OnceFunc(func() { <-l.room })}, nil
+}
+
+// Close ends a wait for room as well.
+func (l *boundedListener) Close() error {
+	l.once.Do(func() { close(l.shut) })
+	return l.Listener.Close()
+}
+
+// boundedConn gives its room back when it is closed.
+type boundedConn struct {
+	net.Conn
+	leave func()
+}
+
+func (c *boundedConn) Close() error {
+	defer c.leave()
+	return c.Conn.Close()
 }
 
 // noticeHandler is the one of the configured API.

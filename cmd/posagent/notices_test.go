@@ -1,12 +1,15 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -38,4 +41,43 @@ func TestNotificationsAreTakenWhereAnAddressIsSet(t *testing.T) {
 			assert.Error(t, err, "nobody listens any more")
 		})
 	}
+}
+
+// The address is open to the world: whoever holds connections to it must not use up those that payments need.
+func TestConnectionsToTheNotificationsAreBounded(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	a := &agent{noticeListener: l}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		a.serveNotices(ctx, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
+	}()
+	defer func() { stop(); <-ended }()
+	var held []net.Conn
+	answered := func() int {
+		n := 0
+		for _, c := range held {
+			_ = c.SetReadDeadline(time.Now().Add(200 * time.Millisecond))
+			if _, err := io.ReadFull(c, make([]byte, 8)); err == nil {
+				n++
+			}
+		}
+		return n
+	}
+	for range noticeConnsMax + 8 {
+		c, err := net.Dial("tcp", l.Addr().String())
+		require.NoError(t, err)
+		defer c.Close()
+		_, err = io.WriteString(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+		require.NoError(t, err)
+		held = append(held, c)
+	}
+	assert.Equal(t, noticeConnsMax, answered())
+	for _, c := range held[:8] {
+		require.NoError(t, c.Close())
+	}
+	held = held[noticeConnsMax:]
+	assert.Equal(t, 8, answered(), "those that wait have their turn")
 }

@@ -65,6 +65,8 @@ func (a *agent) readyForMoney() error {
 		return notReady("not_verified", "WeChat Pay has not answered yet; take cash until it has")
 	case !state.ClockKnown:
 		return notReady("clock", "the clock has not been compared with WeChat Pay's yet; wait a few seconds")
+	case a.health.Holds(health.ClientCertificateRefused):
+		return notReady("certificate_refused", "WeChat Pay does not take the merchant certificate, so nothing could be taken back; take cash, and call the manager")
 	}
 	return unableToReverse(a.cfg.WeChat.API, a.creds.get(), a.client.Now())
 }
@@ -118,8 +120,10 @@ func warningCodes(c wxclient.Condition) []health.Code {
 		return []health.Code{health.ClockUnset}
 	case wxclient.CertificatesRefused, wxclient.CertificateExpiring, wxclient.SerialUnknown:
 		return []health.Code{health.PlatformCertificate}
-	case wxclient.ConfigurationRefused, v2.CertificateRefused:
+	case wxclient.ConfigurationRefused:
 		return []health.Code{health.CredentialsRefused}
+	case v2.CertificateRefused:
+		return []health.Code{health.ClientCertificateRefused}
 	}
 	return nil
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
+	"net/http"
 	"slices"
 
 	"posagent/payflow"
@@ -65,19 +67,22 @@ func (c *Client) merchantOf(m payflow.Merchant) payflow.Merchant {
 
 // ask makes a call about an order that may be made twice, and judges its answer.
 func (c *Client) ask(ctx context.Context, call wxclient.Call, o payflow.Order, judge func(message) (payflow.Outcome, error)) (payflow.Outcome, error) {
+	if err := c.ready(call); err != nil {
+		return payflow.Outcome{}, wxclient.About(call.Name, string(o.OutTradeNo), lost(payflow.ReasonConfiguration, fmt.Errorf("nothing was sent: %w", err)))
+	}
 	a, err := c.line.Ask(ctx, call)
 	if err != nil {
 		err = wxclient.LostCall(call.Name, o, err)
-		c.noteCertificate(call, err)
+		c.noteCertificate(call, a, err)
 		return payflow.Outcome{}, err
 	}
 	outcome, err := c.believeOrder(call.Name, o, a, judge)
-	c.noteCertificate(call, err)
+	c.noteCertificate(call, a, err)
 	return outcome, err
 }
 
-// CertificateRefused: WeChat Pay does not take the merchant's certificate, so nothing can be taken back or refunded. It ends with the
-// next reverse or refund that is answered.
+// CertificateRefused: WeChat Pay does not take the merchant's certificate, so nothing can be taken back or refunded. Run asks again, and
+// it ends with the next reverse or refund that is answered.
 const CertificateRefused wxclient.ConditionKind = "merchant_certificate_refused"
 
 // errBadRequest is status 400: a gateway of WeChat Pay's answers so where a certificate is missing or unfit.
@@ -86,12 +91,15 @@ var errBadRequest = errors.New("status 400")
 // notTaken reports the two ways in which a gateway refuses a certificate: by a TLS alert, or by a page with status 400.
 func notTaken(err error) bool { return wxclient.TurnedAway(err) || errors.Is(err, errBadRequest) }
 
-func (c *Client) noteCertificate(call wxclient.Call, err error) {
+func (c *Client) noteCertificate(call wxclient.Call, a wxclient.Answer, err error) {
 	switch {
 	case !call.Mutual:
 	case notTaken(err):
+		c.untried.Store(true)
+		c.tripSoon()
 		c.line.Begin(wxclient.Condition{Kind: CertificateRefused, Red: true, Text: certificateWords})
-	case err == nil:
+	case a.Status == http.StatusOK: // whatever it says
+		c.untried.Store(false)
 		c.line.Over(CertificateRefused)
 	}
 }

@@ -1,6 +1,7 @@
 package v2
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/tls"
@@ -39,8 +40,8 @@ type Config struct {
 	APIKey string
 	// SignType is how requests are signed. Default MD5, as the documents'.
 	SignType SignType
-	// Certificate is the merchant's API certificate with its key. WeChat Pay demands it for reverse and refund. The zero value
-	// is a client that asks, and makes no payment and takes none back: what could not be taken back is not taken.
+	// Certificate is the merchant's API certificate with its key. WeChat Pay demands it for reverse and refund. Without one the client
+	// only asks, so that what is open can be finished: no payment is started when a reverse would be impossible.
 	Certificate tls.Certificate
 	// PayTimeout is how long a pay call may wait for its answer after its first byte. Default 15 s.
 	PayTimeout time.Duration
@@ -64,6 +65,7 @@ type Client struct {
 	merchant    payflow.Merchant
 	signer      signer
 	certificate atomic.Pointer[tls.Certificate]
+	untried     atomic.Bool // WeChat Pay was not seen to take the certificate yet
 	nonces      wxclient.Nonces
 	log         zerolog.Logger
 	sumWithin   time.Duration // how long the refunds of an order may be asked for, beside a query
@@ -129,11 +131,23 @@ func (c *Client) UseCertificate(certificate tls.Certificate) error {
 	if err := checkCertificate(certificate); err != nil {
 		return err
 	}
-	c.certificate.Store(&certificate)
+	before := c.certificate.Swap(&certificate)
+	if before == nil || !bytes.Equal(before.Certificate[0], certificate.Certificate[0]) {
+		c.untried.Store(true)
+		c.tripSoon()
+	}
 	return nil
 }
 
-var errNoCertificate = errors.New("there is no merchant API certificate, and WeChat Pay demands it to take a payment back; install apiclient_cert.p12")
+var errNoCertificate = errors.New("there is no merchant certificate, so nothing could be taken back; install it, then: systemctl restart posagent")
+
+// ready returns an error for a call that nothing may be sent of, because there is no certificate to make or to undo it with.
+func (c *Client) ready(call wxclient.Call) error {
+	if c.certificate.Load() == nil && (call.Mutual || call.Target == payPath) {
+		return errNoCertificate
+	}
+	return nil
+}
 
 // shown returns the certificate for a handshake.
 func (c *Client) shown() (*tls.Certificate, error) {

@@ -38,6 +38,33 @@ func TestNewSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
+// TestWithoutACertificateTheClientOnlyAsks: an order that is open can still be finished, and none is begun.
+func TestWithoutACertificateTheClientOnlyAsks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, c := inTown(t, func(config *Config) { config.Certificate = tls.Certificate{} })
+		g.always(paid(testOrder(), "SUCCESS"))
+		outcome, err := c.Query(t.Context(), testOrder())
+		require.NoError(t, err)
+		assert.Equal(t, payflow.TradeSuccess, outcome.Trade.State)
+
+		outcome, err = c.Pay(t.Context(), testOrder(), testAuthCode(t), gone())
+		require.NoError(t, err)
+		assert.Equal(t, payflow.NotSent, outcome.Kind)
+		assert.Equal(t, payflow.ReasonConfiguration, outcome.Reason)
+		_, err = c.Reverse(t.Context(), testOrder())
+		assert.Equal(t, payflow.Lost{Reason: payflow.ReasonConfiguration}, lostOf(t, err), "not known is never no")
+		_, err = c.Refund(t.Context(), testRefund())
+		assert.Equal(t, payflow.Lost{Reason: payflow.ReasonConfiguration}, lostOf(t, err))
+		assert.Equal(t, []int{0, 0, 0}, []int{g.count(payPath), g.count(reversePath), g.count(refundPath)})
+		assert.Empty(t, c.State().HostsAside, "it is no fault of the gateway's")
+
+		require.ErrorContains(t, c.UseCertificate(tls.Certificate{}), "its key are missing")
+		require.NoError(t, c.UseCertificate(testConfig(t, g, nil, firstHost).Certificate))
+		_, _ = c.Reverse(t.Context(), testOrder())
+		assert.Equal(t, 1, g.count(reversePath))
+	})
+}
+
 // gatewayOf is what queue.Gateway asks for.
 type gatewayOf interface {
 	Pay(ctx context.Context, o payflow.Order, code payflow.AuthCode, leave <-chan struct{}) (payflow.Outcome, error)
@@ -94,22 +121,5 @@ func TestTheCertificateGoesOnConnectionsOfItsOwn(t *testing.T) {
 			require.NoError(t, err)
 		}
 		assert.Equal(t, 2, network.dials, "one of each kind, and each is used again")
-	})
-}
-
-// What could not be taken back is not taken; what is open is still asked for.
-func TestWithoutACertificateNoPaymentLeaves(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		g, c := inTown(t, func(config *Config) { config.Certificate = tls.Certificate{} })
-		leave := make(chan struct{})
-		close(leave)
-		outcome, err := c.Pay(t.Context(), testOrder(), testAuthCode(t), leave)
-		require.NoError(t, err)
-		assert.Equal(t, payflow.NotSent, outcome.Kind)
-		assert.Contains(t, outcome.Text, "no merchant API certificate")
-		_, err = c.Reverse(t.Context(), testOrder())
-		var lost *payflow.LostError
-		assert.ErrorAs(t, err, &lost)
-		assert.Zero(t, g.count(payPath)+g.count(reversePath), "neither reached the gateway")
 	})
 }

@@ -193,9 +193,9 @@ func readReqInfo(opened []byte) (payflow.RefundReport, error) {
 	currency := payflow.Currency(wxclient.MaskText(orElse(m["refund_fee_type"], m["fee_type"]), 16))
 	r := payflow.RefundReport{
 		RefundID:      payflow.RefundID(wxclient.MaskID(m["refund_id"], 32)),
-		OutRefundNo:   payflow.OutRefundNo(wxclient.MaskID(m["out_refund_no"], outRefundNoMax)),
+		OutRefundNo:   payflow.OutRefundNo(wxclient.Plain(m["out_refund_no"], outRefundNoMax)),
 		TransactionID: payflow.TransactionID(wxclient.MaskID(m["transaction_id"], 32)),
-		OutTradeNo:    payflow.OutTradeNo(wxclient.MaskID(m["out_trade_no"], 32)),
+		OutTradeNo:    payflow.OutTradeNo(wxclient.Plain(m["out_trade_no"], 32)),
 		State:         wxclient.RefundStateOf(m["refund_status"]),
 		Amount:        payflow.Amount{Minor: m.number("refund_fee"), Currency: currency},
 		Total:         payflow.Amount{Minor: m.number("total_fee"), Currency: currency},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"posagent/payflow"
 	"posagent/wxclient"
@@ -36,6 +37,9 @@ func (c *Client) Pay(ctx context.Context, o payflow.Order, code payflow.AuthCode
 	way := c.line.Way(ctx)
 	defer way.End()
 	call, err := c.payCall(o, code)
+	if err == nil {
+		err = c.ready(call)
+	}
 	if err != nil {
 		return payflow.Outcome{Kind: payflow.NotSent, Reason: payflow.ReasonConfiguration, Text: err.Error()}, nil
 	}
@@ -56,10 +60,7 @@ func (c *Client) Pay(ctx context.Context, o payflow.Order, code payflow.AuthCode
 
 // payCall signs once, before the record is on disk: these bytes are sent, to whichever host takes them.
 func (c *Client) payCall(o payflow.Order, code payflow.AuthCode) (wxclient.Call, error) {
-	switch {
-	case c.certificate.Load() == nil:
-		return wxclient.Call{}, errNoCertificate
-	case code.IsZero():
+	if code.IsZero() {
 		return wxclient.Call{}, errors.New("there is no payment code")
 	}
 	body := c.envelope(c.payFields(o, code))
@@ -97,7 +98,7 @@ func (c *Client) detail(o payflow.Order) string {
 		c.log.Warn().Str("out_trade_no", string(o.OutTradeNo)).Msg("goods detail left out: it must be a JSON object of at most 6000 bytes")
 		return ""
 	}
-	return string(detail)
+	return strings.TrimSpace(strings.Map(noncharacter, string(detail)))
 }
 
 // scene says where the sale is made. What does not fit into 256 bytes is left out: the address first, then all of it.

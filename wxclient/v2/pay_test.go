@@ -2,6 +2,7 @@ package v2
 
 import (
 	"context"
+	"crypto/tls"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -228,6 +229,7 @@ func TestACallIsSignedAnewForEachHost(t *testing.T) {
 func TestSigningAPayCallIsCheap(t *testing.T) {
 	for _, kind := range []SignType{MD5, HMACSHA256} {
 		c := &Client{signer: signer{testKey, kind}}
+		c.certificate.Store(&tls.Certificate{})
 		o, code := testOrder(), testAuthCode(t)
 		o.Attach, o.GoodsTag, o.LimitPay = "a & b", "1234", "no_credit"
 		sent := testing.AllocsPerRun(100, func() {
@@ -247,4 +249,23 @@ func TestSigningAPayCallIsCheap(t *testing.T) {
 		assert.LessOrEqual(t, sent+read, 60.0, "%s: %v there and %v back", kind, sent, read)
 		t.Logf("%s: %v allocations to sign and write, %v to read and verify the answer", kind, sent, read)
 	}
+}
+
+// What XML cannot carry, and blanks that a reader may cut off though they were signed, would have the whole sale refused.
+func TestGoodsDetailCostsNoSale(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, c := inTown(t)
+		g.always(paid(testOrder(), ""))
+		for detail, want := range map[string]string{
+			`{"goods_name":"` + "\ufffe" + `"}`: `{"goods_name":"?"}`,
+			"{\"goods_name\":\"\uffff\"}":       `{"goods_name":"?"}`,
+			`{"goods_name":"a"}  `:              `{"goods_name":"a"}`,
+		} {
+			o := testOrder()
+			o.Detail = detail
+			_, err := c.Pay(t.Context(), o, testAuthCode(t), gone())
+			require.NoError(t, err, detail)
+			assert.Equal(t, want, g.last().with["detail"], "%q", detail)
+		}
+	})
 }

@@ -61,10 +61,13 @@ func (c *Client) notifyURL(o payflow.RefundOrder) string {
 
 // askRefund makes a call about a refund and judges its answer.
 func (c *Client) askRefund(ctx context.Context, call wxclient.Call, o payflow.RefundOrder, judge func(message) (payflow.RefundOutcome, error)) (payflow.RefundOutcome, error) {
+	if err := c.ready(call); err != nil {
+		return payflow.RefundOutcome{}, wxclient.About(call.Name, string(o.OutRefundNo), lost(payflow.ReasonConfiguration, fmt.Errorf("nothing was sent: %w", err)))
+	}
 	a, err := c.line.Ask(ctx, call)
 	if err != nil {
 		err = wxclient.LostCall(call.Name, wxclient.PaymentOf(o), err)
-		c.noteCertificate(call, err)
+		c.noteCertificate(call, a, err)
 		return payflow.RefundOutcome{}, err
 	}
 	var outcome payflow.RefundOutcome
@@ -73,7 +76,7 @@ func (c *Client) askRefund(ctx context.Context, call wxclient.Call, o payflow.Re
 		outcome, said = judge(m)
 		return verdict{named: outcome.Kind == payflow.RefundAccepted || outcome.Kind == payflow.RefundFound, claim: wxclient.RefundClaim(outcome), said: said}
 	})
-	c.noteCertificate(call, err)
+	c.noteCertificate(call, a, err)
 	if err != nil {
 		outcome = payflow.RefundOutcome{}
 	}
@@ -110,9 +113,9 @@ func refundAccepted(o payflow.RefundOrder, m message) payflow.RefundReport {
 	currency := payflow.Currency(wxclient.MaskText(orElse(m["refund_fee_type"], orElse(m["fee_type"], string(o.Amount.Currency))), 16))
 	r := payflow.RefundReport{
 		RefundID:      payflow.RefundID(wxclient.MaskID(m["refund_id"], 32)),
-		OutRefundNo:   payflow.OutRefundNo(wxclient.MaskID(m["out_refund_no"], outRefundNoMax)),
+		OutRefundNo:   payflow.OutRefundNo(wxclient.Plain(m["out_refund_no"], outRefundNoMax)),
 		TransactionID: payflow.TransactionID(wxclient.MaskID(m["transaction_id"], 32)),
-		OutTradeNo:    payflow.OutTradeNo(wxclient.MaskID(m["out_trade_no"], 32)),
+		OutTradeNo:    payflow.OutTradeNo(wxclient.Plain(m["out_trade_no"], 32)),
 		State:         payflow.RefundStateProcessing,
 		Amount:        payflow.Amount{Minor: m.number("refund_fee"), Currency: currency},
 		Total:         payflow.Amount{Minor: m.number("total_fee"), Currency: currency},

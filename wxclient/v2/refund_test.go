@@ -245,3 +245,35 @@ func TestAQueryThatFindsARefundAddsThemUp(t *testing.T) {
 		}
 	})
 }
+
+// An order number may hold 18 digits in a row: a store and a till of eight digits, the date and the counter. It is no payment code.
+func TestARefundOfAnOrderWhoseNumberHoldsEighteenDigits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, c := inTown(t)
+		order := testOrder()
+		order.OutTradeNo = "123456712611260001KX7Q2B"
+		o := testRefund()
+		o.OutTradeNo, o.OutRefundNo = order.OutTradeNo, payflow.OutRefundNo(order.OutTradeNo+"-1")
+		page := refundPage(1, 0, 1, 0).but("out_trade_no", string(o.OutTradeNo), "out_refund_no_0", string(o.OutRefundNo), "refund_fee_0", "250")
+
+		g.always(accepted(o))
+		outcome, err := c.Refund(t.Context(), o)
+		require.NoError(t, err)
+		assert.Equal(t, []any{o.OutRefundNo, o.OutTradeNo}, []any{outcome.Refund.OutRefundNo, outcome.Refund.OutTradeNo})
+
+		g.always(page)
+		outcome, err = c.QueryRefund(t.Context(), o)
+		require.NoError(t, err)
+		assert.Equal(t, []any{o.OutRefundNo, o.OutTradeNo}, []any{outcome.Refund.OutRefundNo, outcome.Refund.OutTradeNo})
+
+		g.script(func(a arrival) reply {
+			if strings.HasSuffix(a.path, refundQueryPath) {
+				return page
+			}
+			return paid(order, "REFUND")
+		})
+		found, err := c.Query(t.Context(), order)
+		require.NoError(t, err)
+		assert.Equal(t, payflow.RefundSum{Known: true, Done: 250}, found.Trade.Refunds, "else a reverse is never proved by it")
+	})
+}

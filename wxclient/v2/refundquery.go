@@ -191,9 +191,9 @@ func readRefund(o payflow.Order, index string, m message) (payflow.RefundReport,
 	currency := payflow.Currency(wxclient.MaskText(orElse(m["refund_fee_type"+index], orElse(m["refund_fee_type"], orElse(m["fee_type"], string(o.Amount.Currency)))), 16))
 	r := payflow.RefundReport{
 		RefundID:      payflow.RefundID(wxclient.MaskID(m["refund_id"+index], 32)),
-		OutRefundNo:   payflow.OutRefundNo(wxclient.MaskID(m["out_refund_no"+index], outRefundNoMax)),
+		OutRefundNo:   payflow.OutRefundNo(wxclient.Plain(m["out_refund_no"+index], outRefundNoMax)),
 		TransactionID: payflow.TransactionID(wxclient.MaskID(m["transaction_id"], 32)),
-		OutTradeNo:    payflow.OutTradeNo(wxclient.MaskID(m["out_trade_no"], 32)),
+		OutTradeNo:    payflow.OutTradeNo(wxclient.Plain(m["out_trade_no"], 32)),
 		State:         wxclient.RefundStateOf(m["refund_status"+index]),
 		Amount:        payflow.Amount{Minor: m.number("refund_fee" + index), Currency: currency},
 		Total:         payflow.Amount{Minor: m.number("total_fee"), Currency: currency},

@@ -108,6 +108,8 @@ func explain(err error) (words string, ours bool) {
 		return "the answer carries no sign; check hosts, and that the merchant may use API v2", true
 	case notTaken(err):
 		return certificateWords, true
+	case errors.Is(err, errNoCertificate):
+		return "WeChat Pay's answers carry no sign, and without a merchant certificate none can be had that does", true
 	case errors.As(err, &l) && wxclient.SaysConfiguration(l.Lost.Code):
 		return "WeChat Pay refuses this merchant; check api_key, app_id and merchant_id, and its rights on the merchant platform", true
 	case errors.Is(err, errShape):
@@ -116,8 +118,8 @@ func explain(err error) (words string, ours bool) {
 	return "WeChat Pay is not available just now; it is asked again by itself", false
 }
 
-// Run keeps the client ready until ctx ends: it makes the first round trip, again after a pause while it fails, and every hour from
-// then on; it looks after hosts that failed, and keeps a connection warm while KeepWarm asks for it. It returns when all that has ended.
+// Run keeps the client ready until ctx ends: it makes the first round trip and shows the certificate, again after a pause while either
+// fails, and makes the round trip every hour from then on; it looks after hosts that failed, and keeps a connection warm while KeepWarm asks for it. It returns when all that has ended.
 func (c *Client) Run(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -135,6 +137,9 @@ func (c *Client) keepTripping(ctx context.Context) {
 	retry := firstRetry
 	for ctx.Err() == nil {
 		err := c.FirstRoundTrip(ctx)
+		if err == nil {
+			err = c.tryUntried(ctx)
+		}
 		pause := tripEvery
 		if err == nil {
 			retry = firstRetry
@@ -144,6 +149,18 @@ func (c *Client) keepTripping(ctx context.Context) {
 		}
 		c.rest(ctx, pause, err == nil)
 	}
+}
+
+// tryUntried shows a certificate that was not seen to be taken, so that no payment is started which could not be taken back. Its error
+// says that it is refused: any other failure says nothing of it.
+func (c *Client) tryUntried(ctx context.Context) error {
+	if !c.untried.Load() {
+		return nil
+	}
+	if err := c.TryCertificate(ctx); notTaken(err) {
+		return err
+	}
+	return nil
 }
 
 // rest waits for the pause to end, or for ctx or, where it may be cut short, for a kick; meanwhile hosts that were set aside are

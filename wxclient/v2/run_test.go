@@ -3,6 +3,8 @@ package v2
 import (
 	"context"
 	"net/http"
+	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -223,5 +225,48 @@ func TestCloseLeavesNothingBehind(t *testing.T) {
 		synctest.Wait()
 		c.Close()
 		assert.Error(t, c.FirstRoundTrip(t.Context()))
+	})
+}
+
+// No payment is to be started that could not be taken back: that a certificate is not taken must be known before the first sale.
+func TestARefusedCertificateIsKnownBeforeTheFirstSale(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told told
+		g, c := inTown(t, func(config *Config) { config.OnCondition = told.hear })
+		taken := false
+		var mu sync.Mutex // guards taken
+		g.script(func(a arrival) reply {
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case !strings.HasSuffix(a.path, reversePath):
+				return refusal("ORDERNOTEXIST")
+			case !taken:
+				return reply{status: 400, raw: "<html>400 The SSL certificate error</html>"}
+			}
+			return refusal("SYSTEMERROR") // it says nothing, and it was let in
+		})
+		done := make(chan struct{})
+		ctx, stop := context.WithCancel(t.Context())
+		go func() { defer close(done); c.Run(ctx) }()
+		time.Sleep(time.Second)
+		assert.True(t, c.Verified())
+		assert.NotNil(t, told.stands(CertificateRefused))
+
+		mu.Lock()
+		taken = true
+		mu.Unlock()
+		time.Sleep(time.Minute)
+		assert.Nil(t, told.stands(CertificateRefused))
+		tried := g.count(reversePath)
+		time.Sleep(90 * time.Minute)
+		assert.Equal(t, tried, g.count(reversePath), "one that is taken is not tried again")
+
+		certificate := testConfig(t, g, nil, firstHost).Certificate
+		require.NoError(t, c.UseCertificate(certificate))
+		time.Sleep(time.Minute)
+		assert.LessOrEqual(t, g.count(reversePath), tried+1)
+		stop()
+		<-done
 	})
 }
