@@ -1,6 +1,7 @@
 package posagent
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -19,7 +20,11 @@ var refusals = map[string]payflow.Reason{
 	"no-money": payflow.ReasonNotEnough, "expired-code": payflow.ReasonCodeExpired, "reused-code": payflow.ReasonCodeUsed, "not-a-code": payflow.ReasonCodeInvalid,
 	"card-not-supported": payflow.ReasonCard, "over-the-limit": payflow.ReasonLimit, "account-error": payflow.ReasonAccount, "too-many-requests": payflow.ReasonBusy,
 	"no-money-order-open": payflow.ReasonNotEnough, "hidden-deduction": payflow.ReasonNotEnough, "buyer-mismatch": payflow.ReasonNumberInUse,
-	"refused-unsigned": payflow.ReasonNotEnough,
+	"refused-unsigned": payflow.ReasonNotEnough, "invalid-request": payflow.ReasonRefused, "trade-error": payflow.ReasonRefused,
+	"number-of-another-paid": payflow.ReasonNumberInUse, "number-of-another-unpaid": payflow.ReasonNumberInUse, "number-of-another-closed": payflow.ReasonNumberInUse,
+	"number-of-another-reversed": payflow.ReasonNumberInUse, "rate-exceeded": payflow.ReasonBusy, "frequency-exceeded": payflow.ReasonBusy, "frequency-exceed": payflow.ReasonBusy,
+	"wrong-parameter": payflow.ReasonConfiguration, "no-authority": payflow.ReasonConfiguration, "sign-error": payflow.ReasonConfiguration,
+	"appid-mismatch": payflow.ReasonConfiguration, "merchant-unknown": payflow.ReasonConfiguration, "appid-unknown": payflow.ReasonConfiguration,
 }
 
 // neverHeals are the scenarios in which no answer ever comes again.
@@ -36,7 +41,9 @@ func TestWithNoErrorSignedEachRefusalIsShownInSecondsAndEveryStoryEnds(t *testin
 			inHouse(t, wxsim.Config{Behaviour: wxsim.Behaviour{ErrorsUnsigned: true}}, func(t *testing.T, h *house) {
 				require.NoError(t, h.client.FirstRoundTrip(t.Context()))
 				entry := h.sell(scenario.Name)
-				if want, refused := refusals[scenario.Name]; refused {
+				want, refused := refusals[scenario.Name]
+				assert.Truef(t, refused || !strings.HasPrefix(scenario.Does, "refused: "), "refusals does not say how %s is shown", scenario.Name)
+				if refused {
 					shown, took := h.until(entry.OutTradeNo, shownWithin, func(e payflow.Entry) bool { return reasonShown(e) != "" })
 					assert.Equal(t, want, reasonShown(shown))
 					t.Logf("shown after %s", took)
