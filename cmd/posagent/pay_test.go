@@ -97,7 +97,7 @@ func TestPayThatIsNotDecided(t *testing.T) {
 		return payflow.Outcome{}, &payflow.LostError{Lost: payflow.Lost{Reason: payflow.ReasonTimeout}, Err: errors.New("no answer")}
 	})
 	go d.scan(codePaid)
-	status, out, stderr := d.run("pay", "--amount", "12.50", "--sale", "A-1001", "--wait", "1s")
+	status, out, stderr := d.run("pay", "--amount", "12.50", "--sale", "A-1001", "--wait", "3s")
 	assert.Equal(t, ExitUncertain, status, out)
 	assert.Contains(t, out, "confirming")
 	assert.Contains(t, stderr, "not decided yet")
