@@ -124,8 +124,17 @@ func (c catalogue) fill(text string, e payflow.Entry) string {
 		"{amount}", e.Amount.String(),
 		"{reason}", reason.Message,
 		"{step}", reason.NextStep,
+		"{refusal}", c.Reasons[string(refusalOf(e.Payment))].Message,
 		"{attention}", c.Reasons[string(e.Attention)].Message,
 	).Replace(text)
+}
+
+// refusalOf is why WeChat Pay refuses, as it says or, where it did not sign that, as somebody says in its name.
+func refusalOf(p payflow.Payment) payflow.Reason {
+	if p.Refusal.Reason != "" {
+		return p.Refusal.Reason
+	}
+	return p.Claim.Reason
 }
 
 // stateCase names the state's words: the status, and what sets it apart for whoever stands at the till.

@@ -121,7 +121,7 @@ func TestPlaceholdersAreThoseThatAreFilled(t *testing.T) {
 	for _, language := range WordLanguages() {
 		for state, pair := range w.catalogues[language].States {
 			for _, placeholder := range regexp.MustCompile(`\{[^}]*\}`).FindAllString(pair.Message+pair.NextStep, -1) {
-				assert.Contains(t, []string{"{amount}", "{reason}", "{step}"}, placeholder, "%s in %s", state, language)
+				assert.Contains(t, []string{"{amount}", "{reason}", "{refusal}", "{step}"}, placeholder, "%s in %s", state, language)
 			}
 		}
 	}
@@ -202,6 +202,11 @@ func TestWhatSetsAConfirmingPaymentApart(t *testing.T) {
 	assert.Contains(t, confirming(func(e *payflow.Entry) {
 		e.Claim, e.Reason = payflow.Refusal{Kind: payflow.Refused, Reason: payflow.ReasonCodeExpired}, payflow.ReasonChecking
 	}), "seems to refuse; being checked")
+	refused := anEntry(payflow.Confirming, payflow.ReasonChecking)
+	refused.Claim = payflow.Refusal{Kind: payflow.Refused, Reason: payflow.ReasonNotEnough}
+	assert.Contains(t, w.NextStep(refused)["en"], "not enough money", "the reason is said while it is being checked")
+	refused.Refusal = payflow.Refusal{Kind: payflow.Refused, Reason: payflow.ReasonCodeExpired}
+	assert.Contains(t, w.NextStep(refused)["en"], "the code has expired", "what is signed comes first")
 }
 
 func TestAReasonThatHasNoWordsStillReads(t *testing.T) {
