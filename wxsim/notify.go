@@ -77,7 +77,15 @@ func (s *Sim) notifyPayment(o *order) {
 	if s.notify.Payments == "" {
 		return
 	}
+	var paid *notice // made now, while the order says so: a refund may follow at once
+	if o.state == Success {
+		paid, _ = s.noticeOfPayment(o)
+	}
 	s.carry(func() {
+		if paid != nil {
+			s.deliver(paid)
+			return
+		}
 		for {
 			n, next := s.paidNow(o)
 			if n != nil {
