@@ -60,7 +60,8 @@ type storyBook struct {
 // add keeps a story of a payment; nil: of none.
 func (b *storyBook) add(name string, e *payflow.Entry, change ...func(*story)) {
 	s := story{Name: name, Now: storyAt.Add(20 * time.Second), Status: &StatusReport{
-		Now: storyAt, Ready: true, Store: "Tencent Building Branch", Till: "T1", Currency: "HKD", Language: "en", Warnings: []health.Active{}}}
+		Now: storyAt, Ready: true, Store: "Tencent Building Branch", Till: "T1", Currency: "HKD", Language: "en", Warnings: []health.Active{},
+		Status: Status{Gateway: Gateway{Host: "apihk.mch.weixin.qq.com", Reachable: true, Verified: true}}}}
 	if e != nil {
 		p := b.server.view(*e, s.Now)
 		s.Payment = &p

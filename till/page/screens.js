@@ -212,7 +212,7 @@ function managerScreen(state, p) {
   const text = from > 0 ? `${label(state, 'set_aside')} (${label(state, 'in')} ${from} s)` : label(state, 'set_aside');
   return {
     name: 'manager', signs: ['person'], amount: p.amount_text, message: p.message, next: withAmount(p.next_step, p.amount_text),
-    facts: [`${label(state, 'sale')} ${p.sale_ref} · ${clockText(p.times.armed_at)}`, `${label(state, 'order_number')} ${p.id}`,
+    facts: [[`${label(state, 'sale')} ${p.sale_ref}`, clockText(p.times.armed_at), state.status?.gateway?.host].filter(Boolean).join(' · '), `${label(state, 'order_number')} ${p.id}`,
       p.transaction_id && `${label(state, 'transaction_id')} ${p.transaction_id}`, p.wechat_code && `WeChat Pay: ${p.wechat_code}`].filter(Boolean),
     actions: [possible && { key: 'S', action: 'ask:set_aside', label: text, disabled: from > 0 }, back(state)].filter(Boolean),
   };
