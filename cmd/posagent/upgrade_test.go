@@ -13,6 +13,7 @@ import (
 
 	"posagent/health"
 	"posagent/payflow"
+	"posagent/till"
 	"posagent/wxsim"
 )
 
@@ -26,6 +27,19 @@ func openAPITill(t *testing.T, gateway *trial, c trialConfig) *trialTill {
 	return tt
 }
 
+// killedWhilePaying arms and scans a payment, and kills the daemon once its pay call has arrived.
+func killedWhilePaying(t *testing.T, gateway *trial, tt *trialTill) till.Payment {
+	t.Helper()
+	require.NoError(t, tt.start(t.Context()))
+	require.NoError(t, tt.awaitReady(t.Context()))
+	p, err := tt.arm(t.Context(), "A-1", 1250)
+	require.NoError(t, err)
+	require.NoError(t, tt.scan(gateway.code("answer-late")))
+	require.NoError(t, gateway.awaitArrival(t.Context(), p.ID))
+	tt.kill()
+	return p
+}
+
 // The setting api is changed while an order of the old API is undecided (API upgrade instructions: ids and certificate stay).
 func TestAnOpenOrderIsFinishedByTheAPIThatMadeIt(t *testing.T) {
 	for _, way := range []struct{ from, to payflow.API }{{payflow.APIv2, payflow.APIv3}, {payflow.APIv3, payflow.APIv2}} {
@@ -36,13 +50,7 @@ func TestAnOpenOrderIsFinishedByTheAPIThatMadeIt(t *testing.T) {
 			t.Cleanup(gateway.close)
 			config := trialConfig{StoreID: "SZTX001", TillID: "U1", Account: gateway.account()}
 			tt := openAPITill(t, gateway, config)
-			require.NoError(t, tt.start(t.Context()))
-			require.NoError(t, tt.awaitReady(t.Context()))
-			first, err := tt.arm(t.Context(), "A-1", 1250)
-			require.NoError(t, err)
-			require.NoError(t, tt.scan(gateway.code("answer-late")))
-			require.NoError(t, gateway.awaitArrival(t.Context(), first.ID))
-			tt.kill()
+			first := killedWhilePaying(t, gateway, tt)
 
 			gateway.api = way.to
 			config.Account = gateway.account() + fmt.Sprintf("api_%s_key = %q\n", way.from, filepath.Join(gateway.dir, fmt.Sprintf("api_%s_key", way.from)))
@@ -104,13 +112,7 @@ func TestOpenOrdersWhoseAPIHasNoKeyAreWarnedOf(t *testing.T) {
 	t.Cleanup(gateway.close)
 	config := trialConfig{StoreID: "SZTX001", TillID: "U2", Account: gateway.account()}
 	tt := openAPITill(t, gateway, config)
-	require.NoError(t, tt.start(t.Context()))
-	require.NoError(t, tt.awaitReady(t.Context()))
-	first, err := tt.arm(t.Context(), "A-1", 1250)
-	require.NoError(t, err)
-	require.NoError(t, tt.scan(gateway.code("answer-late")))
-	require.NoError(t, gateway.awaitArrival(t.Context(), first.ID))
-	tt.kill()
+	killedWhilePaying(t, gateway, tt)
 
 	gateway.api = payflow.APIv3
 	config.Account, config.Scanner = gateway.account(), tt.pty.Path()
