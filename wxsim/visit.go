@@ -128,6 +128,7 @@ func (v *visit) read() error {
 	v.learn()
 	switch {
 	case len(body) > bodyMax:
+		_, _ = io.CopyN(io.Discard, v.request.Body, drainMax)
 		return errTooLong
 	case err != nil:
 		return fmt.Errorf("%w: %w", errCutOff, err)

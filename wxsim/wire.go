@@ -21,6 +21,7 @@ const (
 	readMax      = time.Minute     // for the rest of a request that has begun
 	headMax      = 64 << 10        // bytes of request line and headers
 	bodyMax      = 1 << 20         // bytes of a request's body
+	drainMax     = 4 << 20         // bytes read beyond that and thrown away, so that the caller reads why
 )
 
 // wire is a connection below TLS, where a link can go dead.
@@ -102,7 +103,7 @@ func (s *Sim) serveOne(w *wire, t *tls.Conn, limited *io.LimitedReader, in *bufi
 		s.arrivedBroken()
 		return false
 	}
-	limited.N = bodyMax + int64(in.Size())
+	limited.N = bodyMax + drainMax + int64(in.Size())
 	state := t.ConnectionState()
 	head.TLS = &state
 	r := s.take(head)
