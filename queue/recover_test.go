@@ -35,6 +35,25 @@ func TestATillThatWaitsAcrossARestartIsToldAtOnce(t *testing.T) {
 	})
 }
 
+func TestNothingIsSoldBeforeWhatWasOpenHasBeenAskedFor(t *testing.T) {
+	story(t, func(t *testing.T, s *shop) {
+		s.wechat.pays(lost)
+		s.wechat.queries(func(o payflow.Order) (payflow.Outcome, error) {
+			time.Sleep(2 * time.Second)
+			return found(payflow.TradeUserPaying)(o)
+		})
+		s.arm("A-1")
+		require.NoError(t, s.scan(codeA))
+		time.Sleep(time.Second)
+		s.restart()
+		var notReady *payflow.NotReadyError
+		require.ErrorAs(t, s.engine.Ready(), &notReady)
+		assert.Equal(t, "recovering", notReady.Code)
+		time.Sleep(3 * time.Second)
+		assert.NoError(t, s.engine.Ready(), "it has been asked for once, and holds the till as any open payment does")
+	})
+}
+
 func TestAWakeThatComesTooSoonIsNotTheLast(t *testing.T) {
 	story(t, func(t *testing.T, s *shop) {
 		s.wechat.pays(lost)
