@@ -21,6 +21,10 @@ type Config struct {
 	Journal *Journal
 	Gateway Gateway
 	Timing  payflow.Timing // zero: payflow.DefaultTiming
+	// Refunds makes refunds; nil: every refund is refused with payflow.ErrNoRefunds, and those in the journal wait.
+	Refunds RefundGateway
+	// RefundNotifyURL is where WeChat Pay sends notifications of refunds; empty: nowhere. Refunds are asked about all the same.
+	RefundNotifyURL string
 
 	Merchant     payflow.Merchant
 	Store        payflow.Store
