@@ -24,8 +24,16 @@ import (
 // asPosagent makes a re-executed test binary the program itself.
 const asPosagent = "POSAGENT_TEST_IS_PROGRAM"
 
+// withInterceptor has a re-executed test binary install the filter that stops it at its storage and socket calls, for its tracer.
+const withInterceptor = "POSAGENT_TEST_IS_INTERCEPTED"
+
 func TestMain(m *testing.M) {
 	if os.Getenv(asPosagent) == "1" {
+		if os.Getenv(withInterceptor) == "1" {
+			if err := becomeIntercepted(); err != nil {
+				panic(err)
+			}
+		}
 		os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
 	}
 	os.Exit(m.Run())
