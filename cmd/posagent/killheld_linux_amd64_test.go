@@ -39,6 +39,7 @@ type toldPayment struct {
 	id     payflow.OutTradeNo
 	amount int64
 	status payflow.Status
+	at     time.Time
 }
 
 // openHeldTill makes a till that speaks to gateway. start it.
@@ -177,7 +178,7 @@ func (h *heldTill) ended(within time.Duration) (how error, gone bool) {
 func (h *heldTill) hear(p till.Payment) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.told = append(h.told, toldPayment{p.ID, p.Amount, p.Status})
+	h.told = append(h.told, toldPayment{p.ID, p.Amount, p.Status, time.Now()})
 }
 
 // ring arms the next sale. A till that is not ready is asked again: its link may be resting.
@@ -336,10 +337,10 @@ func compareTold(told []toldPayment, entries []payflow.Entry) (differences []str
 func TestWhatWasToldAndIsGoneIsFound(t *testing.T) {
 	kept := payflow.Entry{Payment: payflow.Payment{Order: payflow.Order{OutTradeNo: "A1", Amount: payflow.Amount{Minor: 100, Currency: "HKD"}}, Status: payflow.Declined}}
 	entries := []payflow.Entry{kept}
-	assert.Empty(t, compareTold([]toldPayment{{"A1", 100, payflow.Paying}, {"A1", 100, payflow.Declined}}, entries))
-	for _, wrong := range []toldPayment{{"A2", 100, payflow.Waiting}, {"A1", 101, payflow.Waiting}, {"A1", 100, payflow.Paid}} {
+	assert.Empty(t, compareTold([]toldPayment{{id: "A1", amount: 100, status: payflow.Paying}, {id: "A1", amount: 100, status: payflow.Declined}}, entries))
+	for _, wrong := range []toldPayment{{id: "A2", amount: 100, status: payflow.Waiting}, {id: "A1", amount: 101, status: payflow.Waiting}, {id: "A1", amount: 100, status: payflow.Paid}} {
 		assert.Len(t, compareTold([]toldPayment{wrong}, entries), 1, wrong)
 	}
 	kept.Status = payflow.Paid
-	assert.Len(t, compareTold([]toldPayment{{"A1", 100, payflow.Reversing}}, []payflow.Entry{kept}), 1)
+	assert.Len(t, compareTold([]toldPayment{{id: "A1", amount: 100, status: payflow.Reversing}}, []payflow.Entry{kept}), 1)
 }
