@@ -5,11 +5,9 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -20,18 +18,6 @@ import (
 
 	"posagent/payflow"
 )
-
-// asked reads how much is asked for by an environment variable, or returns what a plain run does.
-func asked(t testing.TB, variable string, plain int) int {
-	t.Helper()
-	text := os.Getenv(variable)
-	if text == "" {
-		return plain
-	}
-	n, err := strconv.Atoi(text)
-	require.NoError(t, err, "%s is a number", variable)
-	return n
-}
 
 // killedAt counts where daemons were killed.
 type killedAt struct {

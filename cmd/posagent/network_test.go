@@ -48,6 +48,9 @@ func TestNoLineMakesTheTillBelieveOrPayTwice(t *testing.T) {
 	times := asked(t, "POSAGENT_NETWORK", 1)
 	seed := uint64(asked(t, "POSAGENT_NETWORK_SEED", int(rand.Uint32())))
 	t.Logf("seed %d: POSAGENT_NETWORK_SEED=%d POSAGENT_NETWORK=%d go test -run %s ./cmd/posagent", seed, seed, times, t.Name())
+	first, err := net.Listen("tcp", "127.0.0.1:0") // the runtime keeps what it needs for the first socket
+	require.NoError(t, err)
+	require.NoError(t, first.Close())
 	goroutines, handles := runtime.NumGoroutine(), countHandles(t)
 	var results lineResults
 	t.Run("calls", func(t *testing.T) {
@@ -72,7 +75,7 @@ func TestNoLineMakesTheTillBelieveOrPayTwice(t *testing.T) {
 	})
 	t.Log(results.tell())
 	for _, f := range []lineFault{slowDrip, twice} {
-		assert.NotZero(t, results.count(f, "believed"), "%s: the answer comes, and is believed", f)
+		assert.Greater(t, results.count(f, "believed"), results.count(f, "lost"), "%s: the answer comes, and is believed", f)
 	}
 	assert.LessOrEqual(t, leastOf(runtime.NumGoroutine, goroutines), goroutines, "goroutines are left")
 	assert.LessOrEqual(t, leastOf(func() int { return countHandles(t) }, handles), handles, "file handles are left")
@@ -395,11 +398,9 @@ func (c callFacts) judge() (what string, wrong []string) {
 	switch unsent := c.kind == string(payflow.NotSent)+" "; {
 	case c.err != nil:
 		unless(c.call == "certificates" || errors.As(c.err, &lost), "its error is none that says that nothing is known")
-		unless(c.fault != twice, "the answer came whole")
 		unless(!pay || !c.fault.beforeTLS(), "nothing was sent, and the till does not know it")
 		return "lost", wrong
 	case unsent:
-		unless(c.fault.beforeTLS(), "the line stood")
 		unless(c.arrived+c.heard == 0, "it was sent")
 		return "not sent", wrong
 	}
