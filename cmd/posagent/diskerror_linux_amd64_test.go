@@ -86,7 +86,7 @@ func failEachCall(t *testing.T, script heldScript, kind diskError, step int) {
 	for i := range tills {
 		tills[i] = openHeldTill(t, dir, fmt.Sprintf("D%02d", i), gateway)
 		running.Go(func() {
-			f := diskFailure{heldTill: tills[i], kind: kind, where: &where}
+			f := diskFailure{heldTill: tills[i], kind: kind, where: &where, patience: 20 * time.Second}
 			errs[i] = f.strikeAtEvery(t.Context(), script, 1+i*step, workers*step)
 		})
 	}
@@ -151,6 +151,8 @@ type diskFailure struct {
 	*heldTill
 	kind  diskError
 	where *struckAt
+	// patience is how long the daemon may take to end; it ends by itself within milliseconds, but for calls that it lets finish.
+	patience time.Duration
 
 	strike strike
 }
@@ -273,7 +275,7 @@ func (f *diskFailure) judgeStrike(ctx context.Context, call stoppedCall, at time
 	mustEnd := f.kind.fails && call.onJournal()
 	within := time.Duration(0)
 	if mustEnd || told != nil {
-		within = 20 * time.Second
+		within = f.patience
 	}
 	how, gone := f.ended(within)
 	switch {
@@ -338,4 +340,49 @@ func (f *diskFailure) judgeEnd(call stoppedCall, at time.Time, how error) error 
 		}
 	}
 	return nil
+}
+
+// What judges a failed disk finds what is planted: a till that goes on after a failed commit, that sends or tells something behind it, that
+// calls itself ready, that ends as if nothing had been, and that says nothing of its journal.
+func TestAPlantedFaultAfterADiskErrorIsFound(t *testing.T) {
+	canIntercept(t)
+	dir := shortDir(t)
+	gateway, err := openTrial(filepath.Join(dir, "wechat-pay"), payflow.APIv3)
+	require.NoError(t, err)
+	t.Cleanup(gateway.close)
+	h := openHeldTill(t, dir, "P1", gateway)
+	var where struckAt
+	f := diskFailure{heldTill: h, kind: diskError{name: "no error at all", fails: true}, where: &where, patience: 200 * time.Millisecond}
+	require.NoError(t, f.startHeld(t.Context()))
+	require.NoError(t, f.awaitRest(t.Context()))
+	began := time.Now()
+	f.failAt(1) // the call is marked as failed, and carried out all the same
+	require.NoError(t, f.sell(t.Context(), "pays-at-once"))
+	f.on(nil)
+	call, at, struck := f.strike.get()
+	require.True(t, struck)
+	require.True(t, call.onJournal(), call)
+	ends := exitStatusError(ExitFailed)
+	assert.ErrorContains(t, f.judgeStrike(t.Context(), call, at, nil), "goes on after a failed commit")
+	assert.ErrorContains(t, f.judgeEnd(call, at, nil), "ended with")
+	assert.Eventually(t, func() bool {
+		f.strike.mu.Lock()
+		defer f.strike.mu.Unlock()
+		return len(f.strike.lies) > 0
+	}, 20*time.Second, time.Millisecond, "it calls itself ready")
+	assert.ErrorContains(t, f.judgeEnd(call, at, ends), "the API said")
+	f.strike.mu.Lock()
+	f.strike.lies = nil
+	f.strike.mu.Unlock()
+	require.NoError(t, f.stop())
+	f.strike.mu.Lock()
+	f.strike.lies = nil
+	f.strike.mu.Unlock()
+	assert.ErrorContains(t, f.judgeEnd(call, began, ends), "reached WeChat Pay")
+	f.name = "P2" // whose orders are none in the books
+	assert.ErrorContains(t, f.judgeEnd(call, began, ends), "was told to be paid")
+	f.told = nil
+	assert.NoError(t, f.judgeEnd(call, began, ends))
+	require.NoError(t, os.WriteFile(filepath.Join(f.dir, "daemon.log"), []byte("bye\n"), 0o600))
+	assert.ErrorContains(t, f.judgeEnd(call, began, ends), "name no journal")
 }

@@ -344,3 +344,32 @@ func TestWhatWasToldAndIsGoneIsFound(t *testing.T) {
 	kept.Status = payflow.Paid
 	assert.Len(t, compareTold([]toldPayment{{id: "A1", amount: 100, status: payflow.Reversing}}, []payflow.Entry{kept}), 1)
 }
+
+// A journal that forgets is found: the one from before a sale is put in the place of the one behind it.
+func TestAJournalThatForgetsIsFound(t *testing.T) {
+	canIntercept(t)
+	dir := shortDir(t)
+	gateway, err := openTrial(filepath.Join(dir, "wechat-pay"), payflow.APIv3)
+	require.NoError(t, err)
+	t.Cleanup(gateway.close)
+	h := openHeldTill(t, dir, "P1", gateway)
+	require.NoError(t, h.startHeld(t.Context()))
+	require.NoError(t, h.awaitRest(t.Context()))
+	require.NoError(t, h.stop())
+	before := filepath.Join(dir, "before")
+	require.NoError(t, copyJournal(h.dir, before))
+	require.NoError(t, h.startHeld(t.Context()))
+	require.NoError(t, h.awaitRest(t.Context()))
+	require.NoError(t, h.sell(t.Context(), "pays-at-once"))
+	require.NoError(t, h.stop())
+	entries, err := h.entries(t.Context())
+	require.NoError(t, err)
+	assert.Empty(t, compareTold(h.told, entries))
+	assert.Empty(t, compareBooks(gateway.books(), entries))
+
+	require.NoError(t, copyJournal(before, h.dir))
+	forgot, err := h.entries(t.Context())
+	require.NoError(t, err)
+	assert.Len(t, compareTold(h.told, forgot), len(h.told))
+	assert.NotEmpty(t, compareBooks(gateway.books(), forgot))
+}
