@@ -240,29 +240,43 @@ func (f *diskFailure) struck(c stoppedCall) {
 	}
 }
 
-// askAfter asks the till how it stands, from behind the failed call on, until it is gone. Each of these questions came after the failure: an
-// answer that it is ready is a lie.
+// askAfter asks the till how it stands, from behind the failed call on, until it is gone. Each of these questions came after the failure:
+// an answer that it is ready, or one that does not name the journal, is a lie.
 func (f *diskFailure) askAfter(client *till.Client) {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	for ctx.Err() == nil {
-		status, err := client.Status(ctx)
-		said := (*till.Problem)(nil)
-		switch {
-		case err == nil && status.Ready:
-			f.strike.mu.Lock()
-			f.strike.lies = append(f.strike.lies, "ready")
-			f.strike.mu.Unlock()
-			f.where.noteEnd("status: ready, a lie")
-		case err == nil:
-			f.where.noteEnd("status: not ready, " + status.NotReady.Reason)
-		case errors.As(err, &said):
-			f.where.noteEnd("status: " + string(said.Code))
-		default:
-			f.where.noteEnd("status: no answer")
+		answer, reached := standing(ctx, client)
+		if !reached {
 			return
 		}
+		f.where.noteEnd("status: " + answer)
+		if answer == notReadyForJournal {
+			continue
+		}
+		f.strike.mu.Lock()
+		f.strike.lies = append(f.strike.lies, answer)
+		f.strike.mu.Unlock()
 	}
+}
+
+const notReadyForJournal = "not ready, journal"
+
+// standing asks for the status, and says in a word what came; reached is false where nobody answered.
+func standing(ctx context.Context, client *till.Client) (answer string, reached bool) {
+	status, err := client.Status(ctx)
+	said := (*till.Problem)(nil)
+	switch {
+	case err == nil && status.Ready:
+		return "ready", true
+	case err == nil:
+		return "not ready, " + status.NotReady.Reason, true
+	case errors.As(err, &said) && said.Code == till.NotTaken:
+		return "not ready, " + said.Reason, true
+	case errors.As(err, &said):
+		return string(said.Code), true
+	}
+	return "", false
 }
 
 // onJournal reports a call that a commit is made of.
