@@ -57,11 +57,10 @@ type treatment struct {
 
 // interceptor traces one process. decide is asked in turn, never two at a time.
 type interceptor struct {
-	decide  func(stoppedCall) treatment
-	pid     int
-	known   map[int]bool
-	late    []lateThread
-	sockets map[string]bool
+	decide func(stoppedCall) treatment
+	pid    int
+	known  map[int]bool
+	late   []lateThread
 }
 
 // lateThread is a thread whose call is slow: it goes on then.

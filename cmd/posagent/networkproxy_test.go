@@ -170,6 +170,13 @@ func (b *badLine) seen() (struck, heard int) {
 	return b.struck, b.heard
 }
 
+// standing returns how many connections are served.
+func (b *badLine) standing() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.conns)
+}
+
 func (f lineFault) beforeTLS() bool {
 	switch f {
 	case refusedLine, strangerLine, silentLine, brokenShake, nobodyByName, strangersName, nobodyListens:
