@@ -10,11 +10,13 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"posagent/payflow"
 )
 
 // memoAfter is how far the head memo may lag behind a commit. It is written beside the way from scan to wire, never on it, and
 // covers every entry but those of the last ten seconds before a kill or a power cut; Close makes it exact.
-const memoAfter = 10 * time.Second
+const memoAfter = 10 * time.Second / payflow.Pace
 
 // memoMark opens every head memo; its number is the format's.
 const memoMark = "posagent-journal-head-1"

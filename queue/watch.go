@@ -8,7 +8,7 @@ import (
 )
 
 // watchEvery is how often an open payment is asked about while the journal cannot be written.
-const watchEvery = 30 * time.Second
+const watchEvery = 30 * time.Second / payflow.Pace
 
 // RunReadOnly is what a start does that finds the journal unwritable (I9): it asks about every open payment and shows what
 // WeChat Pay says, and takes nothing, decides nothing and sends nothing that moves money. Cmd tries the journal again meanwhile.

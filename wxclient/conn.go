@@ -12,13 +12,15 @@ import (
 	"net/url"
 	"sync/atomic"
 	"time"
+
+	"posagent/payflow"
 )
 
 // The bounds of rule 1, and those of a connection.
 const (
-	connectLimit    = 3 * time.Second // connect and TLS, each host
-	connectLimitAll = 6 * time.Second // connect and TLS, all hosts of one pay call
-	keepAliveIdle   = time.Second     // a pulled cable shows after idle + probes x interval
+	connectLimit    = 3 * time.Second / payflow.Pace // connect and TLS, each host
+	connectLimitAll = 6 * time.Second / payflow.Pace // connect and TLS, all hosts of one pay call
+	keepAliveIdle   = time.Second                    // a pulled cable shows after idle + probes x interval
 	keepAliveEvery  = time.Second
 	keepAliveProbes = 2
 	proxyAnswerMax  = 8 << 10 // bytes of a proxy's answer to CONNECT

@@ -10,13 +10,15 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"posagent/payflow"
 )
 
 // The bounds of a download.
 const (
-	downloadMax   = 512 << 20        // bytes of the plain text: a million payments a day
-	downloadLimit = 30 * time.Minute // all of it, on one host
-	downloadStall = 30 * time.Second // without a single byte
+	downloadMax   = 512 << 20                       // bytes of the plain text: a million payments a day
+	downloadLimit = 30 * time.Minute / payflow.Pace // all of it, on one host
+	downloadStall = 30 * time.Second / payflow.Pace // without a single byte
 )
 
 // downloadSigned makes a download as call makes a call: where our signature is refused, it is made once more.

@@ -6,10 +6,12 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"posagent/payflow"
 )
 
 // hostPause is how long a host that failed stands at the end of the line before it is probed.
-const hostPause = 30 * time.Second
+const hostPause = 30 * time.Second / payflow.Pace
 
 // host is one gateway. The host is not signed, so the same request goes to any of them.
 type host struct {

@@ -5,11 +5,13 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"posagent/payflow"
 )
 
 const (
-	idleMax  = 4                // connections that wait for a next call
-	idleKept = 25 * time.Second // gateways close theirs after about a minute; ours must be the sooner
+	idleMax  = 4                               // connections that wait for a next call
+	idleKept = 25 * time.Second / payflow.Pace // gateways close theirs after about a minute; ours must be the sooner
 )
 
 var errRested = errors.New("not used for a while")

@@ -19,8 +19,8 @@ import (
 
 // Bounds and defaults of a line.
 const (
-	defaultPayTimeout   = 15 * time.Second // slow pay answers of several seconds are normal: WeChat tries the customer's cards in turn
-	defaultQueryTimeout = 5 * time.Second
+	defaultPayTimeout   = 15 * time.Second / payflow.Pace // slow pay answers of several seconds are normal: WeChat tries the customer's cards in turn
+	defaultQueryTimeout = 5 * time.Second / payflow.Pace
 	hostsMax            = 8
 )
 

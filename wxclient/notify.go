@@ -16,11 +16,11 @@ import (
 
 // The bounds of notifications.
 const (
-	noticeMax      = 128 << 10       // bytes of a notification
-	noticeWithin   = 4 * time.Second // WeChat Pay waits 5 s for the answer (refund notification)
-	noticesAtOnce  = 16              // more are sent away, and come again
-	noticeKept     = 36 * time.Hour  // WeChat Pay repeats one for 24 h 4 min
-	noticesKeptMax = 4096            // beyond it the oldest are forgotten; the journal takes a repeat as well
+	noticeMax      = 128 << 10                      // bytes of a notification
+	noticeWithin   = 4 * time.Second / payflow.Pace // WeChat Pay waits 5 s for the answer (refund notification)
+	noticesAtOnce  = 16                             // more are sent away, and come again
+	noticeKept     = 36 * time.Hour                 // WeChat Pay repeats one for 24 h 4 min
+	noticesKeptMax = 4096                           // beyond it the oldest are forgotten; the journal takes a repeat as well
 )
 
 // NotificationJournal is what notifications are compared with, and told to. Its methods are called one at a time, and return when ctx

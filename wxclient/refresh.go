@@ -7,14 +7,16 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"posagent/payflow"
 )
 
 const (
 	certificatesTarget = "/v3/global/certificates"
-	refreshPause       = 10 * time.Second   // between two certificates calls that an unknown serial asks for
-	refreshLimit       = 20 * time.Second   // one certificates call over every host, twice
-	expiringWithin     = 4 * 24 * time.Hour // a new certificate is mixed in 5 days before the old one ends
-	clockHintMin       = clockCorrect / 2   // a Date header nearer than this explains nothing
+	refreshPause       = 10 * time.Second / payflow.Pace // between two certificates calls that an unknown serial asks for
+	refreshLimit       = 20 * time.Second / payflow.Pace // one certificates call over every host, twice
+	expiringWithin     = 4 * 24 * time.Hour              // a new certificate is mixed in 5 days before the old one ends
+	clockHintMin       = clockCorrect / 2                // a Date header nearer than this explains nothing
 )
 
 var errRefreshedLately = errors.New("the platform certificates were asked for just now")

@@ -6,13 +6,15 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"time"
+
+	"posagent/payflow"
 )
 
 const (
-	refreshEvery  = 10 * time.Hour  // WeChat Pay asks for less than 12 h
-	refreshJitter = time.Hour       // so that a chain's tills do not call together
-	firstRetry    = 2 * time.Second // after a failed certificates call, doubling
-	firstRetryMax = 30 * time.Second
+	refreshEvery  = 10 * time.Hour / payflow.Pace  // WeChat Pay asks for less than 12 h
+	refreshJitter = time.Hour / payflow.Pace       // so that a chain's tills do not call together
+	firstRetry    = 2 * time.Second / payflow.Pace // after a failed certificates call, doubling
+	firstRetryMax = 30 * time.Second / payflow.Pace
 )
 
 // Run keeps the client ready until ctx ends: it makes the first round trip, again after a pause while it fails, fetches

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"posagent/payflow"
 )
 
 // MerchantKeyChanged: calls are signed with another merchant certificate from now on. Serial names it. It never ends.
@@ -19,7 +21,7 @@ const MerchantKeyChanged ConditionKind = "merchant_key_changed"
 const MerchantKeyRefused ConditionKind = "merchant_key_refused"
 
 // spareEvery is how long after a failed trial a new pair is tried again: the old one may end within 48 hours.
-const spareEvery = 10 * time.Minute
+const spareEvery = 10 * time.Minute / payflow.Pace
 
 // signers are the merchant's pairs of certificate and key: the one that signs, and during an overlap a spare.
 //

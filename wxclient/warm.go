@@ -6,15 +6,17 @@ import (
 	"io"
 	"sync"
 	"time"
+
+	"posagent/payflow"
 )
 
 const (
-	warmKept  = 20 * time.Second // then another connection takes its place, before the gateway closes this one
-	warmRetry = time.Second      // after a dial that failed
-	warmLook  = 3 * time.Second  // between looks at a link that nobody waits for
+	warmKept  = 20 * time.Second / payflow.Pace // then another connection takes its place, before the gateway closes this one
+	warmRetry = time.Second / payflow.Pace      // after a dial that failed
+	warmLook  = 3 * time.Second / payflow.Pace  // between looks at a link that nobody waits for
 
-	probeEvery  = 2 * time.Second // between questions on the link while a payment is armed
-	probeWithin = 3 * time.Second // as long as connecting may take
+	probeEvery  = 2 * time.Second / payflow.Pace // between questions on the link while a payment is armed
+	probeWithin = 3 * time.Second / payflow.Pace // as long as connecting may take
 )
 
 var errSilent = errors.New("the gateway does not answer")

@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	codeLife = time.Minute // a payment code lives one minute
+	codeLife = time.Minute / pace // a payment code lives one minute
 	codesMax = 500_000
 )
 

@@ -96,9 +96,9 @@ const (
 )
 
 const (
-	passwordAfter = 6 * time.Second
+	passwordAfter = 6 * time.Second / pace
 	extraEvery    = 3
-	revokeAfter   = 45 * time.Second // Quick Pay, v2 4013637903 and 4013637911
+	revokeAfter   = 45 * time.Second / pace // Quick Pay, v2 4013637903 and 4013637911
 	ordersMax     = 200_000
 )
 

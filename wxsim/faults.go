@@ -58,7 +58,7 @@ type Fault struct {
 }
 
 const (
-	lateness  = 20 * time.Second // longer than a client waits for a pay answer (10 to 15 s)
+	lateness  = 20 * time.Second / pace // longer than a client waits for a pay answer (10 to 15 s)
 	oversize  = 2 << 20
 	staleness = 6 * time.Minute // more than the 5 minutes that a client may accept
 )

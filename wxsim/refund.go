@@ -18,9 +18,9 @@ const (
 )
 
 const (
-	refundsMax   = 50                   // for each order (refund, notes)
-	refundLast   = 365 * 24 * time.Hour // not later after the payment (refund, notes)
-	refundAfter  = 5 * time.Second      // a short one: the documents speak of 20 minutes and of days
+	refundsMax   = 50                     // for each order (refund, notes)
+	refundLast   = 365 * 24 * time.Hour   // not later after the payment (refund, notes)
+	refundAfter  = 5 * time.Second / pace // a short one: the documents speak of 20 minutes and of days
 	fromUnsettle = "REFUND_SOURCE_UNSETTLED_FUNDS"
 	fromRecharge = "REFUND_SOURCE_RECHARGE_FUNDS"
 )

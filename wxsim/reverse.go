@@ -7,9 +7,9 @@ import (
 )
 
 const (
-	reverseAge  = 15 * time.Second   // not sooner after the pay call (seed text on reversing; every page)
-	reverseLast = 7 * 24 * time.Hour // not later after the order
-	stubborn    = 30 * time.Second   // "cannot cancel during payment" can last that long
+	reverseAge  = 15 * time.Second / pace   // not sooner after the pay call (seed text on reversing; every page)
+	reverseLast = 7 * 24 * time.Hour / pace // not later after the order
+	stubborn    = 30 * time.Second / pace   // "cannot cancel during payment" can last that long
 )
 
 // reverse takes an order back: unpaid it ends, paid it is refunded in full; either way it reads REVOKED, and the answer is

@@ -232,7 +232,7 @@ func (a *agent) clientConfigV2(tell func(wxclient.Condition)) (v2.Config, error)
 	return v2.Config{
 		Hosts: w.Hosts, RootCAs: roots, Proxy: w.Proxy, Merchant: a.merchant(),
 		APIKey: string(creds.APIv2Key), SignType: v2.SignType(w.SignType), Certificate: creds.TLS,
-		PayTimeout: a.cfg.Flow.PayTimeout, Version: version(), Log: a.log.With().Str("part", "wechat").Logger(),
+		PayTimeout: a.cfg.Flow.PayTimeout / payflow.Pace, Version: version(), Log: a.log.With().Str("part", "wechat").Logger(),
 		OnCondition: tell,
 	}, err
 }
@@ -246,7 +246,7 @@ func (a *agent) clientConfig() (wxclient.Config, error) {
 		SerialNo: creds.Serial, PrivateKey: creds.PrivateKey, APIv3Key: creds.APIv3Key,
 		PublicKeyID: creds.PublicKeyID, PublicKey: creds.PublicKey,
 		CertificatesFile: filepath.Join(filepath.Dir(a.cfg.Journal.File), "platform-certificates.json"),
-		PayTimeout:       a.cfg.Flow.PayTimeout, Version: version(), Log: a.log.With().Str("part", "wechat").Logger(),
+		PayTimeout:       a.cfg.Flow.PayTimeout / payflow.Pace, Version: version(), Log: a.log.With().Str("part", "wechat").Logger(),
 		OnCondition: a.takeCondition,
 	}, err
 }
@@ -279,7 +279,7 @@ func (a *agent) merchant() payflow.Merchant {
 func (a *agent) openEngine(agentOptions) (err error) {
 	a.engine, err = queue.NewEngine(queue.Config{
 		Journal: a.journal, Gateway: a.client,
-		Timing:   payflow.Timing{QueryEvery: a.cfg.Flow.QueryEvery, ReverseAfter: a.cfg.Flow.ReverseAfter, ScanWithin: a.cfg.Till.ScanWithin},
+		Timing:   payflow.Timing{QueryEvery: a.cfg.Flow.QueryEvery / payflow.Pace, ReverseAfter: a.cfg.Flow.ReverseAfter / payflow.Pace, ScanWithin: a.cfg.Till.ScanWithin / payflow.Pace},
 		Merchant: a.merchant(), API: payflow.API(a.cfg.WeChat.API), HostFamily: a.cfg.WeChat.Hosts[0], CodePrefixes: a.cfg.Till.CodePrefixes,
 		Store: payflow.Store{ID: a.cfg.Store.ID, Name: a.cfg.Store.Name, Address: a.cfg.Store.Address, Till: a.cfg.Till.ID, DeviceIP: a.deviceIP()},
 		Ready: a.readyForMoney, Clock: a.correctedClock, PayThread: true, Log: a.log.With().Str("part", "payments").Logger(),

@@ -21,7 +21,7 @@ const (
 	headEvery     = time.Hour
 	verifyFirst   = time.Minute
 	verifyEvery   = 24 * time.Hour
-	writableEvery = 10 * time.Second
+	writableEvery = 10 * time.Second / payflow.Pace
 	diskLowBytes  = 256 << 20
 )
 

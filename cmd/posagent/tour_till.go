@@ -129,6 +129,7 @@ func (t *trialTill) awaitAPI(ctx context.Context) error {
 		}
 		select {
 		case died := <-t.exited:
+			t.exited <- died // it has room for one; stop and kill look there too
 			return fmt.Errorf("the daemon of %s ended (%v): %s", t.name, died, t.lastLines())
 		case <-ctx.Done():
 			return fmt.Errorf("the daemon of %s did not answer: %w: %s", t.name, err, t.lastLines())

@@ -18,7 +18,7 @@ import (
 	"posagent/wxclient"
 )
 
-const defaultQueryTimeout = 5 * time.Second // as the line's
+const defaultQueryTimeout = 5 * time.Second / payflow.Pace // as the line's
 
 // The bounds of an API key. WeChat Pay's have 32 characters; older ones were the merchant's own choice.
 const (

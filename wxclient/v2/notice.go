@@ -18,11 +18,11 @@ import (
 
 // The bounds of notifications, as API v3's.
 const (
-	noticeMax      = 64 << 10        // bytes of a notification
-	noticeWithin   = 4 * time.Second // WeChat Pay waits 5 s for the answer
-	noticesAtOnce  = 16              // more are sent away, and come again
-	noticeKept     = 36 * time.Hour  // WeChat Pay repeats one for 24 h 4 min
-	noticesKeptMax = 4096            // beyond it the oldest are forgotten; the journal takes a repeat as well
+	noticeMax      = 64 << 10                       // bytes of a notification
+	noticeWithin   = 4 * time.Second / payflow.Pace // WeChat Pay waits 5 s for the answer
+	noticesAtOnce  = 16                             // more are sent away, and come again
+	noticeKept     = 36 * time.Hour                 // WeChat Pay repeats one for 24 h 4 min
+	noticesKeptMax = 4096                           // beyond it the oldest are forgotten; the journal takes a repeat as well
 )
 
 // Notifications returns the http.Handler of WeChat Pay's refund notifications (API v2, refund result notification). Each is opened with

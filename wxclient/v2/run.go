@@ -12,11 +12,11 @@ import (
 )
 
 const (
-	tripEvery    = time.Hour       // so that the clock is compared, and a refusal is seen, before the next customer stands there
-	firstRetry   = 2 * time.Second // after a round trip that failed, doubling
-	firstRetryMx = 30 * time.Second
-	recheckEvery = 30 * time.Second // hosts that were set aside
-	tripLimit    = 20 * time.Second // one round trip over every host
+	tripEvery    = time.Hour / payflow.Pace       // so that the clock is compared, and a refusal is seen, before the next customer stands there
+	firstRetry   = 2 * time.Second / payflow.Pace // after a round trip that failed, doubling
+	firstRetryMx = 30 * time.Second / payflow.Pace
+	recheckEvery = 30 * time.Second / payflow.Pace // hosts that were set aside
+	tripLimit    = 20 * time.Second / payflow.Pace // one round trip over every host
 )
 
 // absentNumber returns an order number that cannot exist: none of ours holds a hyphen, and 130 bits are random.
