@@ -278,6 +278,7 @@ func (j *Journal) pack(ctx context.Context, work string, key []byte, o BackupOpt
 		err = j.cfg.step("backup rename")
 	}
 	if err == nil {
+		ownLike(beside)
 		err = os.Rename(beside, o.To)
 	}
 	if err != nil {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"syscall"
 
 	"filippo.io/age"
 )
@@ -37,4 +39,18 @@ func readIdentities(path string) ([]age.Identity, error) {
 		return nil, fmt.Errorf("%s holds no private key of age (AGE-SECRET-KEY-1…)", path)
 	}
 	return identities, nil
+}
+
+// ownLike gives a file that root has made to the owner of its folder: the service must be able to open it. For everybody else it does nothing.
+func ownLike(path string) {
+	if os.Geteuid() != 0 {
+		return
+	}
+	info, err := os.Stat(filepath.Dir(path))
+	if err != nil {
+		return
+	}
+	if owner, ok := info.Sys().(*syscall.Stat_t); ok {
+		_ = os.Chown(path, int(owner.Uid), int(owner.Gid)) // posagent check tells of a stranger's file
+	}
 }

@@ -162,7 +162,7 @@ func openError(path string, err error) error {
 	case isUnwritable(err):
 		return unwritable(path, err)
 	}
-	return &OpenError{OpenDamaged, fmt.Sprintf("the journal %s is damaged (%v); copy it before anything else, do not delete it, and restore the last backup", path, err), err}
+	return &OpenError{OpenDamaged, fmt.Sprintf("the journal %s is damaged (%v); copy it before anything else, do not delete it, and put the newest good backup in its place: posagent restore --operator NAME --reason …", path, err), err}
 }
 
 func unwritable(path string, err error) error {

@@ -350,7 +350,11 @@ func (r *restore) installKey(context.Context) error {
 	if _, err := r.secondName(r.cfg.KeyFile); err != nil {
 		return err
 	}
-	return writeFile(r.cfg.KeyFile, r.u.keyText)
+	if err := writeFile(r.cfg.KeyFile, r.u.keyText); err != nil {
+		return err
+	}
+	ownLike(r.cfg.KeyFile)
+	return nil
 }
 
 func (r *restore) keepAside(context.Context) (err error) {
@@ -405,6 +409,7 @@ func (r *restore) putInPlace(context.Context) error {
 	if err := r.cfg.step("restore rename"); err != nil {
 		return err
 	}
+	ownLike(r.work)
 	if err := os.Rename(r.work, r.cfg.File); err != nil {
 		return fmt.Errorf("put the backup in place: %w", err)
 	}
@@ -415,5 +420,6 @@ func (r *restore) putInPlace(context.Context) error {
 func (r *restore) saveMemo() {
 	if r.cfg.step("restore memo") == nil {
 		_ = writeFile(r.cfg.memoFile(), memoText(r.u.keys, r.done.Head))
+		ownLike(r.cfg.memoFile())
 	}
 }

@@ -168,6 +168,16 @@ func (j *Journal) replaceSearch(tx *bbolt.Tx, s search) error {
 	return j.putSearches(tx, r)
 }
 
+// LastRestore returns the sequence of the last entry that put a backup in place; 0: there is none, or it can't be read.
+func (j *Journal) LastRestore() (sequence uint64) {
+	_ = j.view(func(tx *bbolt.Tx) error {
+		about, err := j.about(tx)
+		sequence = about.Restored
+		return err
+	})
+	return sequence
+}
+
 // AfterRestore says whether WeChat Pay is still being asked for what a restored journal lost, and how far that has come ("" where nothing was ever restored).
 func (j *Journal) AfterRestore() (asking bool, text string, err error) {
 	err = j.view(func(tx *bbolt.Tx) error {

@@ -36,6 +36,9 @@ type RestoreState struct {
 	Found  int    `json:"found" doc:"Orders that were found and that a person must still settle."`
 }
 
+// NewBackupProblem is a backup that was not made, in the words of who makes them: what happened; what to do now. They hold nothing that a caller sent.
+func NewBackupProblem(text string) *Problem { return newProblem(BackupFailed, text) }
+
 // BackupDesk makes backups and keeps what was found after a restore. It is small, so that a till without it needs none.
 type BackupDesk interface {
 	// MakeBackup makes one now, in the till's own folder, and returns when it is on disk and verified, or when ctx ends: it then goes on.
