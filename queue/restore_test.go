@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/bbolt"
 
 	"posagent/payflow"
 )
@@ -459,6 +461,40 @@ func (c *counter) spoilPayment(no payflow.OutTradeNo) {
 	for _, at := range copiesIn(b.copyOf(), []byte(`"out_trade_no":"`+string(no)), 3) {
 		b.flip(at, 1)
 	}
+}
+
+func TestVerifyFindsAFoundOrderThatWasChangedOrTakenAway(t *testing.T) {
+	inStore(t, func(t *testing.T, c *counter) {
+		c.sell("paid-1")
+		made := c.backup()
+		no := c.sell("paid-2").OutTradeNo
+		c.stop()
+		c.tearOut()
+		c.restore(made.File)
+		c.start()
+		c.askToTheEnd()
+		c.stop()
+		whole, err := os.ReadFile(c.cfg.File)
+		require.NoError(t, err)
+		for name, change := range map[string]func(bucket *bbolt.Bucket) error{
+			"an amount": func(bucket *bbolt.Bucket) error {
+				return bucket.Put([]byte(no), bytes.Replace(bytes.Clone(bucket.Get([]byte(no))), []byte("1250"), []byte("1350"), 1))
+			},
+			"taken away": func(bucket *bbolt.Bucket) error { return bucket.Delete([]byte(no)) },
+		} {
+			require.NoError(t, os.WriteFile(c.cfg.File, whole, 0o600))
+			db, err := bbolt.Open(c.cfg.File, 0o600, nil)
+			require.NoError(t, err)
+			require.NoError(t, db.Update(func(tx *bbolt.Tx) error { return change(tx.Bucket(bucketFound)) }))
+			require.NoError(t, db.Close())
+			c.start()
+			report := c.verify()
+			require.NotEmpty(t, report.Findings, name)
+			assert.Equal(t, FoundState, report.Findings[0].Kind, name)
+			assert.Equal(t, no, report.Findings[0].OutTradeNo, name)
+			c.stop()
+		}
+	})
 }
 
 func TestASearchAsksDayByDayAndEnds(t *testing.T) {

@@ -28,7 +28,7 @@ const (
 func (e *Engine) AskAfterRestore(ctx context.Context) error {
 	a := &afterRestore{journal: e.cfg.Journal, ask: e.cfg.Gateway.Query, log: e.cfg.Log, busy: func() bool {
 		busy, err := onLoop(ctx, e, func() (bool, error) { return e.holding() != nil || e.recovering(), nil })
-		return busy && err == nil
+		return busy || err != nil // what is not known holds back too
 	}, write: func(f func() error) error {
 		_, err := onLoop(ctx, e, func() (struct{}, error) {
 			if err := e.writable(); err != nil {

@@ -243,16 +243,23 @@ func TestAJournalThatNothingIsWrongWithIsNotReplaced(t *testing.T) {
 
 // A file that can't be opened as a journal may still be held by a posagent that had it open before it was spoilt.
 func TestADamagedJournalThatSomebodyHoldsIsNotReplaced(t *testing.T) {
-	l := newLostBook(t)
-	holder, err := os.Open(l.cfg.File)
-	require.NoError(t, err)
-	defer holder.Close()
-	require.NoError(t, flock(holder))
-	_, err = l.try()
-	var open *OpenError
-	require.ErrorAs(t, err, &open)
-	assert.Equal(t, OpenLocked, open.Kind)
-	assert.Equal(t, l.spoil, l.copyOf())
+	recipient, identity := keyPair(t)
+	for _, keyGone := range []bool{false, true} {
+		l := newLostBook(t, encryptedTo(recipient))
+		if keyGone {
+			require.NoError(t, os.Remove(l.cfg.KeyFile))
+		}
+		holder, err := os.Open(l.cfg.File)
+		require.NoError(t, err)
+		require.NoError(t, flock(holder))
+		_, err = l.try(withIdentity(identity))
+		var open *OpenError
+		require.ErrorAs(t, err, &open)
+		assert.Equal(t, OpenLocked, open.Kind)
+		assert.Equal(t, l.spoil, l.copyOf())
+		require.NoError(t, holder.Close())
+		l.restore(withIdentity(identity))
+	}
 }
 
 func TestAnOlderBackupThanAnotherIsRestoredWhereItIsNamed(t *testing.T) {
