@@ -272,7 +272,7 @@ func TestAKillAtAnyStepOfABackupLeavesOneOrNoneAndTheOlderOnes(t *testing.T) {
 			if len(all) == 1 { // else the new one was made
 				after.backup()
 			}
-			newest, found, err := NewestBackup(after.backups(), "SZTX001", "T1")
+			newest, found, err := NewestBackup(after.backups(), "SZTX001", "T1", b.now)
 			require.NoError(t, err)
 			require.True(t, found)
 			require.NoError(t, PruneBackups(after.backups(), newest.BackupHeader, newest.File, 2))
@@ -416,7 +416,7 @@ func TestTheOldestBackupsGoAndNoOtherTills(t *testing.T) {
 	assert.Len(t, left, 3+3, "three of ours, the other till's, the garbled one, the notes: %v", left)
 	assert.NotContains(t, left, filepath.Base(first.File))
 	assert.Contains(t, left, filepath.Base(other))
-	newest, found, err := NewestBackup(b.backups(), "SZTX001", "T1")
+	newest, found, err := NewestBackup(b.backups(), "SZTX001", "T1", b.now)
 	require.NoError(t, err)
 	assert.True(t, found)
 	assert.Equal(t, made.File, newest.File)
@@ -427,8 +427,32 @@ func TestTheOldestBackupsGoAndNoOtherTills(t *testing.T) {
 	assert.FileExists(t, made.File, "the one just made stays, whatever its date")
 }
 
+// A dead battery can also show a year to come: the backup of that day must not pass for the newest until then.
+func TestABackupThatIsDatedAheadIsNoNewest(t *testing.T) {
+	b := newBook(t)
+	b.paid("key 1", "A-1")
+	now := b.now
+	b.now = now.AddDate(4, 0, 0)
+	ahead := b.backup()
+	b.now = now
+	good := b.backup()
+	newest, found, err := NewestBackup(b.backups(), "SZTX001", "T1", now)
+	require.NoError(t, err)
+	assert.True(t, found)
+	assert.Equal(t, good.File, newest.File)
+	all, err := ListBackups(b.backups())
+	require.NoError(t, err)
+	FutureLast(all, now)
+	assert.Equal(t, good.File, all[0].File)
+	b.now = now.AddDate(0, 0, 1)
+	next := b.backup()
+	require.NoError(t, PruneBackups(b.backups(), next.BackupHeader, next.File, 2))
+	assert.Equal(t, []string{filepath.Base(good.File), filepath.Base(next.File)}, names(t, b.backups()))
+	assert.NoFileExists(t, ahead.File)
+}
+
 func TestAFolderWithoutBackupsHoldsNone(t *testing.T) {
-	_, found, err := NewestBackup(filepath.Join(t.TempDir(), "none"), "SZTX001", "T1")
+	_, found, err := NewestBackup(filepath.Join(t.TempDir(), "none"), "SZTX001", "T1", time.Now())
 	require.NoError(t, err)
 	assert.False(t, found)
 }

@@ -18,7 +18,7 @@ const backupsMost = 2000
 
 // BackupName is the name of a till's backup of that moment: names sort as times do.
 func BackupName(store, till string, at time.Time) string {
-	return backupPrefix(store, till) + at.UTC().Format("20060102T150405Z") + backupSuffix
+	return backupPrefix(store, till) + at.UTC().Format("20060102T150405.000Z") + backupSuffix
 }
 
 func backupPrefix(store, till string) string { return "posagent-" + store + "-" + till + "-" }
@@ -60,9 +60,31 @@ func newerFirst(a, b BackupFile) int {
 	return cmp.Or(b.At.Compare(a.At), cmp.Compare(b.Head.Sequence, a.Head.Sequence), strings.Compare(b.File, a.File))
 }
 
-// NewestBackup returns the newest backup of a till in a folder by its header. found is false where there is none.
-func NewestBackup(folder, store, till string) (newest BackupFile, found bool, err error) {
+// aheadMax is how far a backup's date may lie ahead: more was written by a clock that was wrong.
+const aheadMax = time.Hour
+
+// FutureLast moves backups that were dated by a clock that ran ahead behind all others, which are in their order: such a one would be taken for
+// the newest for years. now is the best clock that there is.
+func FutureLast(all []BackupFile, now time.Time) {
+	slices.SortStableFunc(all, func(a, b BackupFile) int {
+		return cmp.Compare(rankOf(a, now), rankOf(b, now))
+	})
+}
+
+func rankOf(f BackupFile, now time.Time) int {
+	switch {
+	case f.Err != nil:
+		return 2
+	case f.At.After(now.Add(aheadMax)):
+		return 1
+	}
+	return 0
+}
+
+// NewestBackup returns the newest backup of a till in a folder by its header, of those that are not dated ahead of now. found is false where there is none.
+func NewestBackup(folder, store, till string, now time.Time) (newest BackupFile, found bool, err error) {
 	all, err := ListBackups(folder)
+	all = slices.DeleteFunc(all, func(f BackupFile) bool { return rankOf(f, now) != 0 })
 	for _, f := range all {
 		if f.Err == nil && f.Store == store && f.Till == till {
 			return f, true, nil
@@ -78,6 +100,7 @@ func PruneBackups(folder string, made BackupHeader, file string, keep int) error
 	if err != nil {
 		return err
 	}
+	FutureLast(all, made.At)
 	kept := 0
 	for _, f := range all {
 		switch {

@@ -273,7 +273,7 @@ func TestAnOlderBackupThanAnotherIsRestoredWhereItIsNamed(t *testing.T) {
 	require.NoError(t, b.Close())
 	l := &lostBook{book: b, made: older, head: newer.Head}
 	l.damage()
-	newest, found, err := NewestBackup(b.backups(), "SZTX001", "T1")
+	newest, found, err := NewestBackup(b.backups(), "SZTX001", "T1", b.now)
 	require.NoError(t, err)
 	assert.True(t, found)
 	assert.Equal(t, newer.File, newest.File)

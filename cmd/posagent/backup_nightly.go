@@ -71,8 +71,8 @@ func (a *agent) tendBackups(ctx context.Context) {
 
 // lookAtBackups finds the newest one, and keeps the warning about its age true.
 func (a *agent) lookAtBackups() {
-	newest, found, err := queue.NewestBackup(a.cfg.backupFolder(), a.cfg.Store.ID, a.cfg.Till.ID)
 	b, now := &a.backups, a.bestClock()
+	newest, found, err := queue.NewestBackup(a.cfg.backupFolder(), a.cfg.Store.ID, a.cfg.Till.ID, now)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.since.IsZero() {

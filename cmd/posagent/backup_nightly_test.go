@@ -121,7 +121,7 @@ func TestABackupThatFailsIsAWarningWithANextStepAndIsTriedAgainInAnHour(t *testi
 func TestABackupIsMadeAfterARestoreWhateverTheHour(t *testing.T) {
 	n := newNightShift(t)
 	require.True(t, n.lookAt(10, 15, 0))
-	newest, found, err := queue.NewestBackup(n.cfg.backupFolder(), "SZTX001", "T1")
+	newest, found, err := queue.NewestBackup(n.cfg.backupFolder(), "SZTX001", "T1", n.clock.now)
 	require.NoError(t, err)
 	require.True(t, found)
 	require.NoError(t, n.journal.Close())

@@ -82,7 +82,7 @@ func restoreAdvice(cfg Config, findings []queue.Finding) string {
 	damaged := slices.ContainsFunc(findings, func(f queue.Finding) bool {
 		return f.Kind == queue.FoundStructure || f.Kind == queue.FoundState || f.Kind == queue.FoundIndex || f.Kind == queue.FoundDropped
 	})
-	newest, found, err := queue.NewestBackup(cfg.backupFolder(), cfg.Store.ID, cfg.Till.ID)
+	newest, found, err := queue.NewestBackup(cfg.backupFolder(), cfg.Store.ID, cfg.Till.ID, time.Now())
 	if !damaged || err != nil || !found {
 		return ""
 	}

@@ -129,6 +129,7 @@ func restoreFrom(cfg Config, args []string) ([]string, error) {
 	if err != nil {
 		return nil, backupFailure(err)
 	}
+	queue.FutureLast(all, time.Now())
 	var files []string
 	for _, f := range all {
 		if f.Err != nil || f.Store == cfg.Store.ID && f.Till == cfg.Till.ID {

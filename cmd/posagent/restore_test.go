@@ -226,7 +226,6 @@ func TestABackupGoesToAnotherDiskWithTheDaemonStoppedToo(t *testing.T) {
 	require.Equal(t, ExitDone, status, stderr)
 	assert.Contains(t, out, "NOT verified: that a copy of the journal's key is kept elsewhere")
 	require.NoError(t, b.stop())
-	time.Sleep(1100 * time.Millisecond) // names have whole seconds
 	status, _, stderr = b.run("backup", "--to", filepath.Join(stick, "mine.backup"))
 	require.Equal(t, ExitDone, status, stderr)
 	status, _, stderr = b.run("backup", "--to", filepath.Join(stick, "mine.backup"))
