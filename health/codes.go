@@ -53,6 +53,11 @@ const (
 	KeysRestart              Code = "keys_restart"
 	PlatformCertificate      Code = "platform_certificate"
 
+	BackupNotMade     Code = "backup_not_made"
+	BackupOld         Code = "backup_old" // the newest good one is older than two days
+	FoundAfterRestore Code = "found_after_restore"
+	RestoreAsking     Code = "restore_asking"
+
 	PaymentAttention Code = "payment_attention"
 	PaymentSetAside  Code = "payment_set_aside"
 	PaidNotAnnounced Code = "paid_not_announced"

@@ -15,7 +15,7 @@ const (
 
 // All returns every warning there is, part by part. The caller may change the result.
 func All() []Warning {
-	return slices.Concat(gatewayWarnings(), clockWarnings(), scannerWarnings(), journalWarnings(), diskWarnings(),
+	return slices.Concat(gatewayWarnings(), clockWarnings(), scannerWarnings(), journalWarnings(), diskWarnings(), backupWarnings(),
 		expiryWarnings(), certificateWarnings(), overlapWarnings(), keyWarnings(), paymentWarnings(), accessWarnings())
 }
 
@@ -110,9 +110,9 @@ func journalWarnings() []Warning {
 			[]Reader{Cashier, Manager, Installer}, atOnce},
 		{JournalDamaged, Red,
 			Words{"The journal is damaged, so no payment is taken", "账本损坏，暂停收款", "帳本損壞，暫停收款"},
-			Words{"Take cash. Copy the journal file before anything else, do not delete it, then run: posagent journal verify, and restore the last backup if it says so.",
-				"请收现金。先复制账本文件，切勿删除，再运行：posagent journal verify，并按提示恢复最近的备份。",
-				"請收現金。先複製帳本檔案，切勿刪除，再執行：posagent journal verify，並按提示還原最近的備份。"},
+			Words{"Take cash. Copy the journal file before anything else, do not delete it, then run: posagent journal verify, and if it says so: posagent restore",
+				"请收现金。先复制账本文件，切勿删除，再运行：posagent journal verify，如有提示再运行：posagent restore",
+				"請收現金。先複製帳本檔案，切勿刪除，再執行：posagent journal verify，如有提示再執行：posagent restore"},
 			[]Reader{Cashier, Manager, Installer}, atOnce},
 		{JournalFinding, Red,
 			Words{"The check of the journal found something wrong, so no new payment is taken", "账本校验发现问题，暂停新的收款", "帳本校驗發現問題，暫停新的收款"},

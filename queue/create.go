@@ -65,7 +65,7 @@ func firstOf(paths ...string) (string, error) {
 }
 
 func missing(cfg JournalConfig, made string) error {
-	return &OpenError{OpenMissing, fmt.Sprintf("the journal %s is missing, but %s shows that there was one; mount its disk or restore the last backup, and only if it is lost for good begin a new one", cfg.File, made), nil}
+	return &OpenError{OpenMissing, fmt.Sprintf("the journal %s is missing, but %s shows that there was one; mount its disk, or put the newest good backup in place (posagent restore --operator NAME --reason …); only if all are lost for good begin a new one", cfg.File, made), nil}
 }
 
 // beginCreation is steps 1 and 2.

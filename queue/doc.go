@@ -14,6 +14,7 @@
 //	payments     the present state of every payment, by out_trade_no
 //	open         the payments that are not final: a start reads these, and no others
 //	unannounced  the results that nobody has acknowledged
+//	found_after_restore  what WeChat Pay held and a restored journal had lost; only in a journal that was ever restored
 //	by_arming, by_day, by_sale, by_key, by_code   where to find a payment
 //	refunds      the present state of every refund, by out_refund_no
 //	open_refunds the refunds that are not final, or that a person must look at: a start reads these, and no others
@@ -38,6 +39,12 @@
 // cut at any moment leaves the journal before the step or after it. While the journal is made it has another name; see
 // createJournal for what each moment of that can leave. A commit that fails may or may not be on disk, so that the
 // Journal refuses everything from then on and must be opened anew.
+//
+// # Backup and restore
+//
+// [Journal.Backup] copies the journal by a read transaction, opens the copy and verifies it, and packs it into one file. [RestoreBackup] puts
+// one in a damaged journal's place by one rename, and writes into it who did that, what is known to be lost, and which order numbers the lost
+// part may have drawn; [Engine.AskAfterRestore] asks WeChat Pay for those. What it finds is kept for a person, and is never a payment.
 //
 // # What a thief of entries meets
 //

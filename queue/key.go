@@ -77,6 +77,11 @@ func readKey(path string) (keys, error) {
 	if err != nil {
 		return keys{}, err
 	}
+	return parseKey(path, text)
+}
+
+// parseKey reads the text of a key file.
+func parseKey(path string, text []byte) (keys, error) {
 	mark, digits, ok := strings.Cut(strings.TrimSpace(string(text)), " ")
 	secret, err := hex.DecodeString(digits)
 	if !ok || mark != keyFileMark || err != nil || len(secret) != keyBytes {

@@ -162,7 +162,7 @@ func openError(path string, err error) error {
 	case isUnwritable(err):
 		return unwritable(path, err)
 	}
-	return &OpenError{OpenDamaged, fmt.Sprintf("the journal %s is damaged (%v); copy it before anything else, do not delete it, and restore the last backup", path, err), err}
+	return &OpenError{OpenDamaged, fmt.Sprintf("the journal %s is damaged (%v); copy it before anything else, do not delete it, and put the newest good backup in its place: posagent restore --operator NAME --reason …", path, err), err}
 }
 
 func unwritable(path string, err error) error {
@@ -266,6 +266,9 @@ func (j *Journal) strange() (event eventRecord, err error) {
 		memo, err := readMemo(j.cfg.memoFile(), j.keys)
 		if err != nil {
 			return nil // no memo, or a broken one: Verify says so
+		}
+		if memo.String() == about.Lost {
+			return nil // the restore has named it, and could not write the new one
 		}
 		missed = j.against(tx, memo, "the head memo beside the key")
 		return nil

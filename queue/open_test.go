@@ -99,7 +99,7 @@ func TestAMissingJournalIsNeverSilentlyReplaced(t *testing.T) {
 		b.cfg.ReadOnly = readOnly
 		refused := b.mustNotOpen()
 		assert.Equal(t, OpenMissing, refused.Kind)
-		assert.Contains(t, refused.Text, "restore the last backup")
+		assert.Contains(t, refused.Text, "posagent restore")
 	}
 	b.cfg.ReadOnly = false
 	require.NoError(t, os.Rename(b.cfg.KeyFile, b.cfg.KeyFile+".copy"))

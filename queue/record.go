@@ -40,6 +40,9 @@ type aboutRecord struct {
 	Store  string `json:"store"`
 	Till   string `json:"till"`
 	Random string `json:"random"` // part of every order number; drawn anew at every restore
+
+	Restored uint64 `json:"restored,omitempty"` // the entry of the last restore of a backup; 0: none
+	Lost     string `json:"lost,omitempty"`     // the head of what that restore replaced, where it was known
 }
 
 // countersRecord counts what must never be used twice.

@@ -36,6 +36,7 @@ const (
 	FoundState     FindingKind = "state"     // a payment is not as its last event left it
 	FoundIndex     FindingKind = "index"     // an index and the payments disagree
 	FoundStructure FindingKind = "structure" // bbolt's pages are damaged
+	FoundInGap     FindingKind = "gap"       // a head is of entries that a named restore lost, or came in their place
 	FoundAtAStart  FindingKind = "start"     // an earlier start found newer entries missing, and nobody has accounted for it
 )
 
@@ -89,7 +90,7 @@ func (r Report) String() string {
 // bbolt's check of its pages, during which no step is made: about 0.2 s for a million payments.
 func (j *Journal) Verify(ctx context.Context, heads []Head) (Report, error) {
 	v := &verifier{j: j, ctx: ctx, report: Report{Head: j.Head(), Findings: []Finding{}}}
-	for _, check := range []func() error{v.pages, v.chain, v.payments, v.indexes, v.refundLines, func() error { return v.heads(heads) }} {
+	for _, check := range []func() error{v.pages, v.chain, v.payments, v.found, v.indexes, v.refundLines, func() error { return v.heads(heads) }} {
 		err := check()
 		var damage *DamageError
 		switch {
@@ -110,6 +111,7 @@ type verifier struct {
 	ctx    context.Context
 	report Report
 	prev   Head // the entry before, as the chain is walked
+	gaps   []restoredGap
 }
 
 func (v *verifier) find(f Finding) {
@@ -221,6 +223,9 @@ func (v *verifier) noteStart(r eventRecord) {
 	if r.Kind != EventRestored {
 		return
 	}
+	if g, ok := gapOf(r); ok {
+		v.gaps = append(v.gaps, g)
+	}
 	if r.Ref == foundByStart {
 		v.find(Finding{Kind: FoundAtAStart, Sequence: r.Sequence, Text: r.Note})
 		return
@@ -231,11 +236,14 @@ func (v *verifier) noteStart(r eventRecord) {
 	v.report.Notes = append(v.report.Notes, strings.TrimSpace(fmt.Sprintf("entry %d, restored or moved: %s %s", r.Sequence, r.Note, r.Operator)))
 }
 
-// lastOf sees that the payment or refund of an entry is there, and is no older than the entry.
+// lastOf sees that the payment, refund or found order of an entry is there, and is no older than the entry.
 func (v *verifier) lastOf(tx *bbolt.Tx, r eventRecord) {
 	name, bucket, key := "payment", bucketPayments, string(r.OutTradeNo)
 	if r.Refund.OutRefundNo != "" {
 		name, bucket, key = "refund", bucketRefunds, string(r.Refund.OutRefundNo)
+	}
+	if isOfFound(r.Kind) {
+		name, bucket = "found order", bucketFound
 	}
 	if key == "" {
 		return
@@ -305,6 +313,8 @@ func (v *verifier) heads(heads []Head) error {
 			v.report.Notes = append(v.report.Notes, "there is no head memo beside the key: entries cut from the end show against the heads in the system log alone")
 		case err != nil:
 			v.find(Finding{Kind: FoundEdited, Head: v.j.cfg.memoFile(), Text: err.Error()})
+		case v.j.accounted(tx, memo):
+			v.report.Notes = append(v.report.Notes, "the head memo beside the key is of the journal that was replaced by the last restore; the next start writes it anew")
 		default:
 			v.measure(tx, memo, "the head memo beside the key")
 		}
@@ -318,7 +328,7 @@ func (v *verifier) heads(heads []Head) error {
 func (v *verifier) measure(tx *bbolt.Tx, h Head, source string) {
 	v.report.Heads++
 	if f := v.j.against(tx, h, source); f != nil {
-		v.find(*f)
+		v.find(v.gapped(*f))
 	}
 }
 

@@ -28,6 +28,7 @@ func (s *Server) newAPI() huma.API {
 	s.registerLists(api)
 	s.registerEvents(api)
 	s.registerStatus(api)
+	s.registerBackups(api)
 	listCodes(api)
 	s.serveDocument(api)
 	return api

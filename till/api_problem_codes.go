@@ -39,6 +39,8 @@ const (
 	TooMany          ProblemCode = "too_many"
 	NotTaken         ProblemCode = "not_ready"
 	Stopping         ProblemCode = "stopping"
+	BackupFailed     ProblemCode = "backup_failed"
+	BackupGoesOn     ProblemCode = "backup_goes_on"
 	Internal         ProblemCode = "internal"
 )
 
@@ -116,6 +118,12 @@ var problemKinds = map[ProblemCode]problemKind{
 	Stopping: {http.StatusServiceUnavailable, "posagent is stopping",
 		health.Words{EN: "Wait until it is back, then ask for the payment again; do not charge again meanwhile.",
 			ZhHans: "请等待其恢复后再查询该笔付款；期间请勿重复收款。", ZhHant: "請等待其恢復後再查詢該筆付款；期間請勿重複收款。"}},
+	BackupFailed: {http.StatusServiceUnavailable, "The backup was not made",
+		health.Words{EN: "Payments go on. See the warning and the log for the cause, then make the backup again.",
+			ZhHans: "收款不受影响。请查看警告和日志中的原因，然后重新备份。", ZhHant: "收款不受影響。請查看警告和日誌中的原因，然後重新備份。"}},
+	BackupGoesOn: {http.StatusServiceUnavailable, "The backup is still being made",
+		health.Words{EN: "Nothing needs to be done: the status shows when it is there.",
+			ZhHans: "无需操作：备份完成后会显示在状态中。", ZhHant: "無需操作：備份完成後會顯示在狀態中。"}},
 	Internal: {http.StatusInternalServerError, "Something failed on this machine",
 		health.Words{EN: "Look at the payment before anything is charged again; the log says what failed.",
 			ZhHans: "再次收款前请先查看该笔付款；失败原因见日志。", ZhHant: "再次收款前請先查看該筆付款；失敗原因見日誌。"}},

@@ -239,6 +239,10 @@ func (c *Client) send(ctx context.Context, method, path string, body any, header
 	if strings.Contains(path, "wait=") {
 		limit += clientPoll * time.Second
 	}
+	return c.sendWithin(ctx, limit, method, path, body, header, into)
+}
+
+func (c *Client) sendWithin(ctx context.Context, limit time.Duration, method, path string, body any, header http.Header, into any) error {
 	ctx, stop := context.WithTimeout(ctx, limit)
 	defer stop()
 	r, err := c.newRequest(ctx, method, path, body, header)

@@ -54,6 +54,8 @@ type Config struct {
 	Store    string           // the store's name
 	Till     string           // the till's id
 
+	Backups BackupDesk // nil: none are made here
+
 	Log zerolog.Logger // the zero value logs nowhere
 }
 

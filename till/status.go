@@ -15,6 +15,8 @@ type Status struct {
 	Gateway      Gateway       `json:"gateway"`
 	Certificates []Certificate `json:"certificates"`
 	Journal      Journal       `json:"journal"`
+	Backup       *BackupState  `json:"backup,omitempty"`
+	Restore      *RestoreState `json:"restore,omitempty" doc:"Only where a backup was ever put in the journal's place."`
 }
 
 // Device is one scanner.

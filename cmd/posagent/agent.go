@@ -48,6 +48,8 @@ type agent struct {
 	warned         warned
 	readOnly       error // why the journal cannot be written, or nil
 
+	backups backups
+	life    context.Context // ends with run: backups end with it
 }
 
 // agentOptions is what a command adds to the configuration.
@@ -386,6 +388,7 @@ func removeDeadSocket(path string) error {
 func (a *agent) run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	a.life = ctx
 	var parts sync.WaitGroup
 	defer parts.Wait()
 	defer stop()
@@ -404,6 +407,8 @@ func (a *agent) run(ctx context.Context) error {
 	parts.Go(func() { a.feed.run(ctx, a.sources) })
 	parts.Go(func() { a.tendJournal(ctx) })
 	parts.Go(func() { a.tendWarnings(ctx) })
+	parts.Go(func() { a.tendBackups(ctx) })
+	parts.Go(func() { a.tendRestore(ctx) })
 	err := engine(ctx)
 	if err != nil {
 		return &Failure{Code: ExitFailed, What: "the journal could not be written, so nothing more is sent: " + err.Error(),
@@ -442,6 +447,7 @@ func (a *agent) close() {
 	if a.client != nil {
 		a.client.Close()
 	}
+	a.backups.wait()
 	if a.journal != nil {
 		if err := a.journal.Close(); err != nil {
 			a.log.Error().Err(err).Msg("the journal was not closed cleanly; it is checked at the next start")

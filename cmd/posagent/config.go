@@ -31,6 +31,7 @@ type Config struct {
 	Flow     Flow
 	Scanners []Scanner // at most 4; none is allowed, codes then come by the page or the API
 	Journal  Journal
+	Backup   Backup
 	API      API
 	Receipt  Receipt
 }
@@ -107,6 +108,14 @@ type Journal struct {
 	File string // default /var/lib/posagent/journal.db
 }
 
+// Backup is when and where the journal is backed up.
+type Backup struct {
+	Folder       string // "": the folder backup beside the journal
+	At           string // the time of the store's day, "03:30" (default); "": no nightly backup
+	Keep         int    // so many are kept; default 14, 1 to 400
+	AgeRecipient string // a public key of age that they are encrypted to; "": not encrypted, and without the journal's key
+}
+
 // API is how till software and the pages reach the daemon.
 type API struct {
 	Listen       string   // host:port, loopback unless AllowedHosts names this PC; default 127.0.0.1:7080
@@ -136,6 +145,7 @@ func DefaultConfig() Config {
 			APIv3Key: "credential:api_v3_key", APIv2Key: "credential:api_v2_key", SignType: "HMAC-SHA256"},
 		Flow:    Flow{QueryEvery: 3 * time.Second, ReverseAfter: 40 * time.Second, PayTimeout: 15 * time.Second},
 		Journal: Journal{File: "/var/lib/posagent/journal.db"},
+		Backup:  Backup{At: "03:30", Keep: 14},
 		API: API{Listen: "127.0.0.1:7080", Socket: "/run/posagent/posagent.sock",
 			TokensFile: "/var/lib/posagent/tokens.json"},
 		Receipt: Receipt{Printer: "none", Width: 48},

@@ -51,6 +51,7 @@ func sections(c *Config) []section {
 		{"wechat", append(accountSettings(&c.WeChat, folder), secretSettings(&c.WeChat, folder)...)},
 		{"flow", flowSettings(&c.Flow)},
 		{"journal", []setting{into("file", &c.Journal.File, path(folder, `"/var/lib/posagent/journal.db"`))}},
+		{"backup", backupSettings(&c.Backup, folder)},
 		{"api", apiSettings(&c.API, folder)},
 		{"receipt", receiptSettings(&c.Receipt)},
 	}

@@ -32,13 +32,13 @@ func journalCommand(p *program) *cobra.Command {
 		Use:   "journal",
 		Short: "Look into the journal of payments, and check that nobody has changed it",
 		Long: "Looks into the journal. While the daemon runs, list and show ask it; verify reads a consistent copy of the file. With the daemon\n" +
-			"stopped the file is opened for reading only. Nothing here ever writes to it.",
+			"stopped the file is opened for reading only. Only settle ever writes to it, through the daemon.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.PersistentFlags().StringVar(&o.file, "file", "", "read this journal `FILE`, such as a backup, instead of the configured one")
 	cmd.PersistentFlags().StringVar(&o.keyFile, "key-file", "", "the `FILE` with the journal's key; default: the configured journal's")
-	cmd.AddCommand(journalListCommand(p, &o), journalShowCommand(p, &o), journalVerifyCommand(p, &o))
+	cmd.AddCommand(journalListCommand(p, &o), journalShowCommand(p, &o), journalVerifyCommand(p, &o), journalFoundCommand(p, &o), journalSettleCommand(p))
 	return cmd
 }
 

@@ -10,7 +10,9 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -70,9 +72,21 @@ func (p *program) verify(ctx context.Context, o journalOptions, given []string, 
 	}
 	if !v.Clean {
 		return &Failure{What: fmt.Sprintf("the journal is not what was written: %d findings", len(v.Findings)),
-			Next: "take cash; keep this output and a copy of the journal, change nothing, and call whoever looks after this till"}
+			Next: "take cash; keep this output and a copy of the journal, change nothing, and call whoever looks after this till" + restoreAdvice(cfg, v.Findings)}
 	}
 	return nil
+}
+
+// restoreAdvice leads from damage to the newest backup, where there is one. What was tampered with is no case for it: a backup loses what came after.
+func restoreAdvice(cfg Config, findings []queue.Finding) string {
+	damaged := slices.ContainsFunc(findings, func(f queue.Finding) bool {
+		return f.Kind == queue.FoundStructure || f.Kind == queue.FoundState || f.Kind == queue.FoundIndex || f.Kind == queue.FoundDropped
+	})
+	newest, found, err := queue.NewestBackup(cfg.backupFolder(), cfg.Store.ID, cfg.Till.ID, time.Now())
+	if !damaged || err != nil || !found {
+		return ""
+	}
+	return fmt.Sprintf(", who may put back the backup of %s: posagent restore --operator NAME --reason …", newest.At.In(cfg.Store.TimeZone).Format(time.DateTime))
 }
 
 // readHeads collects the heads in all arguments. An argument without any is a mistake: a check against nothing would look clean.
@@ -279,7 +293,9 @@ func findingStep(kind queue.FindingKind) string {
 	case queue.FoundState, queue.FoundIndex:
 		return "look the payment up on the merchant platform by its id, and go by what stands there"
 	case queue.FoundStructure:
-		return "copy the file, check the disk, and restore the last backup"
+		return "copy the file, check the disk, stop the service, and put the newest good backup in place: posagent restore --operator NAME --reason …"
+	case queue.FoundInGap:
+		return "compare the time of that head in the system log with the restore's; look at what it lost: posagent journal found"
 	case queue.FoundAtAStart:
 		return "compare the payments of that day with WeChat Pay's statement"
 	}

@@ -31,6 +31,8 @@ func subCommands() []func(*program) *cobra.Command {
 		cancelCommand,
 		statusCommand,
 		journalCommand,
+		backupCommand,
+		restoreCommand,
 		receiptCommand,
 		scannerCommand,
 		versionCommand,

@@ -93,6 +93,12 @@ func (r statusReport) writeParts(row func(string, string, ...any)) {
 		row("certificate", "%s, to %s (%d days)", c.Name, c.NotAfter.Format(time.DateOnly), c.DaysLeft)
 	}
 	row("journal", "entry %d, %d open%s%s", r.Journal.Sequence, r.Journal.Open, when(r.Journal.ReadOnly, ", READ ONLY"), inParentheses(r.Journal.Finding))
+	if b := r.Backup; b != nil {
+		row("backup", "%s", backupText(*b))
+	}
+	if r.Restore != nil {
+		row("restored", "%s%s", r.Restore.Text, when(r.Restore.Found > 0, fmt.Sprintf("; %d to be settled: posagent journal found", r.Restore.Found)))
+	}
 	row("version", "%s, running since %s", r.Version, r.StartedAt.Format(time.DateTime))
 }
 
@@ -116,6 +122,14 @@ func gatewayText(g till.Gateway) string {
 		return g.Host + ": reached, not verified yet" + inParentheses(g.Trouble)
 	}
 	return fmt.Sprintf("%s: reached, last verified answer %s", g.Host, g.LastAnswer.Format(time.DateTime))
+}
+
+func backupText(b till.BackupState) string {
+	text := "NONE yet"
+	if !b.NewestAt.IsZero() {
+		text = fmt.Sprintf("%s, %d hours old, %s", b.File, b.AgeHours, map[bool]string{true: "encrypted", false: "not encrypted"}[b.Encrypted])
+	}
+	return text + when(b.Nightly == "", "; none is made at night") + when(b.Failed != "", "; the last one FAILED: "+b.Failed)
 }
 
 // inParentheses appends a detail where there is one.

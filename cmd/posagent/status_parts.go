@@ -24,7 +24,7 @@ func (a *agent) newTillServer() (*till.Server, error) {
 		AllowedHosts: a.cfg.API.AllowedHosts, CORSOrigins: a.cfg.API.CORSOrigins, AllowCodeInAPI: a.cfg.Till.AllowCodeInAPI,
 		CodePrefixes: a.cfg.Till.CodePrefixes, Currency: a.cfg.Till.Currency, Language: a.cfg.Till.Language,
 		Store: a.cfg.Store.Name, Till: a.cfg.Till.ID, Log: a.log.With().Str("part", "api").Logger(),
-		Secret: a.creds.holds,
+		Secret: a.creds.holds, Backups: a,
 	})
 }
 
@@ -37,6 +37,7 @@ func (a *agent) status() till.Status {
 		Gateway:      till.Gateway{Host: client.Host, Reachable: client.LinkUp, Verified: client.Verified, LastAnswer: client.LastVerified},
 		Certificates: a.certificates(),
 		Journal:      till.Journal{Sequence: a.journal.Head().Sequence, Open: len(a.engine.OpenEntries()), ReadOnly: a.readOnly != nil, Finding: a.journalAt.get()},
+		Backup:       a.backupState(), Restore: a.restoreState(),
 	}
 }
 

@@ -136,6 +136,7 @@ func (a *agent) tendWarnings(ctx context.Context) {
 		a.warnOfPayments()
 		a.warnOfDisk()
 		a.warnOfCertificate()
+		a.warnOfRestore()
 		select {
 		case <-ctx.Done():
 			return

@@ -1,0 +1,30 @@
+package payflow
+
+import "time"
+
+// FoundAfterRestore is an order that WeChat Pay holds under a number that only this till draws, and that the journal lost: it was made after
+// the backup that was restored. It is never Paid (I4: no attach tag proves it ours) and never reversed by itself: a person looks at it.
+type FoundAfterRestore struct {
+	OutTradeNo    OutTradeNo    `json:"out_trade_no"`
+	State         TradeState    `json:"state"` // WeChat Pay's, when it was asked for
+	Amount        Amount        `json:"amount"`
+	PayerAmount   Amount        `json:"payer_amount,omitzero"`
+	TransactionID TransactionID `json:"transaction_id,omitempty"`
+	SuccessTime   time.Time     `json:"success_time,omitzero"`
+	Attach        string        `json:"attach,omitempty"` // tag and caller's own text, as the lost payment sent them
+	FoundAt       time.Time     `json:"found_at"`
+	Sequence      uint64        `json:"sequence"` // of the journal's last event about it
+	Settled       FoundSettled  `json:"settled,omitzero"`
+}
+
+// FoundSettled is a person's word that an order which was found after a restore is accounted for.
+type FoundSettled struct {
+	At       time.Time `json:"at"`
+	Operator string    `json:"operator"`
+	Note     string    `json:"note,omitempty"` // what was done: goods were given, refunded on the merchant platform, …
+}
+
+// NeedsPerson reports whether somebody must look: money was taken or may still be, and nobody has said what became of it.
+func (f FoundAfterRestore) NeedsPerson() bool {
+	return f.Settled.At.IsZero() && f.State != TradeClosed && f.State != TradeRevoked
+}

@@ -1,0 +1,425 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"posagent/payflow"
+)
+
+// RestoreOptions says which backup is put in place, and whose word that is. From, Operator and Reason are required.
+type RestoreOptions struct {
+	From         string // the backup
+	IdentityFile string // the private key of an encrypted one
+	Operator     string
+	Reason       string
+	Free         func(folder string) (uint64, error) // the room on a folder's disk, in bytes; nil: it is not asked
+}
+
+// Restored says what was put in place.
+type Restored struct {
+	File   string       `json:"file"` // the backup
+	Backup BackupHeader `json:"backup"`
+	Head   Head         `json:"head"`            // the chain's end now: the backup's entries, and that of the restore
+	Aside  string       `json:"aside"`           // where the journal lies that was there before; "": there was none
+	Lost   Head         `json:"lost,omitzero"`   // the newest entry that is known to be gone; zero: none is known
+	KeyNew bool         `json:"key_from_backup"` // the journal's key came out of the backup too
+}
+
+// RestoreBackup puts a backup in the journal's place, with no posagent running.
+//
+//  1. FILE.restoring is unpacked, verified to its head, and told of the restore: one commit with who and why, new random characters for the
+//     order numbers, and what is to be asked of WeChat Pay. On disk.
+//  2. the journal's key, where it is missing here and lies in the backup
+//  3. a second name for the present journal, FILE.aside-DATE: nothing is deleted
+//  4. FILE.restoring renamed to FILE, folder synced: the one step that restores
+//  5. the head memo
+//
+// A crash before 4 leaves the journal as it was, one after it leaves the restored one; a second try goes well after either. What is wrong is a
+// *BackupError or an *OpenError. A journal that nothing is wrong with is not replaced.
+func RestoreBackup(ctx context.Context, cfg JournalConfig, o RestoreOptions) (Restored, error) {
+	if o.Operator == "" || o.Reason == "" {
+		return Restored{}, errors.New("a restore needs the name of who makes it, and why")
+	}
+	if err := checkIDs(cfg.StoreID, cfg.TillID); err != nil {
+		return Restored{}, err
+	}
+	if cfg.Location == nil {
+		cfg.Location = time.UTC
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	b, err := openBackup(o.From)
+	if err != nil {
+		return Restored{}, err
+	}
+	defer b.close()
+	if b.header.Store != cfg.StoreID || b.header.Till != cfg.TillID {
+		return Restored{}, namedBackup(o.From, backupError(BackupOtherTill, nil, "it is of till %s %s, and this is %s %s; name a backup of this till",
+			b.header.Store, b.header.Till, cfg.StoreID, cfg.TillID))
+	}
+	free, err := holdFolder(cfg.File)
+	if err != nil {
+		return Restored{}, err
+	}
+	defer free()
+	r := &restore{cfg: cfg, o: o, b: b, work: cfg.File + ".restoring"}
+	done, err := r.run(ctx)
+	if err != nil && isFull(err) {
+		err = noRoom(filepath.Dir(cfg.File), err)
+	}
+	return done, err
+}
+
+// holdFolder keeps two restores apart. The hold ends with the process.
+func holdFolder(journal string) (free func(), err error) {
+	if err := os.MkdirAll(filepath.Dir(journal), 0o750); err != nil {
+		return nil, unwritable(journal, err)
+	}
+	folder, err := os.Open(filepath.Dir(journal))
+	if err != nil {
+		return nil, unwritable(journal, err)
+	}
+	if err := flock(folder); err != nil {
+		return nil, errors.Join(&OpenError{OpenLocked, "another restore is at work on the journal " + journal + "; wait until it has ended", err}, folder.Close())
+	}
+	return func() { _ = folder.Close() }, nil
+}
+
+func flock(file *os.File) error {
+	return syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+}
+
+// restore is one restore at work.
+type restore struct {
+	cfg  JournalConfig
+	o    RestoreOptions
+	b    *backupFile
+	work string // the journal-to-be
+	u    unpacked
+	done Restored
+
+	present *Journal // the journal that is replaced, open for reading; nil: there is none, or it can't be opened
+	lock    *os.File // its file, locked, where it can't be opened; nil: there is none
+}
+
+func (r *restore) run(ctx context.Context) (Restored, error) {
+	r.done = Restored{File: r.o.From, Backup: r.b.header}
+	defer r.letGo()
+	for _, step := range []func(context.Context) error{r.hold, r.refuseWhole, r.room, r.unpack, r.fitKey, r.enter, r.installKey, r.keepAside, r.putInPlace} {
+		if err := step(ctx); err != nil {
+			_ = os.Remove(r.work) // what stays is written over by the next try
+			return r.done, err
+		}
+	}
+	r.saveMemo()
+	return r.done, nil
+}
+
+// hold keeps every posagent from the present journal until the restore is done.
+func (r *restore) hold(context.Context) error {
+	there, err := exists(r.cfg.File)
+	if err != nil || !there {
+		return err
+	}
+	if k, err := readKey(r.cfg.KeyFile); err == nil {
+		cfg := r.cfg
+		cfg.ReadOnly, cfg.fault = true, nil
+		j := &Journal{cfg: cfg, keys: k}
+		err := j.openBolt(cfg.File)
+		if err == nil {
+			if err = j.recognise(); err == nil {
+				r.present = j
+				return nil
+			}
+			err = errors.Join(err, j.letGo())
+		}
+		var open *OpenError
+		if errors.As(err, &open) && open.Kind == OpenLocked {
+			return err
+		}
+	}
+	if r.lock, err = os.Open(r.cfg.File); err != nil {
+		return unwritable(r.cfg.File, err)
+	}
+	if err := flock(r.lock); err != nil {
+		return &OpenError{OpenLocked, "a posagent holds the journal " + r.cfg.File + holderHint(r.cfg.File) + "; stop it first (systemctl stop posagent)", err}
+	}
+	return nil
+}
+
+// letGo ends the hold.
+func (r *restore) letGo() {
+	if r.present != nil {
+		_ = r.present.letGo() // it was opened for reading only
+	}
+	if r.lock != nil {
+		_ = r.lock.Close()
+	}
+}
+
+// refuseWhole keeps a journal that nothing is wrong with: a backup in its place would only lose what came after.
+func (r *restore) refuseWhole(ctx context.Context) error {
+	if r.present == nil {
+		return nil
+	}
+	report, err := r.present.Verify(ctx, nil)
+	if err != nil || !report.Clean() {
+		return ctx.Err()
+	}
+	return backupError(BackupUnsound, nil, "nothing is wrong with the journal %s (%d entries), and a backup in its place would lose what came after; start posagent, or look again with: posagent journal verify", r.cfg.File, report.Events)
+}
+
+func (r *restore) room(context.Context) error {
+	return roomFor(r.o.Free, r.b.header.JournalBytes, filepath.Dir(r.cfg.File))
+}
+
+func (r *restore) unpack(ctx context.Context) (err error) {
+	if err := r.cfg.step("restore unpack"); err != nil {
+		return err
+	}
+	if err := r.b.checkPayload(ctx); err != nil {
+		return err
+	}
+	r.u, err = r.b.unpackChecked(ctx, r.work, r.cfg.KeyFile, r.o.IdentityFile)
+	if err == nil {
+		err = r.cfg.step("restore unpacked")
+	}
+	return err
+}
+
+// fitKey refuses a backup whose key is not the one that is here: the journal that this till has now is another one, and its key must not be lost.
+func (r *restore) fitKey(context.Context) error {
+	here, err := readKey(r.cfg.KeyFile)
+	if err == nil && here.id != r.u.keys.id {
+		return backupError(BackupOtherKey, nil, "the backup %s is of an earlier journal of this till, and %s is the key of another one (a new journal was begun); move that journal and its key aside first, both into one folder that is kept", r.o.From, r.cfg.KeyFile)
+	}
+	r.done.KeyNew = err != nil
+	if err != nil && r.u.keyText == nil {
+		return backupError(BackupKeyMissing, err, "the journal's key can't be read (%v); put it back from its copy", err)
+	}
+	return nil
+}
+
+// enter writes into the journal-to-be who restores it and why, and what is not in it any more, in one commit.
+func (r *restore) enter(context.Context) error {
+	if err := r.cfg.step("restore enter"); err != nil {
+		return err
+	}
+	cfg := r.cfg
+	cfg.File, cfg.KeyFile, cfg.ReserveFile = r.work, r.work+".key", ""
+	j := &Journal{cfg: cfg, keys: r.u.keys}
+	if err := j.openBolt(r.work); err != nil {
+		return err
+	}
+	defer func() { _ = j.letGo() }()
+	if err := j.recognise(); err != nil {
+		return err
+	}
+	was := r.whatWas()
+	err := j.update(func(tx *bbolt.Tx) (Head, error) { return r.enterIn(j, tx, was) })
+	r.done.Head, r.done.Lost = j.Head(), was.lost
+	j.retire()
+	return err
+}
+
+// retire keeps a journal that is only prepared from writing a head memo later.
+func (j *Journal) retire() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.stopped = errClosed
+}
+
+// formerJournal is what can still be learnt of the journal that is replaced.
+type formerJournal struct {
+	memo   string // the head in the memo; "": not known
+	lost   Head   // the newest entry that it is known to have had, where the backup lacks it
+	random string // of its order numbers, where it differs from the backup's; "": not known
+}
+
+// whatWas reads the head memo, and as much of the present journal as still can be read and believed.
+func (r *restore) whatWas() (was formerJournal) {
+	if memo, err := readMemo(r.cfg.memoFile(), r.u.keys); err == nil {
+		was.memo, was.lost = memo.String(), memo
+	}
+	if j := r.present; j != nil && j.keys.id == r.u.keys.id {
+		_ = j.view(func(tx *bbolt.Tx) error {
+			if head, err := j.lastHead(tx); err == nil && head.Sequence > was.lost.Sequence {
+				was.lost = head
+			}
+			if about, err := j.about(tx); err == nil {
+				was.random = about.Random
+			}
+			return nil // what can't be believed is not known
+		})
+	}
+	if was.lost.Sequence <= r.b.header.Head.Sequence {
+		was.lost = Head{}
+	}
+	return was
+}
+
+func (r *restore) enterIn(j *Journal, tx *bbolt.Tx, was formerJournal) (Head, error) {
+	about, err := j.about(tx)
+	if err != nil {
+		return Head{}, err
+	}
+	count, err := j.counters(tx)
+	if err != nil {
+		return Head{}, err
+	}
+	sequence := j.head.Sequence + 1
+	if err := r.planSearches(j, tx, about, count.Number, was.random); err != nil {
+		return Head{}, err
+	}
+	about.Random = drawOther(about.Random, was.random)
+	about.Restored, about.Lost = sequence, was.memo
+	if err := j.put(tx, bucketAbout, keyAbout, about); err != nil {
+		return Head{}, err
+	}
+	return j.appendEvent(tx, eventRecord{Ref: lostRef(was.lost), JournalEvent: payflow.JournalEvent{Sequence: sequence, At: r.cfg.Now(),
+		Kind: EventRestored, Operator: cut(r.o.Operator), Note: cut(r.note(was.lost))}})
+}
+
+// planSearches notes the numbers that the lost part of the journal may have drawn.
+func (r *restore) planSearches(j *Journal, tx *bbolt.Tx, about aboutRecord, counter uint64, former string) error {
+	from, to := r.b.header.At.In(r.cfg.Location).Format(time.DateOnly), r.cfg.Now().In(r.cfg.Location).Format(time.DateOnly)
+	from, to = min(from, to), max(from, to) // a clock may have been set back
+	randoms := []string{about.Random}
+	if former != "" && former != about.Random {
+		randoms = append(randoms, former)
+	}
+	for _, random := range randoms {
+		s := search{Sequence: j.head.Sequence + 1, Store: about.Store, Till: about.Till, Random: random, From: from, To: to, Day: from, Last: counter, Next: counter + 1, Begun: r.cfg.Now()}
+		if err := j.addSearch(tx, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// drawOther draws characters that are none of those that were in use.
+func drawOther(used ...string) string {
+	for {
+		random := drawRandom()
+		if !strings.Contains(" "+strings.Join(used, " ")+" ", " "+random+" ") {
+			return random
+		}
+	}
+}
+
+// lostMark begins the reference of a restore's entry, before the head of what it replaced.
+const lostMark = "lost "
+
+func lostRef(lost Head) string {
+	if lost.Sequence == 0 {
+		return ""
+	}
+	return lostMark + lost.String()
+}
+
+func (r *restore) note(lost Head) string {
+	text := fmt.Sprintf("%s; the backup of %s, which ends at entry %d, was put in place", r.o.Reason, r.b.header.At.In(r.cfg.Location).Format(time.DateTime), r.b.header.Head.Sequence)
+	if lost.Sequence > 0 {
+		text += fmt.Sprintf("; entries %d to %d at least were lost", r.b.header.Head.Sequence+1, lost.Sequence)
+	}
+	return text
+}
+
+func (r *restore) installKey(context.Context) error {
+	if !r.done.KeyNew {
+		return nil
+	}
+	if err := r.cfg.step("restore key"); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(r.cfg.KeyFile), 0o700); err != nil {
+		return err
+	}
+	if _, err := r.secondName(r.cfg.KeyFile); err != nil {
+		return err
+	}
+	if err := writeFile(r.cfg.KeyFile, r.u.keyText); err != nil {
+		return err
+	}
+	ownLike(r.cfg.KeyFile)
+	return nil
+}
+
+func (r *restore) keepAside(context.Context) (err error) {
+	if err := r.cfg.step("restore aside"); err != nil {
+		return err
+	}
+	r.done.Aside, err = r.secondName(r.cfg.File)
+	return err
+}
+
+// secondName gives a file a second name with the date, so that the first can be given to another in one step. "": there is no such file.
+func (r *restore) secondName(path string) (string, error) {
+	if there, err := exists(path); err != nil || !there {
+		return "", err
+	}
+	base := path + ".aside-" + r.cfg.Now().UTC().Format("20060102T150405Z")
+	for i := range 1000 {
+		name := base
+		if i > 0 {
+			name += fmt.Sprint("-", i)
+		}
+		err := os.Link(path, name)
+		if errors.Is(err, fs.ErrExist) {
+			continue
+		}
+		if err != nil { // a file system without second names
+			err = copySynced(path, name)
+		}
+		if err == nil {
+			err = syncFolder(filepath.Dir(path))
+		}
+		return name, err
+	}
+	return "", fmt.Errorf("no free name beside %s", path)
+}
+
+func copySynced(from, to string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Sync(), out.Close())
+}
+
+func (r *restore) putInPlace(context.Context) error {
+	if err := r.cfg.step("restore rename"); err != nil {
+		return err
+	}
+	ownLike(r.work)
+	if err := os.Rename(r.work, r.cfg.File); err != nil {
+		return fmt.Errorf("put the backup in place: %w", err)
+	}
+	return syncFolder(filepath.Dir(r.cfg.File))
+}
+
+// saveMemo has the memo beside the key name the restored chain. One that fails is made up for at the next start, which knows what was replaced.
+func (r *restore) saveMemo() {
+	if r.cfg.step("restore memo") == nil {
+		_ = writeFile(r.cfg.memoFile(), memoText(r.u.keys, r.done.Head))
+		ownLike(r.cfg.memoFile())
+	}
+}

@@ -1,0 +1,192 @@
+package queue
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"posagent/payflow"
+)
+
+// The bounds of what is asked of WeChat Pay after a restore.
+const (
+	// restoreUnknownMax is how many numbers in a row must be unknown before a day is held to be over. A number is drawn at arming and is unknown
+	// for ever where the customer went away before the scan, or no network let the order leave; a hundred of those with no order between them is
+	// more than a shift. A day with more hides what came behind them: the statement of the day shows it.
+	restoreUnknownMax = 100
+	// restoreAsksMax bounds one search: at one question a second, eleven hours.
+	restoreAsksMax = 40_000
+	// searchesMax bounds the searches that are kept, done or not.
+	searchesMax = 50
+	// searchKeptEvery is how many answers may be asked for again after a kill: absence is not worth a commit each.
+	searchKeptEvery = 25
+)
+
+// keySearches is the place of the searches in the bucket about.
+var keySearches = []byte("searches")
+
+// searchesRecord is what is to be asked of WeChat Pay, and what was.
+type searchesRecord struct {
+	Format   int      `json:"v"`
+	Searches []search `json:"searches"`
+}
+
+// search walks the numbers that the lost part of a journal may have drawn. Their counter goes on from the backup's, over the days, and all else in them
+// is known. On each day the numbers are asked for one after the other until restoreUnknownMax in a row are unknown; the next day begins behind the last
+// number that was found.
+type search struct {
+	Sequence uint64 `json:"sequence"` // of the restore's entry
+	Store    string `json:"store"`
+	Till     string `json:"till"`
+	Random   string `json:"random"` // the characters that the lost numbers carry
+	From     string `json:"from"`   // the store's days, 2006-01-02
+	To       string `json:"to"`
+
+	Day      string    `json:"day"`     // of the number that is asked for next
+	Next     uint64    `json:"next"`    // its counter
+	Last     uint64    `json:"last"`    // the last counter that was found, or the backup's
+	Unknown  int       `json:"unknown"` // in a row
+	Asked    int       `json:"asked"`
+	Found    int       `json:"found"`
+	Unsigned int       `json:"unsigned"` // absences that carried no signature
+	Begun    time.Time `json:"begun"`
+	Done     time.Time `json:"done,omitzero"`
+	Cut      bool      `json:"cut,omitempty"` // ended by restoreAsksMax, not by absence
+}
+
+// number is the order number that is asked for next.
+func (s search) number() payflow.OutTradeNo {
+	day, err := time.Parse(time.DateOnly, s.Day)
+	if err != nil {
+		panic("queue: a search after a restore stands at no day: " + err.Error())
+	}
+	return outTradeNo(s.Store, s.Till, day, s.Next, s.Random)
+}
+
+// answered moves on behind one answer. at is when.
+func (s *search) answered(found bool, at time.Time) {
+	s.Asked++
+	s.Next++
+	s.Unknown++
+	if found {
+		s.Found, s.Unknown, s.Last = s.Found+1, 0, s.Next-1
+	}
+	if s.Unknown >= restoreUnknownMax {
+		s.nextDay(at)
+	}
+	if s.Asked >= restoreAsksMax && s.Done.IsZero() {
+		s.Done, s.Cut = at, true
+	}
+}
+
+func (s *search) nextDay(at time.Time) {
+	day, err := time.Parse(time.DateOnly, s.Day)
+	if err != nil || s.Day >= s.To {
+		s.Done = at
+		return
+	}
+	s.Day, s.Next, s.Unknown = day.AddDate(0, 0, 1).Format(time.DateOnly), s.Last+1, 0
+}
+
+// String tells how far it has come, for the log and the journal.
+func (s search) String() string {
+	text := fmt.Sprintf("%d order numbers from %s to %s were asked for at WeChat Pay: %d orders found", s.Asked, s.From, s.To, s.Found)
+	if s.Unsigned > 0 {
+		text += fmt.Sprintf("; %d answers that there is no such order carried no signature", s.Unsigned)
+	}
+	if s.Cut {
+		text += "; not all were asked for: compare the statement of each day from " + s.Day + " on"
+	}
+	return text
+}
+
+func (j *Journal) searches(tx *bbolt.Tx) (searchesRecord, error) {
+	var r searchesRecord
+	sealed := tx.Bucket(bucketAbout).Get(keySearches)
+	if sealed == nil {
+		return r, nil
+	}
+	_, err := unseal(j.keys.state, string(bucketAbout), keySearches, sealed, &r)
+	return r, err
+}
+
+func (j *Journal) addSearch(tx *bbolt.Tx, s search) error {
+	r, err := j.searches(tx)
+	if err != nil {
+		return err
+	}
+	r.Searches = append(r.Searches, s)
+	return j.putSearches(tx, r)
+}
+
+// putSearches keeps the newest, and drops of the others those that are done first.
+func (j *Journal) putSearches(tx *bbolt.Tx, r searchesRecord) error {
+	for len(r.Searches) > searchesMax {
+		oldest := max(0, slices.IndexFunc(r.Searches, func(s search) bool { return !s.Done.IsZero() }))
+		r.Searches = slices.Delete(r.Searches, oldest, oldest+1)
+	}
+	r.Format = formatVersion
+	return j.put(tx, bucketAbout, keySearches, r)
+}
+
+// pendingSearch returns the oldest search that is not done.
+func (j *Journal) pendingSearch() (s search, found bool, err error) {
+	err = j.view(func(tx *bbolt.Tx) error {
+		r, err := j.searches(tx)
+		for _, one := range r.Searches {
+			if one.Done.IsZero() && !found {
+				s, found = one, true
+			}
+		}
+		return err
+	})
+	return s, found, err
+}
+
+// keepSearch keeps how far a search has come; one that is done becomes an entry of the chain.
+func (j *Journal) keepSearch(s search) error {
+	return j.update(func(tx *bbolt.Tx) (Head, error) {
+		if err := j.replaceSearch(tx, s); err != nil || s.Done.IsZero() {
+			return j.head, err
+		}
+		return j.appendEvent(tx, eventRecord{JournalEvent: payflow.JournalEvent{Sequence: j.head.Sequence + 1, At: j.cfg.Now(), Kind: EventSearched, Note: cut(s.String())}})
+	})
+}
+
+func (j *Journal) replaceSearch(tx *bbolt.Tx, s search) error {
+	r, err := j.searches(tx)
+	if err != nil {
+		return err
+	}
+	at := slices.IndexFunc(r.Searches, func(one search) bool { return one.Sequence == s.Sequence && one.Random == s.Random })
+	if at < 0 {
+		return fmt.Errorf("there is no search of entry %d", s.Sequence)
+	}
+	r.Searches[at] = s
+	return j.putSearches(tx, r)
+}
+
+// LastRestore returns the sequence of the last entry that put a backup in place; 0: there is none, or it can't be read.
+func (j *Journal) LastRestore() (sequence uint64) {
+	_ = j.view(func(tx *bbolt.Tx) error {
+		about, err := j.about(tx)
+		sequence = about.Restored
+		return err
+	})
+	return sequence
+}
+
+// AfterRestore says whether WeChat Pay is still being asked for what a restored journal lost, and how far that has come ("" where nothing was ever restored).
+func (j *Journal) AfterRestore() (asking bool, text string, err error) {
+	err = j.view(func(tx *bbolt.Tx) error {
+		r, err := j.searches(tx)
+		for _, s := range r.Searches {
+			asking = asking || s.Done.IsZero()
+			text = s.String()
+		}
+		return err
+	})
+	return asking, text, err
+}
