@@ -454,6 +454,9 @@ func (w *imageWorker) missesMemo(acknowledged *fileState) error {
 		return nil
 	}
 	nothing := cut{names: w.disk.names}
+	if nothing.names["journal.db"] == nil {
+		return errors.New("the journal is gone")
+	}
 	if err := w.lay(nothing); err != nil {
 		return err
 	}
