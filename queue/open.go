@@ -260,11 +260,16 @@ func (j *Journal) strange() (event eventRecord, err error) {
 		if about, err = j.about(tx); err != nil {
 			return err
 		}
+		if _, _, err := j.tallied(tx); err != nil {
+			missed = &Finding{Kind: FoundTruncated, Text: err.Error()}
+		}
 		memo, err := readMemo(j.cfg.memoFile(), j.keys)
 		if err != nil {
 			return nil // no memo, or a broken one: Verify says so
 		}
-		missed = j.against(tx, memo, "the head memo beside the key")
+		if against := j.against(tx, memo, "the head memo beside the key"); against != nil {
+			missed = against
+		}
 		return nil
 	})
 	switch {

@@ -73,22 +73,50 @@ func (c *pageCheck) wrong(format string, values ...any) {
 	}
 }
 
-// meta picks the meta page that bbolt picks: the newer of those whose checksum is right.
+// meta picks the meta page that bbolt picks: the newer of those whose checksum is right. One that is not whole may have been the newer, and
+// then what bbolt shows is the journal as it was before its newest step. A power cut leaves no such page, because
+// what counts of it lies in one sector, so it is damage.
 func (c *pageCheck) meta() (root, freelist uint64, ok bool, err error) {
 	var newest uint64
+	var metas [2][]byte
+	var whole [2]bool
 	for id := range uint64(2) {
 		m := make([]byte, metaBytes)
 		if _, err := c.file.ReadAt(m, int64(id*c.size)+pageHeader); err != nil {
 			return 0, 0, false, fmt.Errorf("read meta page %d: %w", id, err)
 		}
-		sum := fnv.New64a()
-		sum.Write(m[:56])
-		whole := native.Uint32(m) == metaMagic && native.Uint32(m[4:]) == metaVersion && native.Uint64(m[56:]) == sum.Sum64()
-		if txid := native.Uint64(m[48:]); whole && (!ok || txid > newest) {
+		metas[id], whole[id] = m, wholeMeta(m)
+		if txid := metaTx(m); whole[id] && (!ok || txid > newest) {
 			root, freelist, c.end, newest, ok = native.Uint64(m[16:]), native.Uint64(m[32:]), native.Uint64(m[40:]), txid, true
 		}
 	}
+	for id := range metas {
+		if ok && !whole[id] && !wasOlder(metas[id], newest) {
+			c.wrong("meta page %d is damaged, so that the newest step may be missing", id)
+		}
+	}
 	return root, freelist, ok, nil
+}
+
+func metaTx(m []byte) uint64 { return native.Uint64(m[48:]) }
+
+func wholeMeta(m []byte) bool {
+	sum := fnv.New64a()
+	sum.Write(m[:56])
+	return native.Uint32(m) == metaMagic && native.Uint32(m[4:]) == metaVersion && native.Uint64(m[56:]) == sum.Sum64()
+}
+
+// wasOlder reports that a meta page with one wrong bit was the older of the two: then nothing is missing, and the next step writes it anew.
+func wasOlder(m []byte, newest uint64) bool {
+	mended := bytes.Clone(m)
+	for bit := range 8 * len(mended) {
+		mended[bit/8] ^= 1 << (bit % 8)
+		if wholeMeta(mended) {
+			return metaTx(mended) < newest
+		}
+		mended[bit/8] ^= 1 << (bit % 8)
+	}
+	return false
 }
 
 // page reads one page with its overflow. Flags of 0 say that it cannot be used; what is wrong has been noted.
