@@ -3,6 +3,7 @@ package queue
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"strconv"
 
 	"go.etcd.io/bbolt"
@@ -90,6 +91,39 @@ func noneBetween(tx *bbolt.Tx, r paymentRecord, newer uint64) error {
 	for n := r.Counter + 1; n < newer && n <= r.Counter+gapMax; n++ {
 		if key, _ := days.Cursor().Seek(append([]byte(r.StoreDay+"/"), place8(n)...)); bytes.HasSuffix(key, append([]byte("/"), place8(n)...)) {
 			return damaged(string(bucketByArming), place8(n), "it lacks a payment that "+string(bucketByDay)+" names")
+		}
+	}
+	return nil
+}
+
+// inItsPlace checks a payment against the two indexes that follow its state: a page of an older copy brings back an older state, whose seal is whole.
+func inItsPlace(tx *bbolt.Tx, r paymentRecord) error {
+	counter := place8(r.Counter)
+	open := tx.Bucket(bucketOpen).Get(counter) != nil
+	unannounced := tx.Bucket(bucketUnannounced).Get(counter) != nil
+	if open != r.Open() || unannounced != untold(r.Entry) {
+		return damaged(string(bucketPayments), []byte(r.OutTradeNo), "the payment is "+string(r.Status)+", but the lists of what is open and what is unannounced say otherwise")
+	}
+	return nil
+}
+
+// laterEntriesMax bounds how many entries are looked through for one about a payment that is open. A payment that has been set aside stays open behind many.
+const laterEntriesMax = 500
+
+// newest checks that no entry of the chain is newer than the states of these payments.
+func (j *Journal) newest(tx *bbolt.Tx, payments []payflow.Entry) error {
+	for _, p := range payments {
+		c := tx.Bucket(bucketEvents).Cursor()
+		n := 0
+		for place, sealed := c.Seek(place8(p.Sequence + 1)); place != nil && n < laterEntriesMax; place, sealed = c.Next() {
+			r, _, err := j.readEvent(place, sealed)
+			if err != nil {
+				return err
+			}
+			if r.OutTradeNo == p.OutTradeNo && r.State != "" {
+				return damaged(string(bucketPayments), []byte(p.OutTradeNo), fmt.Sprintf("the payment stands as it did at entry %d, but entry %d came after it", p.Sequence, r.Sequence))
+			}
+			n++
 		}
 	}
 	return nil

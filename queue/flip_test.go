@@ -98,6 +98,7 @@ type hurtJournal struct {
 	sale    []payflow.Entry
 	events  []payflow.JournalEvent
 	touched []int // bytes that are not as they were
+	older   bool  // what was done to it may have made it the whole journal of before
 }
 
 type hurtLine struct{ bucket, key, value []byte }
@@ -122,7 +123,13 @@ func newHurtJournal(t *testing.T, folder string) *hurtJournal {
 	b.become(b.become(b.arm(b.freshKey(), "A-8"), payflow.Reversing), payflow.Reversed)
 	b.become(b.arm(b.freshKey(), "A-9"), payflow.Cancelled)
 	b.become(b.scan(b.arm(b.freshKey(), "A-10"), "134567890123456700"), payflow.Confirming)
-	h := &hurtJournal{cfg: b.cfg, known: map[payflow.OutTradeNo]payflow.Entry{}, head: b.Head()}
+	return (&hurtJournal{}).of(t, b)
+}
+
+// of closes a journal after taking down all that it says.
+func (h *hurtJournal) of(t *testing.T, b *book) *hurtJournal {
+	t.Helper()
+	h.cfg, h.known, h.head = b.cfg, map[payflow.OutTradeNo]payflow.Entry{}, b.Head()
 	h.read(t, b.Journal)
 	require.NoError(t, b.Close())
 	var err error
@@ -145,9 +152,7 @@ func (h *hurtJournal) read(t *testing.T, j *Journal) {
 	}
 	h.open, h.untold, h.day, h.sale = mustList(j.OpenPayments()), mustList(j.Unannounced()), mustList(j.Day(hurtDay, "", listMax)), mustList(j.BySale(hurtSale))
 	require.NotEmpty(t, h.open)
-	require.NotEmpty(t, h.untold)
 	require.NotEmpty(t, h.day)
-	require.Len(t, h.sale, 12)
 	h.events, err = j.Events(0, listMax)
 	require.NoError(t, err)
 	require.NoError(t, j.view(func(tx *bbolt.Tx) error {
@@ -360,6 +365,10 @@ func (h *hurtJournal) look(t *testing.T, j *Journal, what string) string {
 			continue
 		}
 		for _, e := range entries {
+			if h.older && !assert.ObjectsAreEqual(h.known[e.OutTradeNo], e) {
+				effects["the journal of before"] = true
+				continue
+			}
 			assert.Equal(t, h.known[e.OutTradeNo], e, "%s: the list %s lies", what, name)
 		}
 		if !slices.Equal(numbers(entries, nil), numbers(list.want, nil)) {
@@ -425,7 +434,7 @@ func (h *hurtJournal) start(t *testing.T, what string, changed bool) {
 		want []payflow.Entry
 		read func() ([]payflow.Entry, error)
 	}{"open": {h.open, j.OpenPayments}, "untold": {h.untold, j.Unannounced}} {
-		if entries, err := list.read(); err == nil {
+		if entries, err := list.read(); err == nil && !(h.older && len(j.FoundAtStart()) > 0) {
 			assert.Equal(t, list.want, entries, "%s: a start is shown another list of what is %s", what, name)
 		}
 	}

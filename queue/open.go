@@ -72,6 +72,10 @@ func OpenJournal(cfg JournalConfig) (*Journal, error) {
 		return nil, err
 	}
 	if err := j.settle(); err != nil {
+		var damage *DamageError
+		if errors.As(err, &damage) {
+			err = openError(cfg.File, err)
+		}
 		return nil, errors.Join(err, j.Close())
 	}
 	return j, nil
@@ -179,7 +183,7 @@ func isFull(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is
 func (j *Journal) recognise() error {
 	var kind OpenKind
 	err := guarded("opening", func() error {
-		wrong, err := checkStart(j.file, j.db.Info().PageSize)
+		wrong, err := checkToOpen(j.file, j.db.Info().PageSize)
 		if err != nil || len(wrong) > 0 {
 			return errors.Join(err, errors.New(strings.Join(wrong, "; ")))
 		}

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -18,8 +19,11 @@ func (j *Journal) Payment(no payflow.OutTradeNo) (payflow.Entry, error) {
 	var r paymentRecord
 	err := j.view(func(tx *bbolt.Tx) (err error) {
 		r, _, err = j.payment(tx, no)
-		if err == payflow.ErrNoPayment {
-			err = j.neverWas(tx, no)
+		switch err {
+		case nil:
+			return inItsPlace(tx, r)
+		case payflow.ErrNoPayment:
+			return j.neverWas(tx, no)
 		}
 		return err
 	})
@@ -31,7 +35,13 @@ func (j *Journal) Payment(no payflow.OutTradeNo) (payflow.Entry, error) {
 
 // OpenPayments returns the payments that are not final, in the order of arming. It reads no other.
 func (j *Journal) OpenPayments() ([]payflow.Entry, error) {
-	return j.list(func(tx *bbolt.Tx) ([]payflow.Entry, error) { return j.walkAll(tx, bucketOpen) })
+	return j.list(func(tx *bbolt.Tx) ([]payflow.Entry, error) {
+		entries, err := j.walkAll(tx, bucketOpen)
+		if err == nil {
+			err = j.newest(tx, entries)
+		}
+		return entries, err
+	})
 }
 
 // Unannounced returns the final payments that goods or money may depend on and that nobody has acknowledged (I8), in the order of arming.
@@ -91,6 +101,9 @@ func (j *Journal) attempts(tx *bbolt.Tx, sale payflow.SaleRef, f func(paymentRec
 	}
 	for key, value := step(); bytes.HasPrefix(key, prefix); key, value = c.Prev() {
 		r, err := j.indexed(tx, bucketBySale, key, value)
+		if err == nil {
+			err = inItsPlace(tx, r)
+		}
 		if err != nil || !f(r) {
 			return err
 		}
@@ -158,7 +171,7 @@ func (j *Journal) Recent(n int) ([]payflow.Entry, error) {
 		for key, value := c.Last(); key != nil && len(entries) < min(n, listMax); key, value = c.Prev() {
 			r, err := j.indexed(tx, bucketByArming, key, value)
 			if err == nil {
-				err = noneBetween(tx, r, newer)
+				err = errors.Join(inItsPlace(tx, r), noneBetween(tx, r, newer))
 			}
 			if err != nil {
 				return nil, err
@@ -249,6 +262,9 @@ func (j *Journal) walk(tx *bbolt.Tx, bucket, prefix, behind []byte, n int) ([]pa
 			continue
 		}
 		r, err := j.indexed(tx, bucket, key, value)
+		if err == nil {
+			err = inItsPlace(tx, r)
+		}
 		if err != nil {
 			return nil, err
 		}
