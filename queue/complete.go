@@ -2,7 +2,6 @@ package queue
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"strconv"
 
@@ -30,8 +29,11 @@ func (j *Journal) neverWas(tx *bbolt.Tx, no payflow.OutTradeNo) error {
 	end := len(no) - checkWidth - randomWidth
 	counter, err := strconv.ParseUint(string(no[end-counterWidth:end]), 36, 64)
 	counted, unread := j.counters(tx)
-	if err != nil || unread != nil {
-		return errors.Join(payflow.ErrNoPayment, unread)
+	if unread != nil {
+		return unread
+	}
+	if err != nil {
+		return payflow.ErrNoPayment
 	}
 	for ; counter <= counted.Number; counter += counterRound {
 		if string(tx.Bucket(bucketByArming).Get(place8(counter))) == string(no) {
@@ -98,11 +100,11 @@ func noneBetween(tx *bbolt.Tx, r paymentRecord, newer uint64) error {
 
 // inItsPlace checks a payment against the two indexes that follow its state: a page of an older copy brings back an older state, whose seal is whole.
 func inItsPlace(tx *bbolt.Tx, r paymentRecord) error {
-	counter := place8(r.Counter)
-	open := tx.Bucket(bucketOpen).Get(counter) != nil
-	unannounced := tx.Bucket(bucketUnannounced).Get(counter) != nil
-	if open != r.Open() || unannounced != untold(r.Entry) {
-		return damaged(string(bucketPayments), []byte(r.OutTradeNo), "the payment is "+string(r.Status)+", but the lists of what is open and what is unannounced say otherwise")
+	places, counter := placesOf(r), place8(r.Counter)
+	for _, bucket := range [][]byte{bucketOpen, bucketUnannounced} {
+		if there := tx.Bucket(bucket).Get(counter) != nil; there != contains(places, place{bucket, counter}) {
+			return damaged(string(bucketPayments), []byte(r.OutTradeNo), fmt.Sprintf("the payment is %s, but %s says otherwise", r.Status, bucket))
+		}
 	}
 	return nil
 }

@@ -79,7 +79,10 @@ func TestAPageOfAnOlderCopyIsNamed(t *testing.T) {
 	b.become(b.become(b.arm(b.freshKey(), "B-99"), payflow.Paying), payflow.Confirming)
 	h := (&hurtJournal{}).of(t, b).copyInto(t, benchFolder(t))
 	size := os.Getpagesize()
-	tally, tried := hurtTally{}, 0
+	tally, tried, most := hurtTally{}, 0, 2
+	if numberFrom(t, "POSAGENT_FLIPS", 0) > 0 {
+		most = 20
+	}
 	for i := 0; i < h.live; i++ {
 		at := h.used[i] * size
 		seen := map[string]bool{string(h.bytes[at : at+size]): true}
@@ -93,11 +96,11 @@ func TestAPageOfAnOlderCopyIsNamed(t *testing.T) {
 			tally.count(h.kindOf(at), h.judge(t, fmt.Sprintf("page %d (%s) is that of %d steps before", h.used[i], h.kindOf(at), len(older)-k)))
 			h.layAgain(t)
 			tried++
-			if len(seen) > 12 || testing.Short() && len(seen) > 3 {
+			if len(seen) > most {
 				break
 			}
 		}
 	}
 	t.Logf("%d pages of older copies\n%s", tried, tally)
-	assert.Greater(t, tried, 50)
+	assert.Greater(t, tried, 30)
 }

@@ -25,10 +25,10 @@ import (
 )
 
 // TestAFlippedBitIsNeverALieNorASilentLoss flips bits of a closed journal, one at a time, in every page that is in use and in those that are not.
-// POSAGENT_FLIPS says how many, 150 where it does not; POSAGENT_FLIPS_SEED flips those of a run before again. Whatever is read is the truth or an
+// POSAGENT_FLIPS says how many, 120 where it does not; POSAGENT_FLIPS_SEED flips those of a run before again. Whatever is read is the truth or an
 // error; a start misses no open payment; nothing is made anew; and what is not as it was is named by Verify.
 func TestAFlippedBitIsNeverALieNorASilentLoss(t *testing.T) {
-	flips, seed := numberFrom(t, "POSAGENT_FLIPS", 150), uint64(numberFrom(t, "POSAGENT_FLIPS_SEED", int(rand.Uint64()>>1)))
+	flips, seed := numberFrom(t, "POSAGENT_FLIPS", 120), uint64(numberFrom(t, "POSAGENT_FLIPS_SEED", int(rand.Uint64()>>1)))
 	began := time.Now()
 	whole := newHurtJournal(t, t.TempDir())
 	workers := runtime.GOMAXPROCS(0)
