@@ -130,3 +130,27 @@ func (j *Journal) newest(tx *bbolt.Tx, payments []payflow.Entry) error {
 	}
 	return nil
 }
+
+// recentArmings is how many payments a new one is held against: whoever tries a sale or a key again does so soon.
+const recentArmings = 50
+
+// newToRecent checks that a key and a sale's next attempt, which no index knows, are no recent payment's: a line that is gone would have the same sale
+// charged a second time.
+func (j *Journal) newToRecent(tx *bbolt.Tx, key string, sale payflow.SaleRef, attempt int) error {
+	c := tx.Bucket(bucketByArming).Cursor()
+	n := 0
+	for place, value := c.Last(); place != nil && n < recentArmings; place, value = c.Prev() {
+		r, err := j.indexed(tx, bucketByArming, place, value)
+		if err != nil {
+			return err
+		}
+		if r.Key == key {
+			return damaged(string(bucketByKey), []byte(key), "it lacks payment "+string(r.OutTradeNo))
+		}
+		if r.SaleRef == sale && r.Attempt >= attempt {
+			return damaged(string(bucketBySale), []byte(sale), "it lacks payment "+string(r.OutTradeNo))
+		}
+		n++
+	}
+	return nil
+}
