@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"bytes"
 	"os"
 	"slices"
 	"testing"
@@ -219,4 +220,24 @@ func TestAPageThatLeadsBackToItselfIsNotFollowedByAStart(t *testing.T) {
 		}
 	}
 	assert.GreaterOrEqual(t, refused, 2*4, "events, payments, and some of the indexes")
+}
+
+func TestAPageThatIsFreeAndInUseIsNotWrittenOver(t *testing.T) {
+	b := damagedBook(t)
+	for range 5 {
+		b.paid(b.freshKey(), "A-1")
+	}
+	require.NoError(t, b.Close())
+	whole, size := b.copyOf(), os.Getpagesize()
+	check := &pageCheck{file: bytes.NewReader(whole), size: uint64(size)}
+	root, freelist, ok, err := check.meta()
+	require.NoError(t, err)
+	require.True(t, ok)
+	changed := slices.Clone(whole)
+	require.Positive(t, native.Uint16(changed[int(freelist)*size+10:]))
+	native.PutUint64(changed[int(freelist)*size+pageHeader:], root)
+	b.putBack(changed)
+	refused := b.mustNotOpen()
+	assert.Equal(t, OpenDamaged, refused.Kind)
+	assert.Contains(t, refused.Text, "on the list of free pages")
 }

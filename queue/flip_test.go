@@ -112,7 +112,7 @@ func newHurtJournal(t *testing.T, folder string) *hurtJournal {
 	t.Helper()
 	b := bookIn(t, folder)
 	b.open()
-	b.fill(110)
+	b.fill(85)
 	for i := range 12 {
 		entry := b.paid(b.freshKey(), hurtSale)
 		if i%3 > 0 {

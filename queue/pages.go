@@ -24,17 +24,20 @@ type pageCheck struct {
 }
 
 const (
-	pageHeader      = 16 // id 8, flags 2, count 2, overflow 4
-	elementBytes    = 16 // of a branch: place 4, key 4, page 8; of a leaf: flags 4, place 4, key 4, value 4
-	bucketHeader    = 16 // root page 8, sequence 8
-	metaBytes       = 64
-	metaMagic       = 0xED0CDAED
-	metaVersion     = 2
-	branchFlag      = 0x01
-	leafFlag        = 0x02
-	freelistFlag    = 0x10
-	bucketFlag      = 0x01 // of a leaf's element
-	noFreelist      = ^uint64(0)
+	pageHeader   = 16 // id 8, flags 2, count 2, overflow 4
+	elementBytes = 16 // of a branch: place 4, key 4, page 8; of a leaf: flags 4, place 4, key 4, value 4
+	bucketHeader = 16 // root page 8, sequence 8
+	metaBytes    = 64
+	metaMagic    = 0xED0CDAED
+	metaVersion  = 2
+	branchFlag   = 0x01
+	leafFlag     = 0x02
+	freelistFlag = 0x10
+	bucketFlag   = 0x01 // of a leaf's element
+	noFreelist   = ^uint64(0)
+
+	freelistCountIsBehind = 0xFFFF // in the page's count: the true one stands behind the header
+
 	depthMax        = 64
 	pageFindingsMax = 50
 )
@@ -68,14 +71,45 @@ func (c *pageCheck) run() ([]string, error) {
 	}
 	c.start = c.start || c.startAbove > 0 && c.end > c.startAbove
 	c.seen = make([]uint64, c.end/64+1)
+	var free []byte
 	if freelist != noFreelist {
-		if _, flags, err := c.page(freelist); err != nil {
+		content, flags, err := c.page(freelist)
+		if err != nil {
 			return nil, err
-		} else if flags != freelistFlag {
+		}
+		if free = content; flags != freelistFlag {
 			c.wrong("page %d is no list of free pages", freelist)
+			free = nil
 		}
 	}
-	return c.found, c.tree(root, 0)
+	if err := c.tree(root, 0); err != nil {
+		return c.found, err
+	}
+	c.free(free)
+	return c.found, nil
+}
+
+// free checks that no page is both free and in use: the next step would write over it. content is the list's.
+func (c *pageCheck) free(content []byte) {
+	if content == nil {
+		return
+	}
+	ids, count := content[pageHeader:], uint64(native.Uint16(content[10:]))
+	if count == freelistCountIsBehind && len(ids) >= 8 {
+		count, ids = native.Uint64(ids), ids[8:]
+	}
+	if count > uint64(len(ids)/8) {
+		c.wrong("the list of free pages is longer than its page")
+		return
+	}
+	for i := range count {
+		id := native.Uint64(ids[8*i:])
+		if id < 2 || id >= c.end || c.seen[id/64]&(1<<(id%64)) != 0 {
+			c.wrong("page %d is on the list of free pages, and it is in use or named twice", id)
+			continue
+		}
+		c.seen[id/64] |= 1 << (id % 64)
+	}
 }
 
 func (c *pageCheck) wrong(format string, values ...any) {
