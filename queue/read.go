@@ -189,12 +189,12 @@ func (j *Journal) Events(after uint64, n int) ([]payflow.JournalEvent, error) {
 	err := j.view(func(tx *bbolt.Tx) error {
 		c := tx.Bucket(bucketEvents).Cursor()
 		for place, sealed := c.Seek(place8(after + 1)); place != nil && len(events) < min(n, listMax); place, sealed = c.Next() {
+			if want := after + uint64(len(events)) + 1; number8(place) != want {
+				return damaged(string(bucketEvents), place8(want), "the entry is not there")
+			}
 			r, _, err := j.readEvent(place, sealed)
 			if err != nil {
 				return err
-			}
-			if want := after + uint64(len(events)) + 1; r.Sequence != want {
-				return damaged(string(bucketEvents), place8(want), "the entry is not there")
 			}
 			events = append(events, r.JournalEvent)
 		}

@@ -82,8 +82,8 @@ func (r Report) String() string {
 // ended, the journal closed); what is wrong with the journal is in the report. Readers and the engine go on meanwhile, but for
 // bbolt's check of its pages, during which no step is made: about 0.2 s for a million payments.
 func (j *Journal) Verify(ctx context.Context, heads []Head) (Report, error) {
-	v := &verifier{j: j, ctx: ctx, report: Report{Head: j.Head(), Findings: []Finding{}}, wanted: map[string]int{}}
-	for _, check := range []func() error{v.pages, v.singles, v.chain, v.payments, v.indexes, func() error { return v.heads(heads) }} {
+	v := &verifier{j: j, ctx: ctx, report: Report{Head: j.Head(), Findings: []Finding{}}}
+	for _, check := range []func() error{v.pages, v.chain, v.payments, v.indexes, func() error { return v.heads(heads) }} {
 		err := check()
 		var damage *DamageError
 		switch {
@@ -187,6 +187,9 @@ func (v *verifier) each(bucket, last []byte, f func(tx *bbolt.Tx, key, value []b
 
 // chain walks the entries up to the head at the beginning.
 func (v *verifier) chain() error {
+	if err := v.singles(); err != nil {
+		return err
+	}
 	err := v.each(bucketEvents, place8(v.report.Head.Sequence), func(tx *bbolt.Tx, key, value []byte) {
 		v.report.Events++
 		v.entry(tx, key, value)
@@ -256,6 +259,7 @@ func (v *verifier) lastOf(tx *bbolt.Tx, r eventRecord) {
 
 // payments checks each payment's seal, its last event, and its lines in the indexes.
 func (v *verifier) payments() error {
+	v.wanted = map[string]int{}
 	return v.each(bucketPayments, nil, func(tx *bbolt.Tx, key, _ []byte) {
 		v.report.Payments++
 		no := payflow.OutTradeNo(key)
