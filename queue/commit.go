@@ -33,6 +33,9 @@ func (j *Journal) Arm(key, digest string, sale payflow.SaleRef, prepare func(no 
 		if err != nil {
 			return Head{}, err
 		}
+		if err := j.newToRecent(tx, key, sale, attempt); err != nil {
+			return Head{}, err
+		}
 		p := prepare(no, attempt)
 		if p.OutTradeNo != no || p.Attempt != attempt || p.SaleRef != sale || !p.Open() {
 			return Head{}, fmt.Errorf("payment %s is not the one that was to be armed", no)

@@ -9,7 +9,7 @@
 // One file, one bucket for each thing:
 //
 //	about        format, id, store and till, and the five random characters of every order number
-//	counters     how many order numbers were drawn
+//	counters     how many order numbers were drawn; how many payments the newest step left open and unannounced, and its entry
 //	events       every event by its sequence: the chain
 //	payments     the present state of every payment, by out_trade_no
 //	open         the payments that are not final: a start reads these, and no others
@@ -35,7 +35,7 @@
 //
 // # What is assumed, and what a crash can leave
 //
-// fdatasync means on disk, rename is atomic, and a folder's sync makes the rename last. Under that, a kill or a power
+// fdatasync means on disk, a sector of 512 bytes is written whole or not at all, rename is atomic, and a folder's sync makes the rename last. Under that, a kill or a power
 // cut at any moment leaves the journal before the step or after it. While the journal is made it has another name; see
 // createJournal for what each moment of that can leave. A commit that fails may or may not be on disk, so that the
 // Journal refuses everything from then on and must be opened anew.
@@ -45,6 +45,13 @@
 // [Journal.Backup] copies the journal by a read transaction, opens the copy and verifies it, and packs it into one file. [RestoreBackup] puts
 // one in a damaged journal's place by one rename, and writes into it who did that, what is known to be lost, and which order numbers the lost
 // part may have drawn; [Engine.AskAfterRestore] asks WeChat Pay for those. What it finds is kept for a person, and is never a payment.
+//
+// # What damage meets
+//
+// A record that is changed breaks its seal, and reading it is an error. A line that is gone breaks none, so each list is held against a second index on other pages, and the
+// number of what is open and unannounced is sealed by each step (complete.go, tally.go). A page whose lengths or places lead astray is
+// found before bbolt follows it: in a journal of up to some five thousand payments at every start, in a longer one on the way that a start reads, and
+// everywhere by Verify. What no second index can know, a key or a sale that has not been seen for fifty payments, Verify alone finds.
 //
 // # What a thief of entries meets
 //

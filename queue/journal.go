@@ -131,8 +131,10 @@ func (j *Journal) update(f func(*bbolt.Tx) (Head, error)) error {
 			return err
 		}
 		err := j.db.Update(func(tx *bbolt.Tx) error {
-			head, refused = f(tx)
-			return refused
+			if head, refused = f(tx); refused != nil {
+				return refused
+			}
+			return j.tally(tx, head)
 		})
 		if err != nil {
 			return err

@@ -72,6 +72,10 @@ func OpenJournal(cfg JournalConfig) (*Journal, error) {
 		return nil, err
 	}
 	if err := j.settle(); err != nil {
+		var damage *DamageError
+		if errors.As(err, &damage) {
+			err = openError(cfg.File, err)
+		}
 		return nil, errors.Join(err, j.Close())
 	}
 	return j, nil
@@ -179,7 +183,7 @@ func isFull(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is
 func (j *Journal) recognise() error {
 	var kind OpenKind
 	err := guarded("opening", func() error {
-		wrong, err := checkStart(j.file, j.db.Info().PageSize)
+		wrong, err := checkToOpen(j.file, j.db.Info().PageSize)
 		if err != nil || len(wrong) > 0 {
 			return errors.Join(err, errors.New(strings.Join(wrong, "; ")))
 		}
@@ -263,6 +267,9 @@ func (j *Journal) strange() (event eventRecord, err error) {
 		if about, err = j.about(tx); err != nil {
 			return err
 		}
+		if _, _, err := j.tallied(tx); err != nil {
+			missed = &Finding{Kind: FoundTruncated, Text: err.Error()}
+		}
 		memo, err := readMemo(j.cfg.memoFile(), j.keys)
 		if err != nil {
 			return nil // no memo, or a broken one: Verify says so
@@ -270,7 +277,9 @@ func (j *Journal) strange() (event eventRecord, err error) {
 		if memo.String() == about.Lost {
 			return nil // the restore has named it, and could not write the new one
 		}
-		missed = j.against(tx, memo, "the head memo beside the key")
+		if against := j.against(tx, memo, "the head memo beside the key"); against != nil {
+			missed = against
+		}
 		return nil
 	})
 	switch {

@@ -18,22 +18,26 @@ type pageCheck struct {
 	seen  []uint64 // one bit for each page
 	found []string
 
-	start bool // check what a start reads, and no more
-	last  bool // of a branch, follow the last way only
+	start      bool   // check what a start reads, and no more
+	startAbove uint64 // so many pages in use; 0: never
+	last       bool   // of a branch, follow the last way only
 }
 
 const (
-	pageHeader      = 16 // id 8, flags 2, count 2, overflow 4
-	elementBytes    = 16 // of a branch: place 4, key 4, page 8; of a leaf: flags 4, place 4, key 4, value 4
-	bucketHeader    = 16 // root page 8, sequence 8
-	metaBytes       = 64
-	metaMagic       = 0xED0CDAED
-	metaVersion     = 2
-	branchFlag      = 0x01
-	leafFlag        = 0x02
-	freelistFlag    = 0x10
-	bucketFlag      = 0x01 // of a leaf's element
-	noFreelist      = ^uint64(0)
+	pageHeader   = 16 // id 8, flags 2, count 2, overflow 4
+	elementBytes = 16 // of a branch: place 4, key 4, page 8; of a leaf: flags 4, place 4, key 4, value 4
+	bucketHeader = 16 // root page 8, sequence 8
+	metaBytes    = 64
+	metaMagic    = 0xED0CDAED
+	metaVersion  = 2
+	branchFlag   = 0x01
+	leafFlag     = 0x02
+	freelistFlag = 0x10
+	bucketFlag   = 0x01 // of a leaf's element
+	noFreelist   = ^uint64(0)
+
+	freelistCountIsBehind = 0xFFFF // in the page's count: the true one stands behind the header
+
 	depthMax        = 64
 	pageFindingsMax = 50
 )
@@ -51,20 +55,61 @@ func checkStart(file io.ReaderAt, pageSize int) ([]string, error) {
 	return (&pageCheck{file: file, size: uint64(pageSize), start: true}).run()
 }
 
+// wholeCheckPages is up to how many pages in use every page is checked before bbolt reads any: the pages of some five thousand payments, in a few
+// milliseconds. bbolt follows a page that leads back to itself until the stack ends, and no Go program survives that.
+const wholeCheckPages = 2048
+
+// checkToOpen is checkPages for a journal that is not long, and checkStart for any other, whose whole check is Verify's.
+func checkToOpen(file io.ReaderAt, pageSize int) ([]string, error) {
+	return (&pageCheck{file: file, size: uint64(pageSize), startAbove: wholeCheckPages}).run()
+}
+
 func (c *pageCheck) run() ([]string, error) {
 	root, freelist, ok, err := c.meta()
 	if err != nil || !ok {
 		return []string{"no meta page is whole"}, err
 	}
+	c.start = c.start || c.startAbove > 0 && c.end > c.startAbove
 	c.seen = make([]uint64, c.end/64+1)
+	var free []byte
 	if freelist != noFreelist {
-		if _, flags, err := c.page(freelist); err != nil {
+		content, flags, err := c.page(freelist)
+		if err != nil {
 			return nil, err
-		} else if flags != freelistFlag {
+		}
+		if free = content; flags != freelistFlag {
 			c.wrong("page %d is no list of free pages", freelist)
+			free = nil
 		}
 	}
-	return c.found, c.tree(root, 0)
+	if err := c.tree(root, 0); err != nil {
+		return c.found, err
+	}
+	c.free(free)
+	return c.found, nil
+}
+
+// free checks that no page is both free and in use: the next step would write over it. content is the list's.
+func (c *pageCheck) free(content []byte) {
+	if content == nil {
+		return
+	}
+	ids, count := content[pageHeader:], uint64(native.Uint16(content[10:]))
+	if count == freelistCountIsBehind && len(ids) >= 8 {
+		count, ids = native.Uint64(ids), ids[8:]
+	}
+	if count > uint64(len(ids)/8) {
+		c.wrong("the list of free pages is longer than its page")
+		return
+	}
+	for i := range count {
+		id := native.Uint64(ids[8*i:])
+		if id < 2 || id >= c.end || c.seen[id/64]&(1<<(id%64)) != 0 {
+			c.wrong("page %d is on the list of free pages, and it is in use or named twice", id)
+			continue
+		}
+		c.seen[id/64] |= 1 << (id % 64)
+	}
 }
 
 func (c *pageCheck) wrong(format string, values ...any) {
@@ -73,22 +118,50 @@ func (c *pageCheck) wrong(format string, values ...any) {
 	}
 }
 
-// meta picks the meta page that bbolt picks: the newer of those whose checksum is right.
+// meta picks the meta page that bbolt picks: the newer of those whose checksum is right. One that is not whole may have been the newer, and
+// then what bbolt shows is the journal as it was before its newest step. A power cut leaves no such page, because
+// what counts of it lies in one sector, so it is damage.
 func (c *pageCheck) meta() (root, freelist uint64, ok bool, err error) {
 	var newest uint64
+	var metas [2][]byte
+	var whole [2]bool
 	for id := range uint64(2) {
 		m := make([]byte, metaBytes)
 		if _, err := c.file.ReadAt(m, int64(id*c.size)+pageHeader); err != nil {
 			return 0, 0, false, fmt.Errorf("read meta page %d: %w", id, err)
 		}
-		sum := fnv.New64a()
-		sum.Write(m[:56])
-		whole := native.Uint32(m) == metaMagic && native.Uint32(m[4:]) == metaVersion && native.Uint64(m[56:]) == sum.Sum64()
-		if txid := native.Uint64(m[48:]); whole && (!ok || txid > newest) {
+		metas[id], whole[id] = m, wholeMeta(m)
+		if txid := metaTx(m); whole[id] && (!ok || txid > newest) {
 			root, freelist, c.end, newest, ok = native.Uint64(m[16:]), native.Uint64(m[32:]), native.Uint64(m[40:]), txid, true
 		}
 	}
+	for id := range metas {
+		if ok && !whole[id] && !wasOlder(metas[id], newest) {
+			c.wrong("meta page %d is damaged, so that the newest step may be missing", id)
+		}
+	}
 	return root, freelist, ok, nil
+}
+
+func metaTx(m []byte) uint64 { return native.Uint64(m[48:]) }
+
+func wholeMeta(m []byte) bool {
+	sum := fnv.New64a()
+	sum.Write(m[:56])
+	return native.Uint32(m) == metaMagic && native.Uint32(m[4:]) == metaVersion && native.Uint64(m[56:]) == sum.Sum64()
+}
+
+// wasOlder reports that a meta page with one wrong bit was the older of the two: then nothing is missing, and the next step writes it anew.
+func wasOlder(m []byte, newest uint64) bool {
+	mended := bytes.Clone(m)
+	for bit := range 8 * len(mended) {
+		mended[bit/8] ^= 1 << (bit % 8)
+		if wholeMeta(mended) {
+			return metaTx(mended) < newest
+		}
+		mended[bit/8] ^= 1 << (bit % 8)
+	}
+	return false
 }
 
 // page reads one page with its overflow. Flags of 0 say that it cannot be used; what is wrong has been noted.

@@ -2,6 +2,8 @@ package queue
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"slices"
 
 	"go.etcd.io/bbolt"
@@ -17,6 +19,12 @@ func (j *Journal) Payment(no payflow.OutTradeNo) (payflow.Entry, error) {
 	var r paymentRecord
 	err := j.view(func(tx *bbolt.Tx) (err error) {
 		r, _, err = j.payment(tx, no)
+		switch err {
+		case nil:
+			return inItsPlace(tx, r)
+		case payflow.ErrNoPayment:
+			return j.neverWas(tx, no)
+		}
 		return err
 	})
 	if err != nil {
@@ -27,12 +35,18 @@ func (j *Journal) Payment(no payflow.OutTradeNo) (payflow.Entry, error) {
 
 // OpenPayments returns the payments that are not final, in the order of arming. It reads no other.
 func (j *Journal) OpenPayments() ([]payflow.Entry, error) {
-	return j.list(func(tx *bbolt.Tx) ([]payflow.Entry, error) { return j.walk(tx, bucketOpen, nil, nil, listMax) })
+	return j.list(func(tx *bbolt.Tx) ([]payflow.Entry, error) {
+		entries, err := j.walkAll(tx, bucketOpen)
+		if err == nil {
+			err = j.newest(tx, entries)
+		}
+		return entries, err
+	})
 }
 
 // Unannounced returns the final payments that goods or money may depend on and that nobody has acknowledged (I8), in the order of arming.
 func (j *Journal) Unannounced() ([]payflow.Entry, error) {
-	return j.list(func(tx *bbolt.Tx) ([]payflow.Entry, error) { return j.walk(tx, bucketUnannounced, nil, nil, listMax) })
+	return j.list(func(tx *bbolt.Tx) ([]payflow.Entry, error) { return j.walkAll(tx, bucketUnannounced) })
 }
 
 // CountUnannounced returns how many results nobody has acknowledged. It reads no payment, so that it may be asked each second
@@ -44,7 +58,7 @@ func (j *Journal) CountUnannounced() (int, error) {
 		for key, _ := c.First(); key != nil; key, _ = c.Next() {
 			count++
 		}
-		return nil
+		return j.counted(tx, bucketUnannounced, count)
 	})
 	return count, err
 }
@@ -55,7 +69,13 @@ func (j *Journal) BySale(sale payflow.SaleRef) ([]payflow.Entry, error) {
 }
 
 func (j *Journal) bySale(tx *bbolt.Tx, sale payflow.SaleRef) ([]payflow.Entry, error) {
-	return j.walk(tx, bucketBySale, salePrefix(sale), nil, listMax)
+	entries, err := j.walk(tx, bucketBySale, salePrefix(sale), nil, listMax)
+	for i, e := range entries {
+		if e.Attempt != i+1 {
+			return nil, damaged(string(bucketBySale), []byte(sale), fmt.Sprintf("it lacks attempt %d", i+1))
+		}
+	}
+	return entries, err
 }
 
 // PaidBySale returns the newest payment that paid a sale, if one did.
@@ -81,6 +101,9 @@ func (j *Journal) attempts(tx *bbolt.Tx, sale payflow.SaleRef, f func(paymentRec
 	}
 	for key, value := step(); bytes.HasPrefix(key, prefix); key, value = c.Prev() {
 		r, err := j.indexed(tx, bucketBySale, key, value)
+		if err == nil {
+			err = inItsPlace(tx, r)
+		}
 		if err != nil || !f(r) {
 			return err
 		}
@@ -121,14 +144,20 @@ func (j *Journal) ByCodeHash(hash string) (no payflow.OutTradeNo, spent bool, fo
 func (j *Journal) Day(day string, after payflow.OutTradeNo, n int) ([]payflow.Entry, error) {
 	return j.list(func(tx *bbolt.Tx) ([]payflow.Entry, error) {
 		prefix := []byte(day + "/")
-		if after == "" {
-			return j.walk(tx, bucketByDay, prefix, nil, n)
+		var from uint64
+		var behind []byte
+		if after != "" {
+			r, _, err := j.payment(tx, after)
+			if err != nil {
+				return nil, err
+			}
+			from, behind = r.Counter, place8(r.Counter)
 		}
-		r, _, err := j.payment(tx, after)
-		if err != nil {
-			return nil, err
+		entries, err := j.walk(tx, bucketByDay, prefix, behind, n)
+		if err == nil {
+			err = j.wholeDay(tx, day, from, entries, len(entries) < min(n, listMax))
 		}
-		return j.walk(tx, bucketByDay, prefix, place8(r.Counter), n)
+		return entries, err
 	})
 }
 
@@ -136,13 +165,19 @@ func (j *Journal) Day(day string, after payflow.OutTradeNo, n int) ([]payflow.En
 func (j *Journal) Recent(n int) ([]payflow.Entry, error) {
 	return j.list(func(tx *bbolt.Tx) ([]payflow.Entry, error) {
 		var entries []payflow.Entry
+		counted, _ := j.counters(tx) // unread: the newest is taken as it stands
+		newer := counted.Number + 1
 		c := tx.Bucket(bucketByArming).Cursor()
 		for key, value := c.Last(); key != nil && len(entries) < min(n, listMax); key, value = c.Prev() {
 			r, err := j.indexed(tx, bucketByArming, key, value)
+			if err == nil {
+				err = errors.Join(inItsPlace(tx, r), noneBetween(tx, r, newer))
+			}
 			if err != nil {
 				return nil, err
 			}
 			entries = append(entries, r.Entry)
+			newer = r.Counter
 		}
 		return entries, nil
 	})
@@ -154,6 +189,9 @@ func (j *Journal) Events(after uint64, n int) ([]payflow.JournalEvent, error) {
 	err := j.view(func(tx *bbolt.Tx) error {
 		c := tx.Bucket(bucketEvents).Cursor()
 		for place, sealed := c.Seek(place8(after + 1)); place != nil && len(events) < min(n, listMax); place, sealed = c.Next() {
+			if want := after + uint64(len(events)) + 1; number8(place) != want {
+				return damaged(string(bucketEvents), place8(want), "the entry is not there")
+			}
 			r, _, err := j.readEvent(place, sealed)
 			if err != nil {
 				return err
@@ -202,6 +240,18 @@ func (j *Journal) list(f func(*bbolt.Tx) ([]payflow.Entry, error)) ([]payflow.En
 	return entries, nil
 }
 
+// walkAll reads every payment of one of the buckets whose lines each step counts.
+func (j *Journal) walkAll(tx *bbolt.Tx, bucket []byte) ([]payflow.Entry, error) {
+	entries, err := j.walk(tx, bucket, nil, nil, listMax)
+	if err == nil && len(entries) < listMax {
+		err = j.counted(tx, bucket, len(entries))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return entries, nil
+}
+
 // walk reads the payments that an index names under a prefix, behind one place of it, at most n.
 func (j *Journal) walk(tx *bbolt.Tx, bucket, prefix, behind []byte, n int) ([]payflow.Entry, error) {
 	var entries []payflow.Entry
@@ -212,6 +262,9 @@ func (j *Journal) walk(tx *bbolt.Tx, bucket, prefix, behind []byte, n int) ([]pa
 			continue
 		}
 		r, err := j.indexed(tx, bucket, key, value)
+		if err == nil {
+			err = inItsPlace(tx, r)
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -1,0 +1,387 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"testing"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"posagent/payflow"
+	"posagent/queue"
+)
+
+// smallFileMax bounds what an image holds of the reserve and of the file that tries whether the disk has room. Both hold zeros.
+const smallFileMax = 64 << 10
+
+// bench is the folder in which one worker lays out images and opens them: in memory, where there is such a folder, because nothing has to last.
+type bench struct {
+	dir     string
+	base    *diskFile // the journal's file as it lies there
+	touched [][2]int64
+	known   map[string]*paymentRead
+}
+
+func newBench(t testing.TB) *bench {
+	parent := "/dev/shm"
+	if info, err := os.Stat(parent); err != nil || !info.IsDir() {
+		parent = ""
+	}
+	dir, err := os.MkdirTemp(parent, "posagent-images-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return &bench{dir: dir, known: map[string]*paymentRead{}}
+}
+
+func (b *bench) path(name string) string { return filepath.Join(b.dir, name) }
+
+func (b *bench) config(store, tillID string) queue.JournalConfig {
+	return queue.JournalConfig{File: b.path("journal.db"), KeyFile: b.path("keys/journal.key"), StoreID: store, TillID: tillID}
+}
+
+// lay puts the files of an image into the folder.
+func (b *bench) lay(c cut) error {
+	if err := os.MkdirAll(b.path("keys"), 0o700); err != nil {
+		return err
+	}
+	for _, name := range journalFiles {
+		f := c.names[name]
+		if name == "journal.db" && f != nil {
+			if err := b.layJournal(c, f); err != nil {
+				return err
+			}
+			continue
+		}
+		if f == nil {
+			if _, err := os.Lstat(b.path(name)); err == nil {
+				err = os.Remove(b.path(name))
+				if err != nil {
+					return err
+				}
+			}
+			continue
+		}
+		content, size := c.content(f)
+		if filepath.Ext(name) == ".reserve" || filepath.Ext(name) == ".room" || name == "journal.db.reserve.new" {
+			content, size = content[:min(len(content), smallFileMax)], min(size, smallFileMax)
+		}
+		if err := writeSparse(b.path(name), content, size); err != nil {
+			return err
+		}
+	}
+	if c.names["journal.db"] == nil {
+		b.base = nil
+	}
+	return nil
+}
+
+// layJournal writes what the image's file has beyond what lies there for certain.
+func (b *bench) layJournal(c cut, f *diskFile) error {
+	if b.base != f {
+		if err := b.whole(f); err != nil {
+			return err
+		}
+	}
+	file, err := os.OpenFile(b.path("journal.db"), os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	for _, change := range f.pending {
+		keep := c.keep[change]
+		if keep == nil {
+			continue
+		}
+		if change.Kind != callWrite {
+			if err := file.Truncate(change.At); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := b.laySectors(file, change, keep); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *bench) laySectors(file *os.File, change *fileChange, keep func(int) bool) error {
+	size := int64(len(change.Data))
+	for from := int64(0); from < size; {
+		first := int((change.At + from) / sectorBytes)
+		to := from
+		for to < size && keep(int((change.At+to)/sectorBytes)) == keep(first) {
+			to = min(to+sectorBytes-(change.At+to)%sectorBytes, size)
+		}
+		if keep(first) {
+			if _, err := file.WriteAt(change.Data[from:to], change.At+from); err != nil {
+				return err
+			}
+			b.touched = append(b.touched, [2]int64{change.At + from, change.At + to})
+		}
+		from = to
+	}
+	return nil
+}
+
+// whole writes the journal's certain bytes anew.
+func (b *bench) whole(f *diskFile) error {
+	b.base, b.touched = nil, nil
+	if err := writeSparse(b.path("journal.db"), f.content[:min(int64(len(f.content)), f.written)], int64(len(f.content))); err != nil {
+		return err
+	}
+	b.base = f
+	return nil
+}
+
+// writeSparse writes a file of a size, and leaves out the room in it that holds zeros, which is most of a young journal.
+func writeSparse(path string, content []byte, size int64) error {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if err := file.Truncate(size); err != nil {
+		return err
+	}
+	const piece = 64 << 10
+	for at := 0; at < len(content); at += piece {
+		part := content[at:min(at+piece, len(content))]
+		if isZero(part) {
+			continue
+		}
+		if _, err := file.WriteAt(part, int64(at)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func isZero(part []byte) bool {
+	return len(part) == 0 || part[0] == 0 && string(part[1:]) == string(part[:len(part)-1])
+}
+
+// clear takes the image's writes back, so that the certain bytes lie there again.
+func (b *bench) clear() error {
+	if b.base == nil {
+		return nil
+	}
+	file, err := os.OpenFile(b.path("journal.db"), os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	size := int64(len(b.base.content))
+	for _, t := range b.touched {
+		if from, to := t[0], min(t[1], size); from < to {
+			if _, err := file.WriteAt(b.base.content[from:to], from); err != nil {
+				return err
+			}
+		}
+	}
+	b.touched = b.touched[:0]
+	return file.Truncate(size)
+}
+
+// certain follows the disk when changes of the journal have become certain.
+func (b *bench) certain(f *diskFile, lasting []*fileChange) error {
+	if f == nil || f != b.base {
+		return nil
+	}
+	file, err := os.OpenFile(b.path("journal.db"), os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	for _, change := range lasting {
+		if change.Kind != callWrite {
+			err = errors.Join(err, file.Truncate(change.At))
+			continue
+		}
+		_, wrote := file.WriteAt(change.Data, change.At)
+		err = errors.Join(err, wrote)
+	}
+	return err
+}
+
+// expected is what an image may show.
+type expected struct {
+	acknowledged *fileState // must be there, with all before it
+	inFlight     *fileState // may be there instead; nil where nothing of it can be
+	closely      bool       // ask the journal's own functions too
+	chance       *rand.Rand
+}
+
+// guardedTest turns a panic of bbolt's into an error.
+func guardedTest(f func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	return f()
+}
+
+// judge opens the image that lies there, first with bbolt alone and then as a start of the daemon does, and says what is wrong with it.
+func (b *bench) judge(want expected) error {
+	state, err := b.judgeFile(want)
+	if err != nil {
+		return err
+	}
+	return b.judgeJournal(state, want)
+}
+
+// judgeFile has bbolt check its pages, and compares every line with what was committed.
+func (b *bench) judgeFile(want expected) (state *fileState, err error) {
+	err = guardedTest(func() error {
+		db, err := bbolt.Open(b.path("journal.db"), 0o600, &bbolt.Options{ReadOnly: true, PreLoadFreelist: true, NoStatistics: true, Timeout: time.Second})
+		if err != nil {
+			return fmt.Errorf("bbolt does not open it: %w", err)
+		}
+		defer db.Close()
+		return db.View(func(tx *bbolt.Tx) error {
+			for err := range tx.Check() {
+				return fmt.Errorf("bbolt's check: %w", err)
+			}
+			state = want.acknowledged
+			if want.inFlight != nil && uint64(tx.ID()) == want.inFlight.txid {
+				state = want.inFlight
+			}
+			if uint64(tx.ID()) != state.txid {
+				return fmt.Errorf("it holds the transaction %d; %d was acknowledged", tx.ID(), want.acknowledged.txid)
+			}
+			return state.same(tx)
+		})
+	})
+	return state, err
+}
+
+// judgeJournal starts on the image: nothing may seem strange to the start, and the lists must be those of the state.
+func (b *bench) judgeJournal(state *fileState, want expected) error {
+	j, err := queue.OpenJournal(b.config(state.about.Store, state.about.Till))
+	if err != nil {
+		return fmt.Errorf("the journal does not open: %w", err)
+	}
+	defer j.Close()
+	if found := j.FoundAtStart(); len(found) > 0 {
+		return fmt.Errorf("a false alarm at the start: %s", found[0].Text)
+	}
+	if head := j.Head(); head.Sequence != state.sequence || head.Hash != state.hash {
+		return fmt.Errorf("the chain ends at %s; committed was %d:%s", head, state.sequence, state.hash)
+	}
+	if j.Commits() > 0 { // a start of a newer version may add what an older journal lacks, though no entry
+		defer func() { b.base = nil }()
+	}
+	open, err := j.OpenPayments()
+	if err != nil {
+		return err
+	}
+	if !slices.Equal(numbersOf(open), state.open) {
+		return fmt.Errorf("open are %v; by the records %v", numbersOf(open), state.open)
+	}
+	if untold, err := j.CountUnannounced(); err != nil || untold != state.untold {
+		return fmt.Errorf("%d results are unannounced (%v); by the records %d", untold, err, state.untold)
+	}
+	if err := b.judgeRecords(j, state, want); err != nil {
+		return err
+	}
+	if want.closely {
+		return verifyClean(j)
+	}
+	return nil
+}
+
+// judgeRecords reads some payments through the journal's own functions, and where the image is looked at closely all of them.
+func (b *bench) judgeRecords(j *queue.Journal, state *fileState, want expected) error {
+	payments := state.payments
+	if !want.closely && len(payments) > 2 {
+		payments = []fileLine{payments[want.chance.IntN(len(payments))], payments[len(payments)-1]}
+	}
+	for _, l := range payments {
+		p, err := readPayment(b.known, l)
+		if err != nil {
+			return err
+		}
+		entry, err := j.Payment(p.OutTradeNo)
+		if err != nil {
+			return err
+		}
+		shown, _ := json.Marshal(entry)
+		committed, _ := json.Marshal(p.Entry)
+		if string(shown) != string(committed) {
+			return fmt.Errorf("payment %s is read as %s; committed was %s", p.OutTradeNo, shown, committed)
+		}
+		if no, _, found, err := j.ByKey(p.Key); err != nil || !found || no != p.OutTradeNo {
+			return fmt.Errorf("payment %s is not found by its key: %s %t %v", p.OutTradeNo, no, found, err)
+		}
+	}
+	return nil
+}
+
+func numbersOf(entries []payflow.Entry) (list []payflow.OutTradeNo) {
+	for _, e := range entries {
+		list = append(list, e.OutTradeNo)
+	}
+	return list
+}
+
+func verifyClean(j *queue.Journal) error {
+	report, err := j.Verify(context.Background(), nil)
+	if err == nil && !report.Clean() {
+		err = errors.New(report.String())
+	}
+	return err
+}
+
+// judgeCreation starts on an image of a journal that is being made: the start goes on, whatever was left, and what it makes is whole.
+func (b *bench) judgeCreation(first *fileState) error {
+	_, err := os.Stat(b.path("journal.db"))
+	there := err == nil
+	if there {
+		if _, err := b.judgeFile(expected{acknowledged: first}); err != nil {
+			return err
+		}
+	}
+	j, err := queue.OpenJournal(b.config("SZTX001", "R1"))
+	if err != nil {
+		return fmt.Errorf("the start does not go on: %w", err)
+	}
+	defer j.Close()
+	if len(j.FoundAtStart()) > 0 || j.Head().Sequence != 1 {
+		return fmt.Errorf("the new journal is strange at its start: head %s, %d commits, %v", j.Head(), j.Commits(), j.FoundAtStart())
+	}
+	if there && j.Head().Hash != first.hash {
+		return errors.New("another journal was made in place of the one that was there")
+	}
+	return verifyClean(j)
+}
+
+// judgeMissed lays a head memo from later beside the journal: the start must miss what the memo names.
+func (b *bench) judgeMissed(state *fileState, laterMemo []byte) error {
+	if err := os.WriteFile(b.path("keys/journal.key.head"), laterMemo, 0o600); err != nil {
+		return err
+	}
+	j, err := queue.OpenJournal(b.config(state.about.Store, state.about.Till))
+	if err != nil {
+		return err
+	}
+	found := j.FoundAtStart()
+	if err := j.Close(); err != nil {
+		return err
+	}
+	if len(found) != 1 || found[0].Kind != queue.FoundTruncated {
+		return fmt.Errorf("the start does not miss what the memo %.60s names: %v", laterMemo, found)
+	}
+	return b.whole(b.base) // the start has written of what it found
+}

@@ -1,0 +1,234 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.etcd.io/bbolt"
+
+	"posagent/payflow"
+)
+
+// Each of these is a fault that a journal could have. The images of a recording that was changed accordingly must show it.
+func TestAJournalWithAFaultIsCaughtByTheImages(t *testing.T) {
+	requireStrace(t)
+	dir := t.TempDir()
+	gateway, err := openTrial(filepath.Join(dir, "wechat-pay"), payflow.APIv3)
+	require.NoError(t, err)
+	t.Cleanup(gateway.close)
+	rec := recordDay(t, gateway, filepath.Join(dir, "day"), recordingPlan{payments: 9})
+	require.NoError(t, seriesOf(rec, nil).endsAsRecorded())
+	require.NoError(t, seriesOf(rec, nil).toldAfterSync())
+	require.Nil(t, seriesOf(rec, nil).run(t), "the journal itself is caught by none")
+
+	for _, fault := range []struct {
+		name   string
+		change func(calls []diskCall) []diskCall
+		seen   string
+	}{
+		{"no commit is synced", leavingOut(func(c *diskCall, _ int) bool { return isJournalSync(c) }), ""},
+		{"the data are not synced before the meta page", leavingOut(func(c *diskCall, sync int) bool { return isJournalSync(c) && sync == 1 }), ""},
+		{"the meta page is not synced", leavingOut(func(c *diskCall, sync int) bool { return isJournalSync(c) && sync == 2 }), "was acknowledged"},
+		{"the new journal is not synced before its key is made", leavingOut(func(c *diskCall, _ int) bool { return c.Kind == callSync && c.Path == "journal.db.new" }), "the start does not go on"},
+		{"it is made under its own name", madeInPlace, "image 0:0:"},
+		{"its folder is not synced before its key is made", leavingOut(func(c *diskCall, _ int) bool { return c.Kind == callSync && c.Path == "." }), "the start does not go on"},
+		{"its folder is not synced after the last rename", renameNotSynced, "the journal is gone"},
+		{"the memo runs ahead of the journal", memoAhead, "the newest"},
+	} {
+		t.Run(fault.name, func(t *testing.T) {
+			failure := seriesOf(rec, fault.change(slices.Clone(rec.Calls))).run(t)
+			require.NotNil(t, failure)
+			assert.ErrorContains(t, failure, fault.seen)
+			t.Log(failure)
+		})
+	}
+	t.Run("the cashier is told before the sync", func(t *testing.T) {
+		s := seriesOf(rec, leavingOut(func(c *diskCall, sync int) bool { return isJournalSync(c) && sync == 2 })(slices.Clone(rec.Calls)))
+		assert.ErrorContains(t, s.toldAfterSync(), "the daemon spoke of entry")
+	})
+	t.Run("the recorder misses a write", func(t *testing.T) {
+		last := slices.Clone(rec.Calls)
+		i := lastWrite(last)
+		assert.ErrorContains(t, seriesOf(rec, slices.Delete(last, i, i+1)).endsAsRecorded(), "is not what was recorded")
+	})
+	t.Run("an index is written in a commit of its own", func(t *testing.T) {
+		late := lateIndex(t, rec)
+		failure := seriesOf(late, nil).run(t)
+		require.NotNil(t, failure)
+		assert.ErrorContains(t, failure, "indexes and payments disagree")
+	})
+}
+
+// seriesOf is some images of a recording whose calls were changed, but whose commits were acknowledged when they were.
+func seriesOf(rec *recording, calls []diskCall) *imageSeries {
+	if calls == nil {
+		calls = rec.Calls
+	}
+	changed := *rec
+	changed.Calls = calls
+	s := &imageSeries{plan: imagePlan{images: 400, seed: 1}, rec: &changed, marks: marksOf(calls), windows: windowsOf(rec), tally: &imageTally{}}
+	s.share()
+	return s
+}
+
+func isJournalSync(c *diskCall) bool {
+	return c.Kind == callSync && c.Path == "journal.db"
+}
+
+// leavingOut leaves calls out. sync says of a sync whether it is a commit's first, which follows the data, or its second, which follows the meta page.
+func leavingOut(out func(c *diskCall, sync int) bool) func([]diskCall) []diskCall {
+	return func(calls []diskCall) (rest []diskCall) {
+		sync := 1
+		for _, c := range calls {
+			if c.Kind == callWrite && c.Path == "journal.db" {
+				sync = 1
+				if len(c.Data) == os.Getpagesize() && c.At <= int64(os.Getpagesize()) {
+					sync = 2
+				}
+			}
+			if !out(&c, sync) {
+				rest = append(rest, c)
+			}
+		}
+		return rest
+	}
+}
+
+// renameNotSynced leaves out every sync of the folder from the moment on in which the journal got its name.
+func renameNotSynced(calls []diskCall) (rest []diskCall) {
+	named := false
+	for _, c := range calls {
+		named = named || c.Kind == callRename && c.To == "journal.db"
+		if !named || c.Kind != callSync || c.Path != "." {
+			rest = append(rest, c)
+		}
+	}
+	return rest
+}
+
+// madeInPlace makes the journal under the name that it keeps.
+func madeInPlace(calls []diskCall) (rest []diskCall) {
+	for _, c := range calls {
+		if c.Path == "journal.db.new" {
+			c.Path = "journal.db"
+		}
+		if c.Kind != callRename || c.To != "journal.db" {
+			rest = append(rest, c)
+		}
+	}
+	return rest
+}
+
+// memoAhead has every memo name what only the last one may.
+func memoAhead(calls []diskCall) []diskCall {
+	var last []byte
+	for _, c := range calls {
+		if c.Kind == callWrite && c.Path == "keys/journal.key.head.new" {
+			last = c.Data
+		}
+	}
+	for i := range calls {
+		if calls[i].Kind == callWrite && calls[i].Path == "keys/journal.key.head.new" {
+			calls[i].Data = last
+		}
+	}
+	return calls
+}
+
+func lastWrite(calls []diskCall) int {
+	for i := len(calls) - 1; ; i-- {
+		if calls[i].Kind == callWrite && calls[i].Path == "journal.db" {
+			return i
+		}
+	}
+}
+
+// lateIndex makes the recording of a journal that writes the line of its open index one commit after the payment: what the real daemon wrote in the
+// first commit that arms, put into two transactions.
+func lateIndex(t *testing.T, rec *recording) *recording {
+	t.Helper()
+	d := newDisk(rec.Before)
+	windows := windowsOf(rec)
+	marks, next := marksOf(rec.Calls), 0
+	goTo := func(at int) *fileState {
+		for ; next < len(marks) && marks[next].at <= at; next++ {
+			_, _, err := d.pass(marks[next])
+			require.NoError(t, err)
+		}
+		state, err := readState(d.now["journal.db"].now)
+		require.NoError(t, err)
+		return state
+	}
+	before := goTo(windows[0].to)
+	late := &recording{Dir: rec.Dir, Before: map[string][]byte{}, Tills: rec.Tills}
+	for name, f := range d.now {
+		if f != nil {
+			late.Before[name] = bytes.Clone(f.now)
+		}
+	}
+	after := goTo(windows[1].to)
+	path := filepath.Join(t.TempDir(), "journal.db")
+	require.NoError(t, os.WriteFile(path, late.Before["journal.db"], 0o600))
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{InitialMmapSize: 1 << 30})
+	require.NoError(t, err)
+	for _, open := range []bool{false, true} {
+		was, err := os.ReadFile(path)
+		require.NoError(t, err)
+		require.NoError(t, db.Update(func(tx *bbolt.Tx) error { return putLines(tx, before, after, open) }))
+		is, err := os.ReadFile(path)
+		require.NoError(t, err)
+		late.commit(was, is)
+	}
+	require.NoError(t, db.Close())
+	return late
+}
+
+// putLines writes what a state has beyond another: the lines of the open index, or all others.
+func putLines(tx *bbolt.Tx, before, after *fileState, open bool) error {
+	have := map[string]bool{}
+	for _, l := range before.lines {
+		have[string(l.bucket)+"\x00"+string(l.key)+"\x00"+string(l.value)] = true
+	}
+	for _, l := range after.lines {
+		if (string(l.bucket) == "open") != open || have[string(l.bucket)+"\x00"+string(l.key)+"\x00"+string(l.value)] {
+			continue
+		}
+		if err := tx.Bucket(l.bucket).Put(l.key, l.value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// commit adds the calls by which bbolt makes one file of another: the pages, a sync, the meta page, a sync.
+func (rec *recording) commit(was, is []byte) {
+	size := os.Getpagesize()
+	line := 2 * len(rec.Calls)
+	add := func(c diskCall) {
+		line++
+		c.Path, c.Begin, c.End = "journal.db", line, line
+		rec.Calls = append(rec.Calls, c)
+	}
+	var meta []diskCall
+	for at := 0; at < len(is); at += size {
+		if bytes.Equal(was[at:at+size], is[at:at+size]) {
+			continue
+		}
+		c := diskCall{Kind: callWrite, At: int64(at), Data: is[at : at+size]}
+		if at < 2*size {
+			meta = append(meta, c)
+			continue
+		}
+		add(c)
+	}
+	add(diskCall{Kind: callSync})
+	for _, c := range meta {
+		add(c)
+	}
+	add(diskCall{Kind: callSync})
+}

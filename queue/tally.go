@@ -1,0 +1,73 @@
+package queue
+
+import (
+	"fmt"
+
+	"go.etcd.io/bbolt"
+)
+
+// keyTally is the record of bucketCounters that every step writes anew.
+var keyTally = []byte("tally")
+
+// tallyCountMax bounds the lines that a step counts. A till whose software never acknowledges has more that are unannounced, and they are
+// not counted.
+const tallyCountMax = 200
+
+// tallyRecord says what a step left behind. One wrong bit in the count of a page takes its last lines away without breaking any seal: an
+// open payment would be forgotten, or the newest entry; so their number is sealed.
+type tallyRecord struct {
+	Format      int    `json:"v"`
+	Sequence    uint64 `json:"sequence"` // of the chain's last entry
+	Open        int    `json:"open"`     // lines of bucketOpen; -1: not counted
+	Unannounced int    `json:"unannounced"`
+}
+
+// tally counts at the end of a step.
+func (j *Journal) tally(tx *bbolt.Tx, head Head) error {
+	return j.put(tx, bucketCounters, keyTally, tallyRecord{
+		Format: formatVersion, Sequence: head.Sequence, Open: countLines(tx, bucketOpen), Unannounced: countLines(tx, bucketUnannounced),
+	})
+}
+
+func countLines(tx *bbolt.Tx, bucket []byte) int {
+	n := 0
+	c := tx.Bucket(bucket).Cursor()
+	for key, _ := c.First(); key != nil; key, _ = c.Next() {
+		if n++; n > tallyCountMax {
+			return -1
+		}
+	}
+	return n
+}
+
+// tallied returns what the newest step counted. There is nothing to hold against where an older program wrote the last entry.
+func (j *Journal) tallied(tx *bbolt.Tx) (t tallyRecord, known bool, err error) {
+	sealed := tx.Bucket(bucketCounters).Get(keyTally)
+	if sealed == nil {
+		return t, false, nil
+	}
+	if _, err := unseal(j.keys.state, string(bucketCounters), keyTally, sealed, &t); err != nil {
+		return t, false, err
+	}
+	end := claimedHead(tx).Sequence
+	if t.Sequence > end {
+		return t, false, damaged(string(bucketEvents), place8(t.Sequence), fmt.Sprintf("the journal ends at entry %d, but its newest step wrote this one", end))
+	}
+	return t, t.Sequence == end, nil
+}
+
+// counted holds the number of lines that were read of a bucket against what the newest step counted.
+func (j *Journal) counted(tx *bbolt.Tx, bucket []byte, n int) error {
+	t, known, err := j.tallied(tx)
+	if err != nil || !known {
+		return err
+	}
+	want := t.Open
+	if string(bucket) == string(bucketUnannounced) {
+		want = t.Unannounced
+	}
+	if want >= 0 && want != n {
+		return damaged(string(bucket), nil, fmt.Sprintf("it names %d payments; the newest step left %d there", n, want))
+	}
+	return nil
+}
