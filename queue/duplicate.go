@@ -10,4 +10,6 @@ func (e *Engine) SuspectedDuplicates(day string) ([]payflow.SuspectedDuplicate, 
 }
 
 // SuspectedDuplicates returns what Engine.SuspectedDuplicates does.
-func (j *Journal) SuspectedDuplicates(day string) ([]payflow.SuspectedDuplicate, error) { return nil, nil }
+func (j *Journal) SuspectedDuplicates(day string) ([]payflow.SuspectedDuplicate, error) {
+	return nil, nil
+}
