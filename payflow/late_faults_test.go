@@ -135,6 +135,15 @@ func lateFaults() []lateFault {
 			l.TooLate = true
 			return LateStep(p, l, e)
 		})},
+		{"a refund while a reverse may be in flight", lateSees(func(l *Late) {
+			if l.TooLate {
+				l.NextReverseAt = time.Time{}
+			}
+		}, func(before Late, after *Late) {
+			if after.NextReverseAt.IsZero() {
+				after.NextReverseAt = before.NextReverseAt
+			}
+		})},
 		{"too late is not heard", lateHears(func(_ Payment, _ Late, e *Event) {
 			if e.Outcome.Kind == ReverseTooLate {
 				e.Outcome.Kind = ReverseRefused

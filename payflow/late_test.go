@@ -138,6 +138,10 @@ var lateStories = map[string]func(lateFunc) string{
 			return "a refund before seven days"
 		}
 		till.until(10 * time.Minute)
+		if till.wished != 0 {
+			return "a refund while the last reverse may be in flight"
+		}
+		till.until(20 * time.Minute)
 		if till.wished != 1 || till.l.Stage != LateRefunding || till.l.OutRefundNo == "" {
 			return fmt.Sprintf("after seven days: %s, %d refunds", till.l.Stage, till.wished)
 		}
@@ -150,6 +154,9 @@ func lateRefundWaits(step lateFunc, odd twist) string {
 	till.l.TooLate = true
 	till.answer = lateFound(till.p, TradeSuccess, straight)
 	till.until(2 * time.Minute)
+	if till.wished != 1 {
+		return "no refund, though no reverse is possible"
+	}
 	till.answer = lateFound(till.p, TradeRefund, odd)
 	till.until(50 * time.Minute)
 	if till.l.Stage != LateRefunding || till.l.Attention != "" {

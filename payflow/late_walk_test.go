@@ -60,7 +60,8 @@ type lateWorld struct {
 	moneyShown  bool
 	tooLate     bool
 	oldStarts   uint8
-	reversed    bool // a reverse has left since the last start
+	lateUntil   time.Time // a reverse that left may be carried out before
+	reversed    bool      // a reverse has left since the last start
 	absentAt    time.Time
 	sends       uint8
 	again       bool // somebody has looked again behind the end
@@ -108,7 +109,7 @@ func packLate(l *Late, now time.Time, kept bool) uint64 {
 	k.number(l.Reverses, 2)
 	k.number(l.ReverseRefusals, 6)
 	for _, b := range [...]bool{l.CallStartedAt.Before(l.DeadAt), !l.AbsentAt.IsZero(), l.CallStartedAt.Sub(l.AbsentAt) < 3*time.Second,
-		!now.Before(l.DeadAt), !now.Before(l.GuardAt), !now.Before(l.NextReverseAt), l.WakeAt.Before(l.DeadAt), l.WakeAt.Before(l.NextReverseAt)} {
+		!now.Before(l.DeadAt), !now.Before(l.GuardAt), !now.Before(l.NextReverseAt), !now.Before(l.NextReverseAt.Add(reverseLate)), l.WakeAt.Before(l.DeadAt), l.WakeAt.Before(l.NextReverseAt)} {
 		k.yes(b)
 	}
 	return uint64(k)
@@ -123,7 +124,7 @@ func packLateWorld(w *lateWorld) uint64 {
 	k.number(int(w.faults), 5)
 	k.number(int(w.oldStarts), 3)
 	for _, b := range [...]bool{w.wrong, w.wasPaid, w.request, w.lateReverse, w.refund, w.wishing, w.asked, w.theirs, w.ours, w.moneyShown, w.tooLate, w.reversed, w.again,
-		w.now.Before(w.timer), w.now.Before(w.codeDead), w.now.Before(w.guard), w.now.Before(w.guard.Add(-time.Second)), w.now.Before(w.anewDead), w.callStarted.Before(w.anewDead), w.absentAt.IsZero(),
+		w.now.Before(w.timer), w.now.Before(w.codeDead), w.now.Before(w.guard), w.now.Before(w.guard.Add(-time.Second)), w.now.Before(w.anewDead), w.now.Before(w.lateUntil), w.callStarted.Before(w.anewDead), w.absentAt.IsZero(),
 		w.now.Sub(w.reverseEnd) < 2400*time.Millisecond} {
 		k.yes(b)
 	}
@@ -300,7 +301,7 @@ func (w *lateWorld) obey(after Late, commands []Command) {
 		case SendQuery, SendReverse:
 			w.call = QueryCall
 			if c.Kind == SendReverse {
-				w.call, w.reversed = ReverseCall, true
+				w.call, w.reversed, w.lateUntil = ReverseCall, true, w.now.Add(reverseLateInWorld)
 			}
 			w.callNo, w.answer, w.answered, w.callStarted, w.timer = c.Call, saidNothing, nothing, w.now, time.Time{}
 			w.sends++
@@ -342,6 +343,9 @@ func judgeLateCalls(p Payment, _, after Late, e Event, commands []Command, w *la
 		case WishRefund:
 			if !old || !w.moneyShown || !shownOurs {
 				return "rule 13: a refund though a reverse is possible, or nothing shows the money"
+			}
+			if w.now.Before(w.lateUntil) {
+				return "rule 13: a refund while a reverse may be in flight"
 			}
 		}
 		if c.Kind != SendReverse {
@@ -527,6 +531,7 @@ func (k *lateWalk) timePasses(s lateState) {
 	}
 	k.change(s, "time passes", func(w *lateWorld) {
 		w.now, w.sends = next, 0
+		w.lateReverse = w.lateReverse && next.Before(w.lateUntil)
 		w.request = w.request && next.Before(w.codeDead)
 	})
 }

@@ -241,6 +241,8 @@ func (s *lateStepper) takeBack(row seen) {
 	switch {
 	case !s.tooLate():
 		s.wakeFor(ReverseCall, s.l.NextReverseAt)
+	case row == seenOurs && s.at.Before(s.quiet()):
+		s.wakeFor(QueryCall, earlier(s.at.Add(lateAskEvery), s.quiet()))
 	case row == seenOurs:
 		s.wishRefund()
 	default: // an order that may still be paid after seven days, or of another amount than ours: a person's work
@@ -248,6 +250,9 @@ func (s *lateStepper) takeBack(row seen) {
 		s.wakeFor(QueryCall, s.at.Add(lateAskEvery))
 	}
 }
+
+// quiet is when no reverse can be in flight any more (rule 13): one whose answer was lost may be carried out until then.
+func (s *lateStepper) quiet() time.Time { return s.l.NextReverseAt.Add(reverseLate) }
 
 // tooLate is rule 13: WeChat Pay's word, the corrected clock's on two starts, or seven days of this process.
 func (s *lateStepper) tooLate() bool {

@@ -236,6 +236,9 @@ func (j *Journal) settle() error {
 	if err := j.makeRoom(); err != nil {
 		return err
 	}
+	if err := j.addRefundBuckets(); err != nil {
+		return err
+	}
 	if err := j.grow(); err != nil {
 		return err
 	}
