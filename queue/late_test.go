@@ -130,6 +130,8 @@ func TestAnUnansweredCheckIsAskedAgainAndWritesNothing(t *testing.T) {
 func TestALateSuccessIsShownAgainLocksTheSaleAndGoesBack(t *testing.T) {
 	story(t, func(t *testing.T, s *shop) {
 		no := s.declined("A-1")
+		_, err := s.engine.Acknowledge(t.Context(), no, payflow.Acknowledgement{How: payflow.Seen, Operator: "Amy"})
+		require.NoError(t, err)
 		s.wechat.queries(found(payflow.TradeSuccess))
 		after(80 * time.Second)
 
@@ -149,7 +151,7 @@ func TestALateSuccessIsShownAgainLocksTheSaleAndGoesBack(t *testing.T) {
 			assert.Equal(t, payflow.AlreadyPaidError{ID: no, Late: true}, *held)
 			s.restart()
 		}
-		_, err := s.engine.Acknowledge(t.Context(), no, payflow.Acknowledgement{How: payflow.Seen, Operator: "Bo"})
+		_, err = s.engine.Acknowledge(t.Context(), no, payflow.Acknowledgement{How: payflow.Seen, Operator: "Bo"})
 		require.NoError(t, err)
 
 		s.wechat.queries(found(payflow.TradeRevoked))
