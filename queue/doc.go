@@ -14,8 +14,9 @@
 //	payments     the present state of every payment, by out_trade_no
 //	open         the payments that are not final: a start reads these, and no others
 //	unannounced  the results that nobody has acknowledged
+//	late         the final payments of which it is not certain yet what became of them
 //	found_after_restore  what WeChat Pay held and a restored journal had lost; only in a journal that was ever restored
-//	by_arming, by_day, by_sale, by_key, by_code   where to find a payment
+//	by_arming, by_day, by_sale, by_key, by_code, by_payer   where to find a payment
 //	refunds      the present state of every refund, by out_refund_no
 //	open_refunds the refunds that are not final, or that a person must look at: a start reads these, and no others
 //	refunds_by_payment, refunds_by_day, refunds_by_key   where to find a refund

@@ -53,9 +53,10 @@ type Engine struct {
 	done   chan struct{}
 	failed atomic.Pointer[error]
 
-	// open and unasked belong to the loop.
+	// open, unasked and late belong to the loop.
 	open    map[payflow.OutTradeNo]*live
 	unasked map[payflow.OutTradeNo]bool
+	late    map[payflow.OutTradeNo]*live // final, and what became of them is not certain yet
 	// refunds and lastRequest too: the refunds that are open or need a person, and when each payment was last asked to be refunded.
 	refunds     map[payflow.OutRefundNo]*liveRefund
 	lastRequest map[payflow.OutTradeNo]time.Time
@@ -93,6 +94,7 @@ func NewEngine(cfg Config) (*Engine, error) {
 	e := &Engine{
 		cfg: cfg, work: make(chan func(), 64), done: make(chan struct{}),
 		open: map[payflow.OutTradeNo]*live{}, unasked: map[payflow.OutTradeNo]bool{},
+		late:    map[payflow.OutTradeNo]*live{},
 		refunds: map[payflow.OutRefundNo]*liveRefund{}, lastRequest: map[payflow.OutTradeNo]time.Time{},
 		started: time.Now(), refundCalls: make(chan struct{}, refundCallsMax),
 	}
@@ -293,6 +295,8 @@ func (e *Engine) settle(l *live) {
 	delete(e.open, l.entry.OutTradeNo)
 	delete(e.unasked, l.entry.OutTradeNo)
 	e.board.retire(l.entry.OutTradeNo)
+	e.beginLate(l)
+	_ = e.tieBack(l.entry) // a failed commit stops the engine
 	e.keepWarm()
 }
 
