@@ -36,6 +36,8 @@ type Config struct {
 	PayThread bool
 	// Log takes one line for each change of status.
 	Log zerolog.Logger
+
+	hooks hooks // tests set them
 }
 
 // Engine drives every open payment: it steps each, commits, then acts. One loop owns the payments; every other
@@ -77,6 +79,7 @@ func NewEngine(cfg Config) (*Engine, error) {
 	if err := cfg.Timing.Check(); err != nil {
 		return nil, err
 	}
+	cfg.hooks = cfg.hooks.whole()
 	entries, err := cfg.Journal.OpenPayments()
 	if err != nil {
 		return nil, fmt.Errorf("read the open payments: %w", err)
@@ -205,15 +208,15 @@ func (e *Engine) stopped() error {
 
 // apply steps a payment, commits where the step must be on disk, publishes it, and then carries out the commands.
 func (e *Engine) apply(l *live, ev payflow.Event) error {
-	ev.At = time.Now()
+	ev.At = e.cfg.hooks.now()
 	before := l.entry.Payment
-	after, commands := payflow.Step(before, ev)
+	after, commands := e.cfg.hooks.step(before, ev)
 	if after == before && len(commands) == 0 {
 		return nil
 	}
 	defer e.prepare(l, after, commands)()
 	l.entry.Payment = after
-	if payflow.Durable(before, after) {
+	if e.cfg.hooks.durable(before, after) {
 		entry, err := e.cfg.Journal.Commit(string(ev.Kind), ev, after)
 		if err != nil {
 			e.fail(err)
