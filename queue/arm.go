@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"time"
 	"unicode/utf8"
 
 	"posagent/payflow"
@@ -42,7 +41,7 @@ func (e *Engine) arm(r payflow.ArmRequest, digest string) (payflow.Entry, error)
 		return payflow.Entry{}, err
 	}
 	entry, err := e.cfg.Journal.Arm(r.IdempotencyKey, digest, r.SaleRef, func(no payflow.OutTradeNo, attempt int) payflow.Payment {
-		p, _ := payflow.Arm(e.order(r, no, attempt), e.cfg.Timing, time.Now())
+		p, _ := payflow.Arm(e.order(r, no, attempt), e.cfg.Timing, e.cfg.hooks.now())
 		return p
 	})
 	if err != nil {
@@ -51,7 +50,7 @@ func (e *Engine) arm(r payflow.ArmRequest, digest string) (payflow.Entry, error)
 	}
 	l := &live{entry: entry}
 	e.open[entry.OutTradeNo] = l
-	e.wakeAt(l, time.Now().Add(e.cfg.Timing.ScanWithin))
+	e.wakeAt(l, e.cfg.hooks.now().Add(e.cfg.Timing.ScanWithin))
 	e.keepWarm()
 	e.logChange(payflow.Payment{}, entry)
 	e.board.put(entry)

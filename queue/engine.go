@@ -253,7 +253,7 @@ func (e *Engine) wakeAt(l *live, at time.Time) {
 		l.timer.Stop()
 	}
 	no := l.entry.OutTradeNo
-	l.timer = time.AfterFunc(time.Until(at), func() { e.post(func() { e.woken(no) }) })
+	l.timer = time.AfterFunc(at.Sub(e.cfg.hooks.now()), func() { e.post(func() { e.woken(no) }) })
 }
 
 func (e *Engine) woken(no payflow.OutTradeNo) {

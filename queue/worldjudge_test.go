@@ -3,6 +3,7 @@ package queue
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"posagent/payflow"
@@ -96,6 +97,7 @@ type worldJudge struct {
 	boots  []time.Duration // starts
 	up     bool
 	now    time.Duration
+	over   time.Duration
 	late   time.Duration // end of the last call that a fault may have held up
 	result worldVerdict
 }
@@ -146,8 +148,14 @@ func (j *worldJudge) hear(l worldLine) {
 		j.failed[l.Boot] = true
 	case worldShown, worldTold:
 		j.seen(j.order(l.No), l)
-	case worldPowerCut, worldStopped, worldOver:
+	case worldPowerCut, worldStopped:
 		j.down()
+	case worldOver:
+		j.over = l.At
+		j.down()
+	case worldFound:
+		invariant, text, _ := strings.Cut(l.Text, " ")
+		j.breach(invariant, l.No, "%s", text)
 	case worldAsserted:
 		j.breach("assert", l.No, "%s", l.Text)
 		j.down()
@@ -492,7 +500,7 @@ func (j *worldJudge) inTime(o *judgedOrder, e worldEntry) {
 	if j.script.Heal == 0 || o.status == "" || o.attention || o.status == payflow.Cancelled {
 		return
 	}
-	until := j.now
+	until := j.over
 	if o.final {
 		until = o.finalAt
 	}

@@ -33,7 +33,8 @@ const (
 	worldClockSet  worldKind = "clock set"
 	worldFaultless worldKind = "healed"
 	worldOver      worldKind = "over"
-	worldNoted     worldKind = "note" // for the reader only
+	worldFound     worldKind = "found" // on the disk: Text begins with the invariant that it breaks
+	worldNoted     worldKind = "note"  // for the reader only
 )
 
 // worldLine is one line of a world's log. Only the fields of its kind are set.

@@ -1,0 +1,570 @@
+package queue
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+	"unsafe"
+
+	"github.com/rs/zerolog"
+	"go.etcd.io/bbolt"
+
+	"posagent/payflow"
+)
+
+// worldForm is one form of the simulation: how the till speaks to WeChat Pay, and on what disk it writes. The fast form has a model of WeChat
+// Pay behind queue.Gateway; the full form has the real client, links and simulator.
+type worldForm interface {
+	// gateway is what one start of the till speaks with.
+	gateway(b *worldBoot) Gateway
+	// open opens the journal from what is durable.
+	open(b *worldBoot, cfg JournalConfig) (*Journal, error)
+	// drop lets go of the journal of a start that is over; nothing more may be written.
+	drop(b *worldBoot)
+	// orders is what WeChat Pay holds.
+	orders() []worldOrder
+}
+
+// world is one till with its people, links and disk, in a bubble of fake time.
+type world struct {
+	script *worldScript
+	log    *worldLog
+	form   worldForm
+	plant  *plant
+
+	ctx  context.Context // ends with the world
+	stop context.CancelFunc
+	// people are the goroutines of cashiers and till software.
+	people sync.WaitGroup
+
+	mu      sync.Mutex // guards what follows
+	kinds   map[payflow.CallKind]int
+	ofOrder map[payflow.OutTradeNo]int
+	calls   int
+	commits int
+	boots   int
+	boot    *worldBoot // nil: the till is down
+	offset  time.Duration
+	codes   map[string]*worldCode
+	memory  map[string]any // of a planted bug
+}
+
+// worldCode is one payment code. It is good for a minute from its first reading on.
+type worldCode struct {
+	number int
+	digits string
+	sale   int
+	born   time.Duration // -1: not yet read
+}
+
+// worldBoot is one start of the till, until its power or its process is gone.
+type worldBoot struct {
+	w       *world
+	n       int
+	journal *Journal
+	engine  *Engine
+	dead    atomic.Bool // nothing that it does leaves the machine any more
+	gone    chan struct{}
+	down    time.Duration // how long the till is down after it
+	late    worldCommitFault
+}
+
+var errNoPower = errors.New("the power is cut")
+
+// restartAfter is how long the service manager takes to start a process again that has ended by itself.
+const restartAfter = 2 * time.Second
+
+// newWorld returns a world that run lives through; it must be made in the bubble.
+func newWorld(s *worldScript, p *plant) *world {
+	w := &world{script: s, plant: p, log: &worldLog{began: time.Now()}, kinds: map[payflow.CallKind]int{}, ofOrder: map[payflow.OutTradeNo]int{},
+		codes: map[string]*worldCode{}, memory: map[string]any{}}
+	w.ctx, w.stop = context.WithCancel(context.Background())
+	return w
+}
+
+// run lives through the world and returns what the disk holds of each payment at the end.
+func (w *world) run(form worldForm) []worldEntry {
+	w.form = form
+	w.schedule()
+	w.people.Go(w.shop)
+	end := time.NewTimer(w.script.End.after())
+	for over := false; !over; {
+		b, err := w.start()
+		if err != nil {
+			w.log.add(worldLine{Kind: worldStopped, Boot: w.boots, Text: "the journal does not open: " + err.Error()})
+			over = !w.sleep(restartAfter)
+			continue
+		}
+		over = w.live(b, end.C)
+	}
+	w.stop()
+	w.people.Wait()
+	time.Sleep(5 * time.Minute) // what is late still arrives
+	return w.last()
+}
+
+// live follows one start to its end, and through the time without power after it. It reports that the world is over.
+func (w *world) live(b *worldBoot, end <-chan time.Time) (over bool) {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan string, 1)
+	go b.show(b.engine.Subscribe(ctx))
+	go func() {
+		defer func() {
+			if p := recover(); p != nil {
+				ended <- fmt.Sprint(worldAsserted, " ", p)
+			}
+		}()
+		err := b.engine.Run(ctx)
+		ended <- fmt.Sprint("stopped ", err)
+	}()
+	why := ""
+	select {
+	case <-b.gone:
+	case why = <-ended:
+		if !b.dead.Load() {
+			time.Sleep(2 * time.Millisecond) // what was on its way to the screen is still painted
+			b.tellEnd(why)
+		}
+	case <-end:
+		over = true
+		w.log.add(worldLine{Kind: worldOver, Boot: b.n})
+	}
+	b.dead.Store(true)
+	w.setBoot(nil)
+	cancel()
+	if why == "" {
+		<-ended
+	}
+	w.form.drop(b)
+	if over {
+		return true
+	}
+	select {
+	case <-time.After(max(b.down, restartAfter)):
+		return false
+	case <-end:
+		w.log.add(worldLine{Kind: worldOver})
+		return true
+	}
+}
+
+// tellEnd tells how a process ended by itself.
+func (b *worldBoot) tellEnd(why string) {
+	if text, ok := strings.CutPrefix(why, string(worldAsserted)+" "); ok {
+		b.w.log.add(worldLine{Kind: worldAsserted, Boot: b.n, Text: text})
+		return
+	}
+	b.w.log.add(worldLine{Kind: worldStopped, Boot: b.n, Text: why})
+}
+
+// sleep reports false where the world ended meanwhile.
+func (w *world) sleep(d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-w.ctx.Done():
+		return false
+	}
+}
+
+// schedule sets clocks, cuts the power and heals at the script's times.
+func (w *world) schedule() {
+	for _, c := range w.script.Cuts {
+		if w.script.healed(c.At.after()) {
+			continue
+		}
+		time.AfterFunc(c.At.after(), func() {
+			if b := w.current(); b != nil {
+				b.cut(c.Down.after(), "")
+			}
+		})
+	}
+	for _, j := range w.script.Jumps {
+		time.AfterFunc(j.At.after(), func() { w.jump(j) })
+	}
+	if w.script.Heal != 0 {
+		time.AfterFunc(w.script.Heal.after(), func() { w.log.add(worldLine{Kind: worldFaultless}) })
+	}
+}
+
+func (w *world) jump(j worldJump) {
+	by := j.By.after()
+	if j.To1970 {
+		by = time.Unix(0, 0).Sub(w.clock().Round(0))
+	}
+	w.mu.Lock()
+	w.offset += by.Truncate(time.Second)
+	w.mu.Unlock()
+	w.log.add(worldLine{Kind: worldClockSet, Text: by.Truncate(time.Second).String()})
+}
+
+// timeParts is a time.Time from inside: a bubble's time has no monotonic reading, and a PC's has one that no setting of the clock moves.
+type timeParts struct {
+	wall uint64
+	ext  int64
+	loc  *time.Location
+}
+
+// monotonicBit, minWall and nsecShift are those of package time.
+const (
+	monotonicBit = 1 << 63
+	nsecShift    = 30
+)
+
+var minWall = time.Date(1885, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// withMonotonic returns a time that shows wall, and whose monotonic reading is since.
+func withMonotonic(wall time.Time, since time.Duration) time.Time {
+	parts := timeParts{wall: monotonicBit | uint64(wall.Unix()-minWall.Unix())<<nsecShift | uint64(wall.Nanosecond()), ext: int64(since)}
+	return *(*time.Time)(unsafe.Pointer(&parts))
+}
+
+// clock is the PC's clock, as a program on it reads it.
+func (w *world) clock() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return withMonotonic(time.Now().Add(w.offset), w.log.now())
+}
+
+func (w *world) current() *worldBoot {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.boot
+}
+
+func (w *world) setBoot(b *worldBoot) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.boot = b
+}
+
+// start is one start of the till: the journal, the engine, and what a person sees first.
+func (w *world) start() (*worldBoot, error) {
+	w.mu.Lock()
+	w.boots++
+	b := &worldBoot{w: w, n: w.boots, gone: make(chan struct{})}
+	w.mu.Unlock()
+	journal, err := w.form.open(b, JournalConfig{StoreID: "SZTX001", TillID: "T1", Location: time.UTC, Now: w.clock, fault: b.fault})
+	if err != nil {
+		return nil, err
+	}
+	b.journal = journal
+	b.engine, err = NewEngine(Config{
+		Journal: journal, Gateway: w.form.gateway(b), Merchant: payflow.Merchant{Mode: payflow.Direct, AppID: "wx1", MerchantID: worldMerchant, CategoryCode: "4111"},
+		Store: payflow.Store{ID: "SZTX001", Name: "Shop", Till: "T1"}, API: payflow.APIv3, HostFamily: "https://a", Log: zerolog.Nop(),
+		Clock: func() (time.Time, bool) { return time.Now(), true },
+		hooks: w.hooks(b),
+	})
+	if err != nil {
+		w.form.drop(b)
+		return nil, err
+	}
+	w.tellStart(b)
+	w.setBoot(b)
+	return b, nil
+}
+
+const worldMerchant = "10000100"
+
+func (w *world) hooks(b *worldBoot) hooks {
+	h := hooks{now: w.clock, durable: func(before, after payflow.Payment) bool {
+		if !payflow.Durable(before, after) {
+			return false
+		}
+		time.Sleep(commitTakes + time.Duration(after.Calls)*time.Microsecond) // no lock is held here
+		return w.plant.durable == nil || w.plant.durable(b, before, after)
+	}}
+	if w.plant.step != nil {
+		h.step = func(p payflow.Payment, e payflow.Event) (payflow.Payment, []payflow.Command) {
+			return w.plant.step(b, p, e)
+		}
+	}
+	return h
+}
+
+// commitTakes is how long a commit takes: long enough that whatever leaves before it is seen to.
+const commitTakes = 2 * time.Millisecond
+
+// tellStart tells what a start found, read from the disk and not from the engine.
+func (w *world) tellStart(b *worldBoot) {
+	l := worldLine{Kind: worldBooted, Boot: b.n}
+	for _, e := range entriesOf(b.journal.db) {
+		if e.InOpen {
+			l.Open = append(l.Open, e.No)
+		}
+		if !e.Record.Status.Final() {
+			l.NonFinal = append(l.NonFinal, e.No)
+		}
+		if owed(e.Record) {
+			l.Owed = append(l.Owed, e.No)
+		}
+	}
+	untold, err := b.engine.Unannounced()
+	if err != nil {
+		l.Text = err.Error()
+	}
+	for _, e := range untold {
+		l.Untold = append(l.Untold, e.OutTradeNo)
+	}
+	w.log.add(l)
+}
+
+// cut takes the power away: from here on nothing that this start does leaves the machine.
+func (b *worldBoot) cut(down time.Duration, where string) {
+	if b.dead.Swap(true) {
+		return
+	}
+	b.down = down
+	b.w.log.add(worldLine{Kind: worldPowerCut, Boot: b.n, Text: where})
+	close(b.gone)
+}
+
+// fault is what the disk does at a step of the journal's.
+func (b *worldBoot) fault(step string) error {
+	if b.dead.Load() {
+		return errNoPower
+	}
+	switch step {
+	case "commit":
+		return b.beforeCommit()
+	case "committed":
+		return b.afterCommit()
+	case "memo":
+		if !b.w.script.Thorough {
+			return errNoPower // a memo is not worth its files in most worlds
+		}
+	}
+	return nil
+}
+
+func (b *worldBoot) beforeCommit() error {
+	b.w.mu.Lock()
+	b.w.commits++
+	f := b.w.script.commitFault(b.w.commits, b.w.log.now())
+	b.w.mu.Unlock()
+	if b.journal == nil {
+		return nil
+	}
+	b.late = f
+	switch f.Kind {
+	case commitPowerBefore, commitPowerAmid:
+		b.cut(f.Down.after(), "before the commit is on disk")
+		return errNoPower
+	case commitEIO:
+		return b.failed(syscall.EIO)
+	case commitFull:
+		return b.failed(syscall.ENOSPC)
+	}
+	return nil
+}
+
+func (b *worldBoot) failed(err error) error {
+	b.down = b.late.Down.after()
+	b.w.log.add(worldLine{Kind: worldFailed, Boot: b.n, Text: err.Error()})
+	return err
+}
+
+func (b *worldBoot) afterCommit() error {
+	if b.journal == nil {
+		return nil
+	}
+	b.w.log.add(durableLine(b))
+	if b.w.plant.committed != nil {
+		b.w.plant.committed(b)
+	}
+	switch b.late.Kind {
+	case commitPowerAfter:
+		b.cut(b.late.Down.after(), "once the commit is on disk")
+		return errNoPower
+	case commitPowerDone:
+		b.cut(b.late.Down.after(), "right after a commit")
+	case commitEIOAfter:
+		return b.failed(syscall.EIO)
+	}
+	return nil
+}
+
+// show is the screen: it paints what is announced, a moment later.
+func (b *worldBoot) show(announced <-chan payflow.Announcement) {
+	last := map[payflow.OutTradeNo]worldRecord{}
+	for a := range announced {
+		time.Sleep(300 * time.Microsecond)
+		r := recordOf(a.Entry)
+		before := last[a.Entry.OutTradeNo]
+		if b.dead.Load() || before == r {
+			continue
+		}
+		last[a.Entry.OutTradeNo] = r
+		b.w.log.add(worldLine{Kind: worldShown, Boot: b.n, No: a.Entry.OutTradeNo, Record: r})
+	}
+}
+
+// draw is a number from 0 to n-1 that depends on the seed and the words alone, whatever happened before.
+func (w *world) draw(n int64, words ...any) int64 {
+	h := fnv.New64a()
+	fmt.Fprint(h, w.script.Seed, words)
+	return int64(h.Sum64()>>1) % n
+}
+
+// storedPayment is what the judge reads of a payment's record; that the seals hold is the journal's own tests' business.
+type storedPayment struct {
+	OutTradeNo   payflow.OutTradeNo `json:"out_trade_no"`
+	SaleRef      string             `json:"sale_ref"`
+	Status       payflow.Status     `json:"status"`
+	Attention    payflow.Reason     `json:"attention"`
+	Reason       payflow.Reason     `json:"reason"`
+	Amount       payflow.Amount     `json:"amount"`
+	Merchant     payflow.Merchant   `json:"merchant"`
+	Proof        payflow.Proof      `json:"proof"`
+	MoneySeen    bool               `json:"money_seen"`
+	Acknowledged struct {
+		At time.Time `json:"at"`
+	} `json:"acknowledged"`
+	SetAside struct {
+		At time.Time `json:"at"`
+	} `json:"set_aside"`
+}
+
+func (p storedPayment) record() worldRecord {
+	return worldRecord{There: true, Status: p.Status, Attention: p.Attention, Reason: p.Reason, Amount: p.Amount, Merchant: p.Merchant.MerchantID,
+		Proof: p.Proof, Told: !p.Acknowledged.At.IsZero(), Money: p.MoneySeen, Aside: !p.SetAside.At.IsZero()}
+}
+
+func stored(tx *bbolt.Tx, no []byte) (p storedPayment, there bool) {
+	body, _, ok := split(tx.Bucket(bucketPayments).Get(no))
+	return p, ok && json.Unmarshal(body, &p) == nil
+}
+
+// recordOnDisk reads what is on disk of a payment.
+func recordOnDisk(db *bbolt.DB, no payflow.OutTradeNo) (r worldRecord) {
+	_ = db.View(func(tx *bbolt.Tx) error {
+		if p, there := stored(tx, []byte(no)); there {
+			r = p.record()
+		}
+		return nil
+	})
+	return r
+}
+
+// durableLine reads the newest entry of the chain and the payment that it is about.
+func durableLine(b *worldBoot) worldLine {
+	l := worldLine{Kind: worldDurable, Boot: b.n}
+	_ = b.journal.db.View(func(tx *bbolt.Tx) error {
+		_, sealed := tx.Bucket(bucketEvents).Cursor().Last()
+		body, _, _ := split(sealed)
+		var event struct {
+			Kind       string             `json:"kind"`
+			OutTradeNo payflow.OutTradeNo `json:"out_trade_no"`
+		}
+		if err := json.Unmarshal(body, &event); err != nil {
+			return err
+		}
+		l.Event, l.No = event.Kind, event.OutTradeNo
+		if p, there := stored(tx, []byte(event.OutTradeNo)); there {
+			l.Record, l.Sale = p.record(), saleOf(p.SaleRef)
+		}
+		return nil
+	})
+	return l
+}
+
+// entriesOf reads every payment on disk, and where the indexes show it.
+func entriesOf(db *bbolt.DB) (entries []worldEntry) {
+	_ = db.View(func(tx *bbolt.Tx) error {
+		listed := func(bucket []byte) map[string]bool {
+			names := map[string]bool{}
+			_ = tx.Bucket(bucket).ForEach(func(_, no []byte) error { names[string(no)] = true; return nil })
+			return names
+		}
+		open, untold := listed(bucketOpen), listed(bucketUnannounced)
+		return tx.Bucket(bucketPayments).ForEach(func(no, _ []byte) error {
+			p, there := stored(tx, no)
+			if !there {
+				return nil
+			}
+			entries = append(entries, worldEntry{No: p.OutTradeNo, Sale: saleOf(p.SaleRef), Record: p.record(), Untold: untold[string(no)], InOpen: open[string(no)]})
+			return nil
+		})
+	})
+	return entries
+}
+
+// last opens the journal once more, as the next morning would, and reads it.
+func (w *world) last() []worldEntry {
+	b := &worldBoot{w: w, n: 0, gone: make(chan struct{})}
+	journal, err := w.form.open(b, JournalConfig{StoreID: "SZTX001", TillID: "T1", Location: time.UTC, Now: w.clock})
+	if err != nil {
+		w.log.add(worldLine{Kind: worldNoted, Text: "the journal does not open at the end: " + err.Error()})
+		return nil
+	}
+	b.journal = journal
+	defer w.form.drop(b)
+	w.leaks(journal.db)
+	w.sound(journal)
+	return entriesOf(journal.db)
+}
+
+// leaks is I10: no payment code stands in any record.
+func (w *world) leaks(db *bbolt.DB) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_ = db.View(func(tx *bbolt.Tx) error {
+		for _, bucket := range [][]byte{bucketPayments, bucketEvents} {
+			_ = tx.Bucket(bucket).ForEach(func(_, value []byte) error {
+				text := string(value)
+				for _, c := range w.codes {
+					if strings.Contains(text, c.digits) {
+						w.log.add(worldLine{Kind: worldFound, Text: "I10 a payment code stands in the bucket " + string(bucket)})
+					}
+				}
+				return nil
+			})
+		}
+		return nil
+	})
+}
+
+// sound is I11: the chain, the seals and the indexes hold. In most worlds the seals that were read on the way must do.
+func (w *world) sound(j *Journal) {
+	if !w.script.Thorough {
+		return
+	}
+	report, err := j.Verify(context.Background(), nil)
+	if err != nil || !report.Clean() {
+		w.log.add(worldLine{Kind: worldFound, Text: fmt.Sprint("I11 ", report, err)})
+	}
+}
+
+// saleOf reads the sale's number out of the reference that the till software gave it.
+func saleOf(ref string) int {
+	n, _ := strconv.Atoi(strings.TrimRight(strings.TrimPrefix(ref, "sale-"), "'"))
+	return n
+}
+
+// lived is what is left of a world.
+type lived struct {
+	script  *worldScript
+	log     *worldLog
+	verdict worldVerdict
+}
+
+// liveFast lives through a script in the fast form.
+func liveFast(t *testing.T, disk *worldDisk, s worldScript, p *plant) (l lived) {
+	synctest.Test(t, func(*testing.T) {
+		w := newWorld(&s, p)
+		form := newFastForm(w, disk)
+		ends := w.run(form)
+		l = lived{&s, w.log, judgeWorld(&s, w.log.lines, form.orders(), ends)}
+	})
+	return l
+}
