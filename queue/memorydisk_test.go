@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"math/rand/v2"
@@ -17,11 +18,8 @@ import (
 // sectorBytes is what a disk writes whole or not at all.
 const sectorBytes = 512
 
-// memoryFolder lies in memory where the system has such a place: a sync costs nothing there.
-const memoryFolder = "/dev/shm"
-
-// errNoPower is what every step on a disk meets whose power is gone.
-var errNoPower = errors.New("the power is gone")
+// sharedMemory lies in memory where the system has such a place: a sync costs nothing there.
+const sharedMemory = "/dev/shm"
 
 // memoryDisk is the disk of one till, with a journal, its key, head memo and reserve. Its files lie in memory, and it knows which
 // bytes were synced: when the power is cut, each sector of 512 bytes that was written and not synced is on the platter or is not. It
@@ -44,7 +42,8 @@ type memoryDisk struct {
 	fails   map[diskStep]error // a step's disk error
 	onCut   func()             // at the very moment, before anything else happens
 	counts  map[string]int     // steps so far, by name
-	last    string             // the step before
+	before  string             // the step before
+	last    string             // the step that was passed last
 	synced  fileImage          // the journal on the platter
 	begun   fileImage          // what it was when the step before began
 	wanted  map[string][]byte  // small files that a step is about to replace
@@ -88,8 +87,8 @@ func newMemoryDisk(t testing.TB, seed uint64, cfg JournalConfig) *memoryDisk {
 
 // memoryRoot is where disks are made; "" is the system's folder for temporary files.
 func memoryRoot() string {
-	if info, err := os.Stat(memoryFolder); err == nil && info.IsDir() {
-		return memoryFolder
+	if info, err := os.Stat(sharedMemory); err == nil && info.IsDir() {
+		return sharedMemory
 	}
 	return ""
 }
@@ -103,8 +102,10 @@ func (d *memoryDisk) turn(files map[string]fileImage) {
 		image.write(d.t, filepath.Join(folder, name))
 	}
 	d.cfg.File, d.cfg.KeyFile, d.cfg.ReserveFile = filepath.Join(folder, "journal.db"), filepath.Join(folder, "keys", "journal.key"), filepath.Join(folder, "reserve")
-	d.cfg.fault = d.step
-	d.dead, d.journal, d.platter, d.last, d.wanted = false, nil, nil, "", nil
+	if d.cfg.fault == nil {
+		d.cfg.fault = d.step
+	}
+	d.dead, d.journal, d.platter, d.before, d.last, d.wanted = false, nil, nil, "", "", nil
 	d.synced = readImage(d.t, d.cfg.File)
 }
 
@@ -157,38 +158,75 @@ func (d *memoryDisk) draw(name string, number int) *rand.Rand {
 
 // step is the journal's fault hook: it stands before each thing that can fail, and once behind a commit.
 func (d *memoryDisk) step(name string) error {
+	this, ok := d.pass(name)
+	if !ok {
+		return errPowerCut
+	}
+	moment, planned := d.cuts[this]
+	if planned && (moment == cutBefore || d.half(name)) {
+		d.cutIn(name, moment)
+		return errPowerCut
+	}
+	return d.fails[this]
+}
+
+// half reports that the step before this one can be cut in half here: nobody outside has seen its end yet.
+func (d *memoryDisk) half(name string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.opening || name == "committed" || name == "memo"
+}
+
+// pass notes a step, and how the journal's file stands. ok is false where the power is gone.
+func (d *memoryDisk) pass(name string) (this diskStep, ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.dead {
-		return errNoPower
+		return diskStep{}, false
 	}
 	d.counts[name]++
-	last := d.last
-	d.last = name
+	d.before, d.last = d.last, name
 	now := d.synced
 	if d.opening || name == "committed" {
 		now = readImage(d.t, d.newest())
 	}
 	d.begun, d.synced = d.synced, now
-	if last == "create" {
-		d.begun = fileImage{}
-	}
-	this := diskStep{name, d.counts[name]}
-	moment, planned := d.cuts[this]
-	half := d.opening || name == "committed"
 	switch {
-	case planned && (moment == cutBefore || half):
-		d.cut(last, moment, d.draw(name, this.number))
-		return errNoPower
-	case planned && name == "memo":
-		d.wantMemo()
-		d.cut(name, moment, d.draw(name, this.number))
-		return errNoPower
-	}
-	if name == "committed" && d.unsynced() {
+	case d.before == "create":
+		d.begun = fileImage{}
+	case name == "committed" && d.unsynced():
 		d.synced = d.begun // the newer one is not on the platter
 	}
-	return d.fails[this]
+	return diskStep{name, d.counts[name]}, true
+}
+
+// cutIn cuts the power at the step that was passed last: before it, or at a moment of what it stands behind. kept reports that the commit
+// behind which it stands is on the platter.
+func (d *memoryDisk) cutIn(name string, moment diskMoment) (kept bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.dead {
+		return false
+	}
+	last := d.before
+	if name == "memo" && !d.opening {
+		last = name
+		d.wantMemo()
+	}
+	d.cut(last, moment, d.draw(name, d.counts[name]))
+	return d.keptLast(moment)
+}
+
+// keptLast reports that the newest meta page is on the platter.
+func (d *memoryDisk) keptLast(moment diskMoment) bool {
+	left := d.platter[filepath.Base(d.newest())]
+	for page := range 2 {
+		from, to := page*pageBytes, page*pageBytes+sectorBytes
+		if len(d.begun.content) < to || !bytes.Equal(d.begun.content[from:to], d.synced.content[from:to]) {
+			return moment != cutBefore && len(left.content) >= to && bytes.Equal(left.content[from:to], d.synced.content[from:to])
+		}
+	}
+	return false
 }
 
 // unsynced reports that the journal asked for no sync, so that none of what it writes is certain to be there.
@@ -234,7 +272,7 @@ func (d *memoryDisk) leaveJournal(last string, moment diskMoment, draw *rand.Ran
 	}
 	switch {
 	case d.unsynced():
-		d.platter[name] = torn(d.begunOrSynced(last), readImage(d.t, d.newest()), draw, func(int) bool { return true })
+		d.platter[name] = torn(d.synced, readImage(d.t, d.newest()), draw, func(int) bool { return true })
 	case last == "create" && draw.IntN(2) == 0:
 		delete(d.platter, name) // its folder was not synced yet
 	case moment == cutInData:
@@ -250,13 +288,6 @@ func (d *memoryDisk) leaveJournal(last string, moment diskMoment, draw *rand.Ran
 	default:
 		d.platter[name] = d.synced
 	}
-}
-
-func (d *memoryDisk) begunOrSynced(last string) fileImage {
-	if last == "commit" {
-		return d.begun
-	}
-	return d.synced
 }
 
 // leaveSmallFiles lets a file that was being replaced be the old one, the old one with a part of the new one beside it, or the new one.

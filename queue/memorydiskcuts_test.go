@@ -143,7 +143,7 @@ func TestAPowerCutWhileTheHeadMemoIsWrittenIsNoLoss(t *testing.T) {
 		b, d := bookOn(t, uint64(seed))
 		require.NoError(t, b.live(d, 0, 1))
 		d.cuts[diskStep{"memo", d.counts["memo"] + 1}] = cutInFile
-		require.ErrorIs(t, b.SaveHead(), errNoPower)
+		require.ErrorIs(t, b.SaveHead(), errPowerCut)
 		_ = b.Close()
 		d.powerOn()
 		j, err := d.open()

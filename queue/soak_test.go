@@ -326,7 +326,7 @@ func TestASoakOfPaymentsLeavesNothingBehindButTheJournal(t *testing.T) {
 	s.cfg = JournalConfig{File: filepath.Join(folder, "journal.db"), KeyFile: filepath.Join(folder, "keys", "journal.key"), ReserveFile: filepath.Join(folder, "reserve"),
 		ReserveBytes: pageBytes, StoreID: "SZTX001", TillID: "T1", Location: time.UTC, fault: func(string) error {
 			if s.dark.Load() {
-				return errNoPower
+				return errPowerCut
 			}
 			return nil
 		}}

@@ -269,6 +269,9 @@ func (w *world) start() (*worldBoot, error) {
 		w.form.drop(b)
 		return nil, err
 	}
+	if f, ok := w.form.(interface{ ready(*worldBoot) func() error }); ok {
+		b.engine.cfg.Ready = f.ready(b)
+	}
 	w.tellStart(b)
 	w.setBoot(b)
 	return b, nil
