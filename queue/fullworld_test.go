@@ -381,6 +381,9 @@ func liveFull(t *testing.T, s worldScript, p *plant, bug fullBug) (l lived) {
 		orders := form.orders()
 		verdict := judgeWorld(&s, w.log.lines, orders, ends)
 		verdict.Breaches = append(append(verdict.Breaches, form.breaches...), form.violations()...)
+		for c, n := range form.sim.Books().Calls {
+			debugCalls[c] += n.Whole + n.Partial
+		}
 		form.end()
 		l = lived{&s, w.log, verdict}
 	})
@@ -394,3 +397,5 @@ func (f *fullForm) violations() (all []worldBreach) {
 	}
 	return all
 }
+
+var debugCalls = map[wxsim.Call]int{}

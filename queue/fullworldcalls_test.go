@@ -34,7 +34,7 @@ type fullCall struct {
 // wireCalls are the calls by WeChat Pay's names.
 var wireCalls = map[payflow.CallKind]wxsim.Call{payflow.PayCall: wxsim.Pay, payflow.QueryCall: wxsim.Query, payflow.ReverseCall: wxsim.Reverse}
 
-func (g *fullGateway) KeepWarm(on bool) { g.till.client.KeepWarm(on) }
+func (g *fullGateway) KeepWarm(on bool) { g.till.client.KeepWarm(on && g.till.form.plan.warm) }
 
 func (g *fullGateway) Pay(ctx context.Context, o payflow.Order, code payflow.AuthCode, leave <-chan struct{}) (payflow.Outcome, error) {
 	f := g.till.form
@@ -294,7 +294,11 @@ var unbelievable = []wxsim.Kind{wxsim.Unsigned, wxsim.Forged, wxsim.UnknownSeria
 func (c *fullCall) lastFault() wxsim.Kind {
 	line, _ := c.till.form.sim.Books().Order(string(c.order.OutTradeNo))
 	for _, a := range slices.Backward(line.Arrivals) {
-		if a.Call == wireCalls[c.ask] && !a.Late {
+		switch {
+		case a.Call != wireCalls[c.ask] || a.Late:
+		case a.Status == http.StatusNoContent && (a.Fault == wxsim.Truncated || a.Fault == wxsim.Oversized):
+			return "" // it has no body to be cut off or blown up
+		default:
 			return a.Fault
 		}
 	}

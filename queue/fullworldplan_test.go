@@ -11,6 +11,7 @@ import (
 // that is good all the same, and power cuts while a journal is made or opened. It follows from the seed, apart from the script.
 type fullPlan struct {
 	hosts     int
+	warm      bool // the client is told to keep a connection warm: two thirds of a world's calls are probes then
 	faults    []wxsim.Fault
 	start     int // the start that a power cut meets; 0: none
 	startStep string
@@ -18,12 +19,31 @@ type fullPlan struct {
 	startDown time.Duration
 }
 
+// fullFromSeed makes the script of a seed for the full form: a shorter one, because a call costs two RSA signatures.
+func fullFromSeed(seed uint64) worldScript {
+	s := worldFromSeed(seed)
+	d := dice{rand.New(rand.NewPCG(seed, 0x73686f7274))}
+	most := 1
+	if d.coin(35) {
+		most += 1 + d.IntN(2)
+	}
+	s.Sales = s.Sales[:min(len(s.Sales), most)]
+	for i := range s.Sales {
+		s.Sales[i].Attempts = min(s.Sales[i].Attempts, d.IntN(2))
+	}
+	s.Heal /= 2
+	if s.End = worldTime(5 * time.Minute); s.Heal != 0 {
+		s.End = s.Heal + worldTime(8*time.Minute)
+	}
+	return s
+}
+
 // startSteps are the steps of a start at which the power can go.
 var startSteps = []string{"create", "first entry", "key", "memo", "rename", "room", "reserve", "open"}
 
 func fullPlanOf(s *worldScript) fullPlan {
 	d := dice{rand.New(rand.NewPCG(s.Seed, 0x66756c6c))}
-	p := fullPlan{hosts: 1 + d.IntN(2), startDown: 3 * time.Second}
+	p := fullPlan{hosts: 1 + d.IntN(2), warm: d.coin(20), startDown: 3 * time.Second}
 	if d.coin(15) {
 		p.start, p.startStep = 1+d.IntN(3), startSteps[d.IntN(len(startSteps))]
 		p.moment = []diskMoment{cutBefore, cutInData, cutInMeta, cutInFile, cutAfter}[d.IntN(5)]

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"syscall"
 	"testing"
 	"time"
 
@@ -23,9 +24,9 @@ func TestFullTry(t *testing.T) {
 	bad := 0
 	for seed := range n {
 		at := time.Now()
-		l := liveFull(t, worldFromSeed(uint64(seed)), noPlant, bugNone)
+		l := liveFull(t, fullFromSeed(uint64(seed)), noPlant, bugNone)
 		if os.Getenv("V") != "" {
-			fmt.Println(l.script, time.Since(at))
+			fmt.Println(l.script, time.Since(at), debugCalls, len(l.log.lines), l.log.lines[len(l.log.lines)-1].At)
 		}
 		if len(l.verdict.Breaches) > 0 {
 			bad++
@@ -35,6 +36,8 @@ func TestFullTry(t *testing.T) {
 			}
 		}
 	}
-	t.Log(n, time.Since(began), bad)
+	var use syscall.Rusage
+	syscall.Getrusage(0, &use)
+	t.Log(n, time.Since(began), bad, time.Duration(use.Utime.Nano()+use.Stime.Nano())/time.Duration(n), debugCalls)
 	require.Zero(t, bad)
 }
