@@ -355,6 +355,13 @@ func (b *worldBoot) beforeCommit() error {
 		return nil
 	}
 	b.late = f
+	if b.w.plant.commit != nil {
+		b.w.plant.commit(b)
+	}
+	if f.Kind == commitEIO && b.w.plant.swallow != nil && b.w.plant.swallow(b) {
+		_ = b.failed(syscall.EIO)
+		return nil
+	}
 	switch f.Kind {
 	case commitPowerBefore, commitPowerAmid:
 		b.cut(f.Down.after(), "before the commit is on disk")
@@ -473,17 +480,23 @@ func durableLine(b *worldBoot) worldLine {
 // entriesOf reads every payment on disk, and where the indexes show it.
 func entriesOf(db *bbolt.DB) (entries []worldEntry) {
 	_ = db.View(func(tx *bbolt.Tx) error {
-		listed := func(bucket []byte) map[string]bool {
-			names := map[string]bool{}
-			_ = tx.Bucket(bucket).ForEach(func(_, no []byte) error { names[string(no)] = true; return nil })
-			return names
-		}
-		open, untold := listed(bucketOpen), listed(bucketUnannounced)
-		return tx.Bucket(bucketPayments).ForEach(func(no, _ []byte) error {
-			r, sale := storedPayment(tx, no)
-			entries = append(entries, worldEntry{No: payflow.OutTradeNo(no), Sale: sale, Record: r, Untold: untold[string(no)], InOpen: open[string(no)]})
-			return nil
-		})
+		entries = entriesIn(tx)
+		return nil
+	})
+	return entries
+}
+
+func entriesIn(tx *bbolt.Tx) (entries []worldEntry) {
+	listed := func(bucket []byte) map[string]bool {
+		names := map[string]bool{}
+		_ = tx.Bucket(bucket).ForEach(func(_, no []byte) error { names[string(no)] = true; return nil })
+		return names
+	}
+	open, untold := listed(bucketOpen), listed(bucketUnannounced)
+	_ = tx.Bucket(bucketPayments).ForEach(func(no, _ []byte) error {
+		r, sale := storedPayment(tx, no)
+		entries = append(entries, worldEntry{No: payflow.OutTradeNo(no), Sale: sale, Record: r, Untold: untold[string(no)], InOpen: open[string(no)]})
+		return nil
 	})
 	return entries
 }

@@ -101,6 +101,7 @@ type worldJudge struct {
 	now    time.Duration
 	over   time.Duration
 	late   time.Duration // end of the last call that a fault may have held up
+	found  []worldLine
 	result worldVerdict
 }
 
@@ -156,8 +157,7 @@ func (j *worldJudge) hear(l worldLine) {
 		j.over = l.At
 		j.down()
 	case worldFound:
-		invariant, text, _ := strings.Cut(l.Text, " ")
-		j.breach(invariant, l.No, "%s", text)
+		j.found = append(j.found, l)
 	case worldAsserted:
 		j.breach("assert", l.No, "%s", l.Text)
 		j.down()
@@ -449,6 +449,10 @@ func (j *worldJudge) end(orders []worldOrder, ends []worldEntry) {
 	}
 	for _, no := range j.inTurn {
 		j.inTime(j.orders[no], entries[no])
+	}
+	for _, l := range j.found { // after all else: what the journal's own check says of an index was said by its name already
+		invariant, text, _ := strings.Cut(l.Text, " ")
+		j.breach(invariant, l.No, "%s", text)
 	}
 }
 

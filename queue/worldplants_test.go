@@ -21,7 +21,9 @@ type plant struct {
 
 	step        func(*worldBoot, payflow.Payment, payflow.Event) (payflow.Payment, []payflow.Command)
 	durable     func(b *worldBoot, before, after payflow.Payment) bool
+	commit      func(*worldBoot) // before a commit
 	committed   func(*worldBoot)
+	swallow     func(*worldBoot) bool // a commit's error is not seen
 	payEarly    bool
 	heard       func(*fastCall, *heard)
 	late        func(*fastCall, heard)
@@ -113,6 +115,37 @@ func plants() []*plant {
 				return false
 			}
 			return true
+		}},
+		{name: "a failed commit does not keep from arming", invariant: "I9", shape: diskErrors, swallow: func(b *worldBoot) bool {
+			open := 0
+			for _, e := range entriesOf(b.journal.db) {
+				if e.InOpen {
+					open++
+				}
+			}
+			return open == 0
+		}},
+		{name: "a final status changed", invariant: "I5", shape: paysAtOnce, commit: func(b *worldBoot) {
+			_ = b.journal.db.Update(func(tx *bbolt.Tx) error {
+				for _, e := range entriesIn(tx) {
+					if e.Record.Status != payflow.Paid {
+						continue
+					}
+					r, _, err := b.journal.payment(tx, e.No)
+					r.Status = payflow.Declined
+					return errors.Join(err, second(b.journal.putPayment(tx, r)))
+				}
+				return nil
+			})
+		}},
+		{name: "asks too seldom", invariant: "L4", shape: calm, step: func(_ *worldBoot, p payflow.Payment, e payflow.Event) (payflow.Payment, []payflow.Command) {
+			after, commands := payflow.Step(p, e)
+			for i, c := range commands {
+				if c.Kind == payflow.Wake && after.Status != payflow.Waiting {
+					commands[i].At = c.At.Add(100 * time.Second)
+				}
+			}
+			return after, commands
 		}},
 		{name: "sale lock dropped at a restart", invariant: "I7", shape: keysLost, arm: func(b *worldBoot, r *payflow.ArmRequest) {
 			if b.n > 1 {
@@ -432,6 +465,17 @@ func keysLost(s *worldScript) {
 
 func payAnswersLost(s *worldScript) {
 	s.Calls = append([]worldCallFault{{Call: payflow.PayCall, N: 1, Kind: answerLost}}, s.Calls...)
+}
+
+func paysAtOnce(s *worldScript) {
+	eachSale(s, func(sale *worldSale) { sale.Customer, sale.Cancel = customerPays, 0 })
+}
+
+// calm has no fault at all, and customers that never pay.
+func calm(s *worldScript) {
+	neverPays(s)
+	s.RevokesAt45 = false
+	s.Heal, s.End = worldTime(time.Millisecond), worldTime(15*time.Minute)
 }
 
 func forgotten(s *worldScript) {

@@ -62,7 +62,7 @@ func TestWorlds(t *testing.T) {
 	manyWorlds(t, n, func(i int) (worldScript, *plant) { return worldFromSeed(first + uint64(i)), noPlant }, func(_ int, l lived) {
 		tally.add(l)
 		if len(l.verdict.Breaches) > 0 {
-			t.Errorf("seed %d broke %v\n%s", l.script.Seed, l.verdict.Breaches, keepStory(t, *l.script, noPlant))
+			t.Errorf("seed %d broke %v\n%s", l.script.Seed, l.verdict.Breaches, keepStory(t, *l.script, noPlant, l.verdict.first()))
 		}
 	})
 	t.Logf("seeds %d to %d in %s: %s", first, first+uint64(n)-1, time.Since(began).Round(time.Millisecond), tally)
@@ -173,5 +173,3 @@ func TestPlantedBugsAreCaught(t *testing.T) {
 	}
 	t.Log("\n" + plantTable(table))
 }
-
-func keepStory(*testing.T, worldScript, *plant) string { return "" }
