@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -314,6 +315,9 @@ func (w *world) tellStart(b *worldBoot) {
 	}
 	for _, e := range untold {
 		l.Untold = append(l.Untold, e.OutTradeNo)
+	}
+	for _, list := range [][]payflow.OutTradeNo{l.Open, l.NonFinal, l.Untold, l.Owed} {
+		slices.Sort(list) // by number and not by arming: a clock set back makes a later number smaller
 	}
 	w.log.add(l)
 }
