@@ -62,6 +62,7 @@ func newWorldDisk(t *testing.T) *worldDisk {
 	d.kept, err = OpenJournal(d.cfg)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, d.kept.Close()) })
+	d.kept.db.NoSync, d.kept.db.NoGrowSync = true, true // a file in memory has nothing to sync
 	d.readLines()
 	return d
 }

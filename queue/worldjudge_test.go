@@ -44,6 +44,7 @@ const (
 	judgeDead    = 75 * time.Second  // L10: the code's life and a margin
 	judgeHeals   = 150 * time.Second // L4
 	judgeSilence = 150 * time.Second // I6: no open payment is left alone for longer
+	judgeDecides = time.Second       // from an answer to the commit of what it decides
 	judgeWaiting = 100 * time.Second // an armed payment that nobody scans for
 )
 
@@ -80,6 +81,7 @@ type judgedOrder struct {
 	endedCall int
 	endedAsk  payflow.CallKind
 	endedBoot int
+	endedAt   time.Duration
 
 	theirs    bool // the last verified word on whose order it is
 	moneySeen bool
@@ -99,6 +101,7 @@ type worldJudge struct {
 	now    time.Duration
 	over   time.Duration
 	late   time.Duration // end of the last call that a fault may have held up
+	found  []worldLine
 	result worldVerdict
 }
 
@@ -154,8 +157,7 @@ func (j *worldJudge) hear(l worldLine) {
 		j.over = l.At
 		j.down()
 	case worldFound:
-		invariant, text, _ := strings.Cut(l.Text, " ")
-		j.breach(invariant, l.No, "%s", text)
+		j.found = append(j.found, l)
 	case worldAsserted:
 		j.breach("assert", l.No, "%s", l.Text)
 		j.down()
@@ -218,6 +220,8 @@ func (j *worldJudge) sent(o *judgedOrder, l worldLine) {
 	switch {
 	case j.failed[l.Boot]:
 		j.breach("I12", o.no, "%s was sent after a commit failed", l.Ask)
+	case l.Ask == payflow.PayCall && o.payCall != 0:
+		j.breach("I2", o.no, "a second pay call under one number")
 	case o.flying && o.sentBoot == l.Boot:
 		j.breach("L13", o.no, "%s was sent while call %d is in flight", l.Ask, o.sent)
 	}
@@ -232,9 +236,6 @@ func (j *worldJudge) sent(o *judgedOrder, l worldLine) {
 
 // paySent: I1 and I2.
 func (j *worldJudge) paySent(o *judgedOrder, l worldLine) {
-	if o.payCall != 0 {
-		j.breach("I2", o.no, "a second pay call under one number")
-	}
 	if before, ok := j.codes[l.Code]; ok && before != o.no {
 		j.breach("I2", o.no, "the code was sent for %s before", before)
 	}
@@ -269,7 +270,7 @@ func (j *worldJudge) ended(o *judgedOrder, l worldLine) {
 		j.late = l.At
 	}
 	a := l.Answer
-	o.answer, o.endedCall, o.endedAsk, o.endedBoot = a, l.Call, l.Ask, l.Boot
+	o.answer, o.endedCall, o.endedAsk, o.endedBoot, o.endedAt = a, l.Call, l.Ask, l.Boot, l.At
 	dead := o.sentAt >= o.payEnd+judgeDead
 	if l.Ask == payflow.PayCall {
 		o.paying, o.payEnd = false, l.At
@@ -364,7 +365,7 @@ func (j *worldJudge) decided(o *judgedOrder, l worldLine) {
 		}
 		return
 	}
-	if o.endedBoot != l.Boot || o.endedCall != o.sent || a.Call != o.sent || a.About != o.no {
+	if o.endedBoot != l.Boot || o.endedCall != o.sent || a.Call != o.sent || a.About != o.no || l.At-o.endedAt > judgeDecides {
 		j.breach("I14", o.no, "%s without an answer to its newest call", l.Record.Status)
 		return
 	}
@@ -379,7 +380,7 @@ func (j *worldJudge) decided(o *judgedOrder, l worldLine) {
 		}
 		return
 	case payflow.Declined:
-		if o.endedAsk == payflow.PayCall && a.Says == payflow.Refused {
+		if o.endedAsk == payflow.PayCall && a.Says == payflow.Refused && a.Verified {
 			j.breach("I4", o.no, "declined on a refusal that no query has confirmed")
 		} else if !a.Verified || !closed && !absent {
 			j.breach("I14", o.no, "declined on %+v", a)
@@ -448,6 +449,10 @@ func (j *worldJudge) end(orders []worldOrder, ends []worldEntry) {
 	}
 	for _, no := range j.inTurn {
 		j.inTime(j.orders[no], entries[no])
+	}
+	for _, l := range j.found { // after all else: what the journal's own check says of an index was said by its name already
+		invariant, text, _ := strings.Cut(l.Text, " ")
+		j.breach(invariant, l.No, "%s", text)
 	}
 }
 

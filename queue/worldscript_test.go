@@ -15,6 +15,9 @@ import (
 type worldScript struct {
 	Note string `json:"note,omitempty"` // for the reader
 	Seed uint64 `json:"seed"`
+	// Plant and Breach are of a story that shows a planted bug: with the bug this invariant is broken, and without it none.
+	Plant  string `json:"plant,omitempty"`
+	Breach string `json:"breach,omitempty"`
 
 	// Heal is when faults end, in a liveness run; zero: a safety run, in which they never do.
 	Heal worldTime `json:"heal,omitempty"`
@@ -203,7 +206,7 @@ type dice struct{ *rand.Rand }
 // worldFromSeed makes the script of a seed.
 func worldFromSeed(seed uint64) worldScript {
 	d := dice{rand.New(rand.NewPCG(seed, 0x706f736167656e74))}
-	s := worldScript{Seed: seed, ClosesUnknown: d.coin(50), UnsignedErrors: d.coin(20), RevokesAt45: d.coin(50), SaysRefund: d.coin(40), Thorough: d.coin(3)}
+	s := worldScript{Seed: seed, ClosesUnknown: d.coin(50), UnsignedErrors: d.coin(20), RevokesAt45: d.coin(50), SaysRefund: d.coin(40), Thorough: d.coin(1)}
 	for range 1 + d.IntN(3) {
 		s.Sales = append(s.Sales, d.sale())
 	}

@@ -83,17 +83,17 @@ func (a *attempt) order() payflow.ArmRequest {
 // arm asks for a payment until it is armed, or refused for good.
 func (a *attempt) arm(key string, patience time.Duration) (payflow.Entry, bool) {
 	until := a.w.log.now() + patience
-	again := false
+
 	for a.w.log.now() < until {
 		wait := askAgainEvery
 		if b := a.w.current(); b != nil {
 			r := a.order()
 			r.IdempotencyKey = key
 			if a.w.plant.arm != nil {
-				a.w.plant.arm(b, &r, again)
+				a.w.plant.arm(b, &r)
 			}
 			entry, err := b.engine.Arm(a.w.ctx, r)
-			again = true
+
 			var open *payflow.SaleOpenError
 			var paid *payflow.AlreadyPaidError
 			switch {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"posagent/payflow"
@@ -241,6 +242,7 @@ type fastCall struct {
 	id     int
 	fault  worldCallFault
 	answer chan heard
+	over   atomic.Bool // nobody waits any more
 }
 
 // heard is what comes back to the till.
@@ -283,12 +285,14 @@ func (g *fastGateway) call(ctx context.Context, ask payflow.CallKind, o payflow.
 		return c.notSent()
 	}
 	g.w.log.add(c.sentLine())
-	if c.fault.Kind == powerSent {
-		defer g.b.cut(c.fault.For.after(), "while a request is on its way")
-	}
 	c.travel()
+	if c.fault.Kind == powerSent {
+		g.b.cut(c.fault.For.after(), "while a request is on its way")
+		return payflow.Outcome{}, errNoPower
+	}
 	timer := time.NewTimer(waits + c.spread("waits", time.Millisecond))
 	defer timer.Stop()
+	defer c.over.Store(true)
 	var h heard
 	select {
 	case h = <-c.answer:
@@ -319,7 +323,7 @@ func (c *fastCall) leaves(ctx context.Context) bool {
 	w.ofOrder[c.order.OutTradeNo]++
 	nth := w.ofOrder[c.order.OutTradeNo]
 	w.mu.Unlock()
-	time.Sleep(100*time.Microsecond + time.Duration(w.draw(int64(800*time.Microsecond), c.order.OutTradeNo, nth)))
+	time.Sleep(100*time.Microsecond + time.Duration(w.draw(int64(800*time.Microsecond), "leaves", string(c.order.OutTradeNo), nth)))
 	if ctx.Err() != nil || c.g.b.dead.Load() {
 		return false
 	}
@@ -358,7 +362,7 @@ func (c *fastCall) sentLine() worldLine {
 }
 
 func (c *fastCall) spread(what string, most time.Duration) time.Duration {
-	return time.Duration(c.g.w.draw(int64(most), what, c.order.OutTradeNo, c.id))
+	return time.Duration(c.g.w.draw(int64(most), what, string(c.order.OutTradeNo), c.id))
 }
 
 // travel sends the request on its way, and has its answer come back, whoever waits for it.
