@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -54,6 +55,7 @@ type fullForm struct {
 	swallowed map[payflow.OutTradeNo]bool
 	ignored   bool
 	breaches  []worldBreach // of what the judge does not read in the log
+	images    int           // power cuts after which a journal was there
 }
 
 // fullTill is what one start of the till speaks with.
@@ -114,9 +116,15 @@ func (f *fullForm) open(b *worldBoot, cfg JournalConfig) (*Journal, error) {
 	if cfg.fault == nil {
 		f.disk.cfg.fault = nil // the world is over
 	}
+	written, images := f.disk.confirm, f.images
 	j, err := f.disk.open()
-	if err != nil && f.disk.isDead() {
+	switch {
+	case err != nil && f.disk.isDead():
 		f.disk.powerOn()
+	case err != nil:
+		f.breach("L11", "", "the journal does not open: "+err.Error())
+	case markOf(j, written.Sequence) != written.Hash && images > 0:
+		f.breach("L11", "", fmt.Sprintf("entry %d was written, and is gone", written.Sequence))
 	}
 	switch {
 	case err != nil:
@@ -217,6 +225,7 @@ func (f *fullForm) drop(b *worldBoot) {
 	}
 	if cut {
 		f.disk.powerOn()
+		f.images++
 	}
 }
 
@@ -381,9 +390,6 @@ func liveFull(t *testing.T, s worldScript, p *plant, bug fullBug) (l lived) {
 		orders := form.orders()
 		verdict := judgeWorld(&s, w.log.lines, orders, ends)
 		verdict.Breaches = append(append(verdict.Breaches, form.breaches...), form.violations()...)
-		for c, n := range form.sim.Books().Calls {
-			debugCalls[c] += n.Whole + n.Partial
-		}
 		form.end()
 		l = lived{&s, w.log, verdict}
 	})
@@ -397,5 +403,3 @@ func (f *fullForm) violations() (all []worldBreach) {
 	}
 	return all
 }
-
-var debugCalls = map[wxsim.Call]int{}

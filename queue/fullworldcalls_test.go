@@ -216,6 +216,9 @@ func (c *fullCall) wireFault() wxsim.Fault {
 		return pick(wxsim.Fault{Kind: wxsim.ServerError, Processed: done}, wxsim.Fault{Kind: wxsim.ServerError, Processed: done, Unsigned: true},
 			wxsim.Fault{Kind: wxsim.HTMLPage, Processed: done}, wxsim.Fault{Kind: wxsim.ServerError, Status: http.StatusServiceUnavailable, Code: "SERVICE_UNAVAILABLE", Processed: done})
 	case answerForged:
+		if c.till.form.bug == bugReplay {
+			return wxsim.Fault{Kind: wxsim.Replayed}
+		}
 		return pick(wxsim.Fault{Kind: wxsim.Forged}, wxsim.Fault{Kind: wxsim.UnknownSerial}, wxsim.Fault{Kind: wxsim.Stale}, wxsim.Fault{Kind: wxsim.Replayed},
 			wxsim.Fault{Kind: wxsim.ReplayedOther}, wxsim.Fault{Kind: wxsim.Probe}, wxsim.Fault{Kind: wxsim.DuplicateHeaders})
 	case answerUnsigned:
@@ -313,6 +316,9 @@ func (f *fullForm) hasArrived(no payflow.OutTradeNo, ask payflow.CallKind) bool 
 func (f *fullForm) breach(invariant string, no payflow.OutTradeNo, text string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if len(f.breaches) >= 20 {
+		return
+	}
 	f.breaches = append(f.breaches, worldBreach{Invariant: invariant, At: f.w.log.now(), No: no, Text: text})
 }
 

@@ -102,7 +102,11 @@ func (w *world) run(form worldForm) []worldEntry {
 		b, err := w.start()
 		if err != nil {
 			w.log.add(worldLine{Kind: worldStopped, Boot: w.boots, Text: "the journal does not open: " + err.Error()})
-			over = !w.sleep(restartAfter)
+			select {
+			case <-end.C:
+				over = true
+			case <-time.After(restartAfter):
+			}
 			continue
 		}
 		over = w.live(b, end.C)
