@@ -116,7 +116,8 @@ func (j *Journal) restored(event eventRecord) error {
 		if err != nil {
 			return Head{}, err
 		}
-		about.Random, about.Store, about.Till = drawRandom(), j.cfg.StoreID, j.cfg.TillID
+		j.random = j.drawRandom()
+		about.Random, about.Store, about.Till = j.random, j.cfg.StoreID, j.cfg.TillID
 		if err := j.put(tx, bucketAbout, keyAbout, about); err != nil {
 			return Head{}, err
 		}

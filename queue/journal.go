@@ -35,6 +35,8 @@ type JournalConfig struct {
 	// new journal be begun. A journal that opens well is kept and used. Nothing is ever deleted.
 	BeginNew bool
 
+	// draw draws the random characters of a start's order numbers; nil: drawRandom. Tests set it.
+	draw func() string
 	// fault is called before each thing that can fail on a disk; an error stands for the disk's. Tests set it.
 	fault func(step string) error
 }
@@ -67,6 +69,8 @@ type Journal struct {
 	keys keys
 	db   *bbolt.DB
 	file *os.File // bbolt's own, to let go of the lock where bbolt itself cannot
+
+	random string // of the order numbers of this start; empty: those of the file
 
 	commits     atomic.Uint64
 	reserveUsed atomic.Bool

@@ -230,9 +230,10 @@ func (j *Journal) recogniseIn(tx *bbolt.Tx) (OpenKind, error) {
 	return OpenDamaged, err
 }
 
-// settle does what a start owes: room on the disk, and new random characters where the file is not the one that we
-// closed: restored, copied to another till, or cut.
+// settle does what a start owes: random characters of its own for the order numbers, because a copy of this file may be in use on
+// another PC; room on the disk; and an entry where the file is not the one that we closed: restored, copied to another till, or cut.
 func (j *Journal) settle() error {
+	j.random = j.drawRandom()
 	if err := j.makeRoom(); err != nil {
 		return err
 	}

@@ -125,6 +125,7 @@ func must(err error) {
 // open is a start's OpenJournal.
 func (d *worldDisk) open(cfg JournalConfig) (*Journal, error) {
 	if d.now.File != "" {
+		cfg.draw = func() string { return worldRandom }
 		cfg.File, cfg.KeyFile, cfg.ReserveFile, cfg.ReserveBytes = d.now.File, d.now.KeyFile, d.now.ReserveFile, d.now.ReserveBytes
 		return OpenJournal(cfg)
 	}
