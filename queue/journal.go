@@ -37,6 +37,8 @@ type JournalConfig struct {
 
 	// fault is called before each thing that can fail on a disk; an error stands for the disk's. Tests set it.
 	fault func(step string) error
+	// read stands for unseal where a payment is read; nil: unseal. Tests that read the same records again and again remember them.
+	read func(key []byte, bucket string, place, sealed []byte, r *paymentRecord) (mark string, err error)
 }
 
 // The journal's buckets, and the keys of those that hold one record.

@@ -115,6 +115,10 @@ func (j *Journal) payment(tx *bbolt.Tx, no payflow.OutTradeNo) (paymentRecord, s
 	if sealed == nil {
 		return r, "", payflow.ErrNoPayment
 	}
+	if j.cfg.read != nil {
+		mark, err := j.cfg.read(j.keys.state, string(bucketPayments), []byte(no), sealed, &r)
+		return r, mark, err
+	}
 	mark, err := unseal(j.keys.state, string(bucketPayments), []byte(no), sealed, &r)
 	return r, mark, err
 }

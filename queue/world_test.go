@@ -84,9 +84,9 @@ var errNoPower = errors.New("the power is cut")
 // restartAfter is how long the service manager takes to start a process again that has ended by itself.
 const restartAfter = 2 * time.Second
 
-// newWorld returns a world that run lives through; it must be made in the bubble.
-func newWorld(s *worldScript, p *plant) *world {
-	w := &world{script: s, plant: p, log: &worldLog{began: time.Now(), lines: make([]worldLine, 0, 256)}, kinds: map[payflow.CallKind]int{}, ofOrder: map[payflow.OutTradeNo]int{},
+// newWorld returns a world that run lives through; it must be made in the bubble. Its log is written over lines.
+func newWorld(s *worldScript, p *plant, lines []worldLine) *world {
+	w := &world{script: s, plant: p, log: &worldLog{began: time.Now(), lines: lines[:0]}, kinds: map[payflow.CallKind]int{}, ofOrder: map[payflow.OutTradeNo]int{},
 		codes: map[string]*worldCode{}, memory: map[string]any{}}
 	w.ctx, w.stop = context.WithCancel(context.Background())
 	return w
@@ -527,9 +527,8 @@ func (w *world) leaks(db *bbolt.DB) {
 	_ = db.View(func(tx *bbolt.Tx) error {
 		for _, bucket := range [][]byte{bucketPayments, bucketEvents} {
 			_ = tx.Bucket(bucket).ForEach(func(_, value []byte) error {
-				text := string(value)
 				for _, c := range w.codes {
-					if strings.Contains(text, c.digits) {
+					if bytes.Contains(value, []byte(c.digits)) {
 						w.log.add(worldLine{Kind: worldFound, Text: "I10 a payment code stands in the bucket " + string(bucket)})
 					}
 				}
@@ -557,7 +556,7 @@ func saleOf(ref string) int {
 	return n
 }
 
-// lived is what is left of a world.
+// lived is what is left of a world. Its log is good until the next world on the same disk.
 type lived struct {
 	script  *worldScript
 	log     *worldLog
@@ -567,9 +566,10 @@ type lived struct {
 // liveFast lives through a script in the fast form.
 func liveFast(t *testing.T, disk *worldDisk, s worldScript, p *plant) (l lived) {
 	synctest.Test(t, func(*testing.T) {
-		w := newWorld(&s, p)
+		w := newWorld(&s, p, disk.log)
 		form := newFastForm(w, disk)
 		ends := w.run(form)
+		disk.log = w.log.lines
 		l = lived{&s, w.log, judgeWorld(&s, w.log.lines, form.orders(), ends)}
 	})
 	return l
