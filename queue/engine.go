@@ -70,7 +70,8 @@ type live struct {
 
 // NewEngine checks the configuration, takes the open payments out of the journal and returns an engine that Run starts.
 func NewEngine(cfg Config) (*Engine, error) {
-	if cfg.Journal == nil || cfg.Gateway == nil {
+	cfg.hooks = cfg.hooks.whole(cfg.Journal)
+	if cfg.hooks.ledger == nil || cfg.Gateway == nil {
 		return nil, errors.New("queue: an engine needs a journal and a gateway")
 	}
 	if cfg.Timing == (payflow.Timing{}) {
@@ -79,8 +80,7 @@ func NewEngine(cfg Config) (*Engine, error) {
 	if err := cfg.Timing.Check(); err != nil {
 		return nil, err
 	}
-	cfg.hooks = cfg.hooks.whole()
-	entries, err := cfg.Journal.OpenPayments()
+	entries, err := cfg.hooks.ledger.OpenPayments()
 	if err != nil {
 		return nil, fmt.Errorf("read the open payments: %w", err)
 	}
@@ -217,7 +217,7 @@ func (e *Engine) apply(l *live, ev payflow.Event) error {
 	defer e.prepare(l, after, commands)()
 	l.entry.Payment = after
 	if e.cfg.hooks.durable(before, after) {
-		entry, err := e.cfg.Journal.Commit(string(ev.Kind), ev, after)
+		entry, err := e.cfg.hooks.ledger.Commit(string(ev.Kind), ev, after)
 		if err != nil {
 			e.fail(err)
 			return e.Err()

@@ -72,6 +72,8 @@ type worldBoot struct {
 	w       *world
 	n       int
 	journal *Journal
+	twin    *twinJournal // nil: the journal is the real one
+	opened  bool
 	engine  *Engine
 	dead    atomic.Bool // nothing that it does leaves the machine any more
 	gone    chan struct{}
@@ -248,19 +250,49 @@ func (w *world) setBoot(b *worldBoot) {
 	w.boot = b
 }
 
+// twinForm is a form that may keep the journal in memory, as plain records.
+type twinForm interface {
+	openTwin(b *worldBoot, cfg JournalConfig) *twinJournal // nil: the real one
+}
+
+// open opens what the start keeps its payments in.
+func (b *worldBoot) open(cfg JournalConfig) (err error) {
+	defer func() { b.opened = true }()
+	if f, ok := b.w.form.(twinForm); ok {
+		if b.twin = f.openTwin(b, cfg); b.twin != nil {
+			return nil
+		}
+	}
+	b.journal, err = b.w.form.open(b, cfg)
+	return err
+}
+
+// onDisk reads what is on disk.
+func (b *worldBoot) onDisk() diskReader {
+	if b.twin != nil {
+		return b.twin
+	}
+	return boltReader{b.journal.db}
+}
+
+// diskReader reads what is on disk, past the journal's own code.
+type diskReader interface {
+	record(no payflow.OutTradeNo) worldRecord
+	newest() worldLine // No, Event, Sale and Record of the newest entry
+	entries() []worldEntry
+}
+
 // start is one start of the till: the journal, the engine, and what a person sees first.
 func (w *world) start() (*worldBoot, error) {
 	w.mu.Lock()
 	w.boots++
 	b := &worldBoot{w: w, n: w.boots, gone: make(chan struct{})}
 	w.mu.Unlock()
-	journal, err := w.form.open(b, JournalConfig{StoreID: "SZTX001", TillID: "T1", Location: time.UTC, Now: w.clock, fault: b.fault})
-	if err != nil {
+	if err := b.open(JournalConfig{StoreID: "SZTX001", TillID: "T1", Location: time.UTC, Now: w.clock, fault: b.fault}); err != nil {
 		return nil, err
 	}
-	b.journal = journal
-	b.engine, err = NewEngine(Config{
-		Journal: journal, Gateway: w.form.gateway(b), Merchant: payflow.Merchant{Mode: payflow.Direct, AppID: "wx1", MerchantID: worldMerchant, CategoryCode: "4111"},
+	engine, err := NewEngine(Config{
+		Journal: b.journal, Gateway: w.form.gateway(b), Merchant: payflow.Merchant{Mode: payflow.Direct, AppID: "wx1", MerchantID: worldMerchant, CategoryCode: "4111"},
 		Store: payflow.Store{ID: "SZTX001", Name: "Shop", Till: "T1"}, API: payflow.APIv3, HostFamily: "https://a", Log: zerolog.Nop(),
 		Clock: func() (time.Time, bool) { return time.Now(), true },
 		hooks: w.hooks(b),
@@ -269,6 +301,7 @@ func (w *world) start() (*worldBoot, error) {
 		w.form.drop(b)
 		return nil, err
 	}
+	b.engine = engine
 	w.tellStart(b)
 	w.setBoot(b)
 	return b, nil
@@ -277,7 +310,7 @@ func (w *world) start() (*worldBoot, error) {
 const worldMerchant = "10000100"
 
 func (w *world) hooks(b *worldBoot) hooks {
-	h := hooks{now: w.clock, durable: func(before, after payflow.Payment) bool {
+	h := hooks{now: w.clock, ledger: b.ledger(), durable: func(before, after payflow.Payment) bool {
 		if !payflow.Durable(before, after) {
 			return false
 		}
@@ -292,13 +325,20 @@ func (w *world) hooks(b *worldBoot) hooks {
 	return h
 }
 
+func (b *worldBoot) ledger() ledger {
+	if b.twin != nil {
+		return b.twin
+	}
+	return b.journal
+}
+
 // commitTakes is how long a commit takes: long enough that whatever leaves before it is seen to.
 const commitTakes = 2 * time.Millisecond
 
 // tellStart tells what a start found, read from the disk and not from the engine.
 func (w *world) tellStart(b *worldBoot) {
 	l := worldLine{Kind: worldBooted, Boot: b.n}
-	for _, e := range entriesOf(b.journal.db) {
+	for _, e := range b.onDisk().entries() {
 		if e.InOpen {
 			l.Open = append(l.Open, e.No)
 		}
@@ -355,7 +395,7 @@ func (b *worldBoot) beforeCommit() error {
 	b.w.commits++
 	f := b.w.script.commitFault(b.w.commits, b.w.log.now())
 	b.w.mu.Unlock()
-	if b.journal == nil {
+	if !b.opened {
 		return nil
 	}
 	b.late = f
@@ -385,10 +425,12 @@ func (b *worldBoot) failed(err error) error {
 }
 
 func (b *worldBoot) afterCommit() error {
-	if b.journal == nil {
+	if !b.opened {
 		return nil
 	}
-	b.w.log.add(durableLine(b))
+	l := b.onDisk().newest()
+	l.Kind, l.Boot = worldDurable, b.n
+	b.w.log.add(l)
 	if b.w.plant.committed != nil {
 		b.w.plant.committed(b)
 	}
@@ -459,19 +501,19 @@ func picked(body []byte, name string) []byte {
 	return value[:bytes.IndexAny(value, `",}`)]
 }
 
-// recordOnDisk reads what is on disk of a payment.
-func recordOnDisk(db *bbolt.DB, no payflow.OutTradeNo) (r worldRecord) {
-	_ = db.View(func(tx *bbolt.Tx) error {
+// boltReader reads a bbolt file.
+type boltReader struct{ db *bbolt.DB }
+
+func (d boltReader) record(no payflow.OutTradeNo) (r worldRecord) {
+	_ = d.db.View(func(tx *bbolt.Tx) error {
 		r, _ = storedPayment(tx, []byte(no))
 		return nil
 	})
 	return r
 }
 
-// durableLine reads the newest entry of the chain and the payment that it is about.
-func durableLine(b *worldBoot) worldLine {
-	l := worldLine{Kind: worldDurable, Boot: b.n}
-	_ = b.journal.db.View(func(tx *bbolt.Tx) error {
+func (d boltReader) newest() (l worldLine) {
+	_ = d.db.View(func(tx *bbolt.Tx) error {
 		_, sealed := tx.Bucket(bucketEvents).Cursor().Last()
 		body, _, _ := split(sealed)
 		l.Event, l.No = string(picked(body, `"kind":"`)), payflow.OutTradeNo(picked(body, `"out_trade_no":"`))
@@ -480,6 +522,8 @@ func durableLine(b *worldBoot) worldLine {
 	})
 	return l
 }
+
+func (d boltReader) entries() []worldEntry { return entriesOf(d.db) }
 
 // entriesOf reads every payment on disk, and where the indexes show it.
 func entriesOf(db *bbolt.DB) (entries []worldEntry) {
@@ -508,16 +552,16 @@ func entriesIn(tx *bbolt.Tx) (entries []worldEntry) {
 // last opens the journal once more, as the next morning would, and reads it.
 func (w *world) last() []worldEntry {
 	b := &worldBoot{w: w, n: 0, gone: make(chan struct{})}
-	journal, err := w.form.open(b, JournalConfig{StoreID: "SZTX001", TillID: "T1", Location: time.UTC, Now: w.clock})
-	if err != nil {
+	if err := b.open(JournalConfig{StoreID: "SZTX001", TillID: "T1", Location: time.UTC, Now: w.clock}); err != nil {
 		w.log.add(worldLine{Kind: worldNoted, Text: "the journal does not open at the end: " + err.Error()})
 		return nil
 	}
-	b.journal = journal
 	defer w.form.drop(b)
-	w.leaks(journal.db)
-	w.sound(journal)
-	return entriesOf(journal.db)
+	if b.journal != nil {
+		w.leaks(b.journal.db)
+		w.sound(b.journal)
+	}
+	return b.onDisk().entries()
 }
 
 // leaks is I10: no payment code stands in any record.
@@ -563,11 +607,20 @@ type lived struct {
 	verdict worldVerdict
 }
 
-// liveFast lives through a script in the fast form.
-func liveFast(t *testing.T, disk *worldDisk, s worldScript, p *plant) (l lived) {
+// liveFast lives through a script in the fast form, on the real journal.
+func liveFast(t *testing.T, disk *worldDisk, s worldScript, p *plant) lived {
+	return liveOn(t, disk, s, p, nil)
+}
+
+// liveTwin lives through a script in the fast form, on the journal's twin in memory.
+func liveTwin(t *testing.T, disk *worldDisk, s worldScript, p *plant) lived {
+	return liveOn(t, disk, s, p, newTwinDisk())
+}
+
+func liveOn(t *testing.T, disk *worldDisk, s worldScript, p *plant, twin *twinDisk) (l lived) {
 	synctest.Test(t, func(*testing.T) {
 		w := newWorld(&s, p, disk.log)
-		form := newFastForm(w, disk)
+		form := newFastForm(w, disk, twin)
 		ends := w.run(form)
 		disk.log = w.log.lines
 		l = lived{&s, w.log, judgeWorld(&s, w.log.lines, form.orders(), ends)}

@@ -206,10 +206,11 @@ func (j *worldJudge) notForgotten(o *judgedOrder) {
 
 // armed: the same key is the same payment.
 func (j *worldJudge) armed(l worldLine) {
-	if j.failed[l.Boot] {
+	before, ok := j.keys[l.Key]
+	if j.failed[l.Boot] && !ok {
 		j.breach("I9", l.No, "armed after a commit failed")
 	}
-	if before, ok := j.keys[l.Key]; ok && before != l.No {
+	if ok && before != l.No {
 		j.breach("I7", l.No, "the key %s has made payment %s already", l.Key, before)
 	}
 	j.keys[l.Key] = l.No

@@ -2,9 +2,9 @@ package queue
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -104,8 +104,11 @@ func plants() []*plant {
 			}
 			return after, commands
 		}},
-		{name: "a commit's error ignored", invariant: "I12", shape: diskErrors, durable: func(b *worldBoot, _, _ payflow.Payment) bool {
+		{name: "a commit's error ignored", invariant: "I12", shape: diskErrors, durable: func(b *worldBoot, _, after payflow.Payment) bool {
 			w := b.w
+			if after.Status.Final() {
+				return true // nothing need follow it at once
+			}
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			switch f := w.script.commitFault(w.commits+1, w.log.now()); f.Kind {
@@ -181,7 +184,7 @@ func plants() []*plant {
 			}
 			return after, commands
 		}},
-		{name: "the till frees itself", invariant: "L13", shape: askedLong, step: func(_ *worldBoot, p payflow.Payment, e payflow.Event) (payflow.Payment, []payflow.Command) {
+		{name: "the till frees itself", invariant: "L13", shape: twoSales, step: func(_ *worldBoot, p payflow.Payment, e payflow.Event) (payflow.Payment, []payflow.Command) {
 			after, commands := payflow.Step(p, e)
 			if after.Status == payflow.Confirming && after.SetAside.At.IsZero() {
 				after.SetAside = payflow.SetAside{At: e.At, Operator: "nobody"}
@@ -293,7 +296,7 @@ func payAgain(b *worldBoot, p payflow.Payment, e payflow.Event) (payflow.Payment
 		b.w.remember(what, e.Code)
 	}
 	code, known := b.w.recall(what).(payflow.AuthCode)
-	if e.Kind != payflow.Restarted || !known || p.Status == payflow.Reversing {
+	if e.Kind != payflow.Restarted || !known || p.Status == payflow.Reversing || !b.w.payLeft(p.OutTradeNo) {
 		return after, commands
 	}
 	for i, c := range commands {
@@ -303,6 +306,13 @@ func payAgain(b *worldBoot, p payflow.Payment, e payflow.Event) (payflow.Payment
 		}
 	}
 	return after, commands
+}
+
+// payLeft reports that the payment's pay call has left.
+func (w *world) payLeft(no payflow.OutTradeNo) bool {
+	w.log.mu.Lock()
+	defer w.log.mu.Unlock()
+	return slices.ContainsFunc(w.log.lines, func(l worldLine) bool { return l.Kind == worldSent && l.Ask == payflow.PayCall && l.No == no })
 }
 
 // chargeAgain sends the pay call once more when its code is read a second time.
@@ -316,7 +326,7 @@ func chargeAgain(b *worldBoot, c *worldCode, entry payflow.Entry, err error) {
 	}
 	leave := make(chan struct{})
 	close(leave)
-	b.w.people.Go(func() { _, _ = b.w.form.gateway(b).Pay(context.Background(), entry.Order, code, leave) })
+	b.w.people.Go(func() { _, _ = b.w.form.gateway(b).Pay(b.w.ctx, entry.Order, code, leave) })
 }
 
 // keepLate keeps an answer that nobody waits for any more; takeLate takes it for the answer to the next call.
@@ -420,6 +430,15 @@ func nothingAnswers(s *worldScript) {
 	askedLong(s)
 	s.Heal, s.End = 0, worldTime(14*time.Minute)
 	s.Sales = s.Sales[:1]
+}
+
+func twoSales(s *worldScript) {
+	if len(s.Sales) == 1 {
+		s.Sales = append(s.Sales, s.Sales[0])
+	}
+	s.Calls = nil
+	askedLong(s)
+	eachSale(s, func(sale *worldSale) { sale.Attempts, sale.Impatient = 1, true })
 }
 
 func askedLong(s *worldScript) {

@@ -207,7 +207,7 @@ type dice struct{ *rand.Rand }
 func worldFromSeed(seed uint64) worldScript {
 	d := dice{rand.New(rand.NewPCG(seed, 0x706f736167656e74))}
 	s := worldScript{Seed: seed, ClosesUnknown: d.coin(50), UnsignedErrors: d.coin(20), RevokesAt45: d.coin(50), SaysRefund: d.coin(40), Thorough: d.coin(1)}
-	for range 1 + d.IntN(3) {
+	for range [...]int{1, 1, 1, 1, 1, 2, 2, 2, 3, 3}[d.IntN(10)] {
 		s.Sales = append(s.Sales, d.sale())
 	}
 	faulty := 10 + d.IntN(50) // of a hundred calls
@@ -309,7 +309,7 @@ func (s *worldSale) act(d dice) {
 	if d.coin(25) {
 		s.Rearm = d.upTo(90 * time.Second)
 	}
-	if d.coin(50) {
+	if d.coin(35) {
 		s.Attempts = 1 + d.IntN(2)
 		s.Impatient = d.coin(50)
 	}

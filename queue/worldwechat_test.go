@@ -206,18 +206,34 @@ type fastForm struct {
 	w     *world
 	model *modelPay
 	disk  *worldDisk
+	twin  *twinDisk // nil: the real journal on disk
 }
 
-func newFastForm(w *world, disk *worldDisk) *fastForm {
-	disk.reset(w.script.Thorough)
-	return &fastForm{w: w, disk: disk, model: &modelPay{w: w, byNo: map[payflow.OutTradeNo]*modelOrder{}, spent: map[*worldCode]payflow.OutTradeNo{}, closed: map[payflow.OutTradeNo]bool{}}}
+func newFastForm(w *world, disk *worldDisk, twin *twinDisk) *fastForm {
+	if twin == nil {
+		disk.reset(w.script.Thorough)
+	}
+	return &fastForm{w: w, disk: disk, twin: twin, model: &modelPay{w: w, byNo: map[payflow.OutTradeNo]*modelOrder{}, spent: map[*worldCode]payflow.OutTradeNo{}, closed: map[payflow.OutTradeNo]bool{}}}
 }
 
 func (f *fastForm) gateway(b *worldBoot) Gateway { return &fastGateway{b: b, w: f.w, model: f.model} }
 
 func (f *fastForm) open(_ *worldBoot, cfg JournalConfig) (*Journal, error) { return f.disk.open(cfg) }
 
-func (f *fastForm) drop(b *worldBoot) { f.disk.drop(b.journal) }
+func (f *fastForm) openTwin(_ *worldBoot, cfg JournalConfig) *twinJournal {
+	if f.twin == nil {
+		return nil
+	}
+	return &twinJournal{disk: f.twin, cfg: cfg}
+}
+
+func (f *fastForm) drop(b *worldBoot) {
+	if b.twin != nil {
+		b.twin.stop(errNoPower)
+		return
+	}
+	f.disk.drop(b.journal)
+}
 
 func (f *fastForm) orders() (all []worldOrder) {
 	for _, o := range f.model.inTurn {
@@ -279,16 +295,16 @@ func (g *fastGateway) Reverse(ctx context.Context, o payflow.Order) (payflow.Out
 func (g *fastGateway) call(ctx context.Context, ask payflow.CallKind, o payflow.Order, code *worldCode, waits time.Duration) (payflow.Outcome, error) {
 	c := &fastCall{g: g, ask: ask, order: o, code: code, answer: make(chan heard, 4)}
 	if !c.leaves(ctx) {
-		return payflow.Outcome{}, errNothing
+		return c.gone(ctx)
 	}
 	if c.fault.Kind == callNotSent {
-		return c.notSent()
+		return c.notSent(ctx)
 	}
 	g.w.log.add(c.sentLine())
 	c.travel()
 	if c.fault.Kind == powerSent {
 		g.b.cut(c.fault.For.after(), "while a request is on its way")
-		return payflow.Outcome{}, errNoPower
+		return c.gone(ctx)
 	}
 	timer := time.NewTimer(waits + c.spread("waits", time.Millisecond))
 	defer timer.Stop()
@@ -305,7 +321,7 @@ func (g *fastGateway) call(ctx context.Context, ask payflow.CallKind, o payflow.
 		g.b.cut(c.fault.For.after(), "once an answer was read")
 	}
 	if g.b.dead.Load() {
-		return payflow.Outcome{}, errNoPower
+		return c.gone(ctx)
 	}
 	if g.w.plant.heard != nil {
 		g.w.plant.heard(c, &h)
@@ -314,7 +330,11 @@ func (g *fastGateway) call(ctx context.Context, ask payflow.CallKind, o payflow.
 	return h.outcome, h.err
 }
 
-var errNothing = errors.New("nothing left")
+// gone is the end of a call of a till that has lost its power: the engine hears nothing of it any more.
+func (c *fastCall) gone(ctx context.Context) (payflow.Outcome, error) {
+	<-ctx.Done()
+	return payflow.Outcome{}, ctx.Err()
+}
 
 // leaves waits the moment that signing takes, numbers the call and finds its fault. It reports false where nothing leaves.
 func (c *fastCall) leaves(ctx context.Context) bool {
@@ -341,10 +361,10 @@ func (c *fastCall) leaves(ctx context.Context) bool {
 }
 
 // notSent is a link that is gone: of a pay call that is certain.
-func (c *fastCall) notSent() (payflow.Outcome, error) {
+func (c *fastCall) notSent(ctx context.Context) (payflow.Outcome, error) {
 	time.Sleep(3*time.Second + c.spread("not sent", time.Second))
 	if c.g.b.dead.Load() {
-		return payflow.Outcome{}, errNoPower
+		return c.gone(ctx)
 	}
 	c.g.w.log.add(worldLine{Kind: worldEnded, Boot: c.g.b.n, No: c.order.OutTradeNo, Call: c.id, Ask: c.ask, Answer: worldAnswer{Says: payflow.NotSent, Call: c.id}})
 	return payflow.Outcome{Kind: payflow.NotSent, Reason: payflow.ReasonNoNetwork}, nil
@@ -356,7 +376,7 @@ func (c *fastCall) sentLine() worldLine {
 		l.Code = c.code.number
 	}
 	if c.ask != payflow.QueryCall {
-		l.Record = recordOnDisk(c.g.b.journal.db, c.order.OutTradeNo)
+		l.Record = c.g.b.onDisk().record(c.order.OutTradeNo)
 	}
 	return l
 }
