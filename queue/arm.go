@@ -77,7 +77,7 @@ func (e *Engine) mayArm(r payflow.ArmRequest) error {
 	case found:
 		return &payflow.AlreadyPaidError{ID: paid}
 	}
-	held, found, err := e.cfg.Journal.heldBySale(r.SaleRef)
+	held, found, err := e.cfg.hooks.ledger.heldBySale(r.SaleRef)
 	switch {
 	case err != nil:
 		return err

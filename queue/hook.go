@@ -32,6 +32,15 @@ type ledger interface {
 	Recent(n int) ([]payflow.Entry, error)
 	Events(after uint64, n int) ([]payflow.JournalEvent, error)
 
+	Link(no payflow.OutTradeNo, link payflow.Link) (payflow.Entry, error)
+	CommitLate(no payflow.OutTradeNo, e payflow.Event, before, after payflow.Late) (payflow.Entry, error)
+	LateTruths() ([]payflow.Entry, error)
+	lateOpen() ([]payflow.Entry, error)
+	heldBySale(sale payflow.SaleRef) (no payflow.OutTradeNo, held bool, err error)
+	SuspectedDuplicates(day string) ([]payflow.SuspectedDuplicate, error)
+	newestTouched(n int) ([]payflow.Entry, error)
+	HashPayer(openID string) string
+
 	HashCode(code payflow.AuthCode) string
 	NewTag() payflow.AttachTag
 }

@@ -488,6 +488,7 @@ func storedPayment(tx *bbolt.Tx, no []byte) (r worldRecord, sale int) {
 		Reason: payflow.Reason(picked(body, `"reason":"`)), Amount: payflow.Amount{Minor: minor, Currency: payflow.Currency(picked(body, `"currency":"`))},
 		Merchant: string(picked(body, `"merchant_id":"`)), Proof: payflow.Proof(picked(body, `"proof":"`)),
 		Told: picked(body, `"acknowledged":`) != nil, Money: picked(body, `"money_seen":`) != nil, Aside: picked(body, `"set_aside":`) != nil,
+		Late: payflow.LateStage(picked(body, `"late":{"stage":"`)), LateMoney: picked(body, `"kind":"late_success"`) != nil,
 	}, saleOf(string(picked(body, `"sale_ref":"`)))
 }
 

@@ -83,6 +83,7 @@ type judgedOrder struct {
 	endedBoot int
 	endedAt   time.Duration
 
+	lateMoney bool // WeChat Pay took it after the end
 	theirs    bool // the last verified word on whose order it is
 	moneySeen bool
 	acted     time.Duration // of the last thing that the till did about it
@@ -249,7 +250,7 @@ func (j *worldJudge) paySent(o *judgedOrder, l worldLine) {
 
 // reverseSent: I1, I3 and rule 3.
 func (j *worldJudge) reverseSent(o *judgedOrder, l worldLine) {
-	if !l.Record.There || l.Record.Status != payflow.Reversing {
+	if !l.Record.There || l.Record.Status != payflow.Reversing && l.Record.Late != payflow.LateTakingBack {
 		j.breach("I1", o.no, "a reverse left while the disk says %q", l.Record.Status)
 	}
 	if o.paying || l.At-o.payEnd < judgeGuard {
@@ -298,6 +299,8 @@ func (j *worldJudge) money(o *judgedOrder, l worldLine) {
 	case !o.final:
 	case o.status == payflow.Paid && l.Net == 0 && l.Text != wishedRefund:
 		j.breach("I4", o.no, "paid, and then the money went back")
+	case o.status != payflow.Paid && l.Net != 0 && o.payCall != 0 && l.At < o.payEnd+judgeDead:
+		o.lateMoney = true // the code was alive: the check at its death must find it, and at the end nothing may be held
 	case o.status != payflow.Paid && l.Net != 0:
 		j.breach("I4", o.no, "%s, and then WeChat Pay took %d", o.status, l.Net)
 	}
@@ -466,7 +469,7 @@ func (j *worldJudge) toldOf(w worldOrder, e worldEntry) {
 		silent = "the journal does not know the payment"
 	case e.Record.Status == payflow.Paid && !o.shownPaid && !e.Record.Told && !e.Untold:
 		silent = "paid, and nobody was told"
-	case e.Record.Status.Final() && e.Record.Status != payflow.Paid:
+	case e.Record.Status.Final() && e.Record.Status != payflow.Paid && e.Record.Late.Over():
 		silent = "WeChat Pay holds the money, and the journal says " + string(e.Record.Status)
 	case !e.Record.Status.Final() && !e.InOpen:
 		silent = "open, and not in the open index"
@@ -491,14 +494,21 @@ func (j *worldJudge) endOfEntry(e worldEntry) {
 	if e.Untold != owed(r) {
 		j.breach("I8", e.No, "%s, told %t, on the list of what nobody has heard: %t", r.Status, r.Told, e.Untold)
 	}
-	if o := j.order(e.No); r.Status == payflow.Paid && o.net == 0 {
+	o := j.order(e.No)
+	if r.Status == payflow.Paid && o.net == 0 {
 		j.breach("I4", e.No, "paid, and WeChat Pay holds nothing at the end")
+	}
+	if o.lateMoney && (r.Late.Over() || j.script.Heal != 0) && (o.net != 0 || !r.LateMoney) {
+		j.breach("I4", e.No, "%s, late money %t, and WeChat Pay holds %d at the end", r.Status, r.LateMoney, o.net)
+	}
+	if j.script.Heal != 0 && !r.Late.Over() {
+		j.breach("L4", e.No, "%s, and what became of it is %s at the end", r.Status, r.Late)
 	}
 }
 
 // owed is I8 in the judge's words: a result that goods or money may depend on.
 func owed(r worldRecord) bool {
-	return r.Status.Final() && !r.Told && (r.Status == payflow.Paid || r.Status == payflow.Reversed || r.Money)
+	return r.Status.Final() && !r.Told && (r.Status == payflow.Paid || r.Status == payflow.Reversed || r.Money || r.LateMoney)
 }
 
 // inTime is L4: once faults have healed, everything is decided within 150 s, or a person is asked to look.

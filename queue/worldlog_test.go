@@ -75,12 +75,15 @@ type worldRecord struct {
 	Told      bool // acknowledged
 	Money     bool // an answer has shown the money taken
 	Aside     bool
+	Late      payflow.LateStage // what became of it after its end
+	LateMoney bool              // money that turned up after its end was seen
 }
 
 func recordOf(e payflow.Entry) worldRecord {
 	return worldRecord{
 		There: true, Status: e.Status, Attention: e.Attention, Reason: e.Reason, Amount: e.Amount, Merchant: e.Merchant.MerchantID, Proof: e.Proof,
 		Told: !e.Acknowledged.At.IsZero(), Money: e.MoneySeen, Aside: !e.SetAside.At.IsZero(),
+		Late: e.Late.Stage, LateMoney: learntOfMoney(e),
 	}
 }
 
@@ -162,6 +165,7 @@ func (l worldLine) String() string {
 	say(l.Kind == worldMoney, "net=%d %s", l.Net, l.State)
 	say(l.Record.There, "%s %s", l.Record.Status, l.Record.Reason)
 	say(l.Record.Attention != "", "attention=%s", l.Record.Attention)
+	say(l.Record.Late != "", "late=%s", l.Record.Late)
 	if l.Kind == worldEnded {
 		a := l.Answer
 		say(a.Says == "", "nothing")

@@ -122,7 +122,7 @@ func plants() []*plant {
 		{name: "a failed commit does not keep from arming", invariant: "I9", shape: diskErrors, swallow: func(b *worldBoot) bool {
 			open := 0
 			for _, e := range entriesOf(b.journal.db) {
-				if e.InOpen {
+				if e.InOpen || !e.Record.Late.Over() {
 					open++
 				}
 			}
@@ -140,6 +140,11 @@ func plants() []*plant {
 				}
 				return nil
 			})
+		}},
+		{name: "the check at the code's death sees nothing", invariant: "I4", shape: topsUp, heard: func(c *fastCall, h *heard) {
+			if c.g.b.onDisk().record(c.order.OutTradeNo).Status.Final() && h.outcome.Kind == payflow.Found {
+				h.outcome = payflow.Outcome{Kind: payflow.NoSuchOrder}
+			}
 		}},
 		{name: "asks too seldom", invariant: "L4", shape: calm, step: func(_ *worldBoot, p payflow.Payment, e payflow.Event) (payflow.Payment, []payflow.Command) {
 			after, commands := payflow.Step(p, e)
@@ -169,7 +174,9 @@ func plants() []*plant {
 			}
 			return after, commands
 		}},
-		{name: "an entry changed behind the journal's back", invariant: "I11", shape: func(s *worldScript) { s.Thorough = true }, committed: func(b *worldBoot) {
+		{name: "an entry changed behind the journal's back", invariant: "I11", shape: func(s *worldScript) { // one start: a start that meets the entry does not come up, and is late for that
+			s.Thorough, s.Calls, s.Cuts, s.Commits = true, nil, nil, nil
+		}, committed: func(b *worldBoot) {
 			_ = b.journal.db.Update(func(tx *bbolt.Tx) error {
 				events := tx.Bucket(bucketEvents)
 				return events.Put(place8(1), bytes.Replace(bytes.Clone(events.Get(place8(1))), []byte(`"created"`), []byte(`"crested"`), 1))
@@ -495,6 +502,12 @@ func calm(s *worldScript) {
 	neverPays(s)
 	s.RevokesAt45 = false
 	s.Heal, s.End = worldTime(time.Millisecond), worldTime(15*time.Minute)
+}
+
+func topsUp(s *worldScript) {
+	eachSale(s, func(sale *worldSale) { sale.Customer, sale.Cancel = customerTopsUp, 0 })
+	s.Calls = []worldCallFault{{Call: payflow.PayCall, N: 1, Kind: requestTwice, For: worldTime(20 * time.Second)}}
+	s.Cuts, s.Commits = nil, nil
 }
 
 func forgotten(s *worldScript) {

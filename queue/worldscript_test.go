@@ -64,6 +64,7 @@ const (
 	customerNever    worldCustomer = "never"    // never enters the password
 	customerPoor     worldCustomer = "poor"     // has no money: a listed refusal, and no order
 	customerFails    worldCustomer = "fails"    // has no money: PAYERROR stays
+	customerTopsUp   worldCustomer = "tops up"  // has no money at first: a request that arrives once more makes an order, and pays it
 	customerGap      worldCustomer = "gap"      // pays at the moment before the reverse arrives
 )
 
@@ -275,8 +276,10 @@ func (d dice) sale() worldSale {
 		s.Customer, s.PaysAfter = customerPassword, d.between(30*time.Second, 100*time.Second)
 	case n < 77:
 		s.Customer = customerNever
-	case n < 85:
+	case n < 82:
 		s.Customer = customerPoor
+	case n < 86:
+		s.Customer = customerTopsUp
 	case n < 90:
 		s.Customer = customerFails
 	default:

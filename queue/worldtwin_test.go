@@ -97,8 +97,14 @@ func (j *twinJournal) poison(err error) error {
 // asRead is a record as it is read back from JSON: its times have no monotonic reading.
 func asRead(r paymentRecord) paymentRecord {
 	for _, t := range []*time.Time{&r.ArmedAt, &r.ScannedAt, &r.ReversingAt, &r.FinalAt, &r.WakeAt, &r.FirstPayAt, &r.PayEndedAt, &r.CallStartedAt,
-		&r.NextReverseAt, &r.AbsentAt, &r.SetAside.At, &r.Trade.SuccessTime, &r.Acknowledged.At} {
+		&r.NextReverseAt, &r.AbsentAt, &r.SetAside.At, &r.Trade.SuccessTime, &r.Acknowledged.At, &r.Late.Trade.SuccessTime, &r.Late.FoundAt,
+		&r.Late.EndedAt, &r.Late.Settled.At, &r.Late.Since, &r.Late.DeadAt, &r.Late.GuardAt, &r.Late.CallStartedAt, &r.Late.WakeAt,
+		&r.Late.NextReverseAt, &r.Late.AbsentAt} {
 		*t = t.Round(0)
+	}
+	r.Links = slices.Clone(r.Links)
+	for i := range r.Links {
+		r.Links[i].At = r.Links[i].At.Round(0)
 	}
 	return r
 }
@@ -133,6 +139,9 @@ func (j *twinJournal) Commit(kind string, _ payflow.Event, after payflow.Payment
 			return paymentRecord{}, err
 		}
 		changed := *r
+		if changed.Open() && !after.Open() {
+			changed.Late = payflow.BeginLate(after)
+		}
 		changed.Payment = after
 		return changed, nil
 	})
@@ -222,7 +231,49 @@ func (j *twinJournal) ByCodeHash(hash string) (no payflow.OutTradeNo, spent bool
 	return no, spent, found, err
 }
 
-// No world asks for these.
+func (j *twinJournal) CommitLate(no payflow.OutTradeNo, e payflow.Event, before, after payflow.Late) (payflow.Entry, error) {
+	return j.update(EventLate, func() (paymentRecord, error) {
+		r := *j.disk.payments[no]
+		if r.Open() {
+			return paymentRecord{}, &payflow.WrongStateError{Entry: r.Entry}
+		}
+		r.Late, r.Links = after, slices.Clone(r.Links)
+		for _, link := range payflow.LateLinks(before, after) {
+			(&Journal{head: Head{Sequence: j.disk.sequence}}).tie(&r, link, e.At)
+		}
+		return r, nil
+	})
+}
+
+func (j *twinJournal) lateOpen() ([]payflow.Entry, error) {
+	return j.list(func(r *paymentRecord) bool { return !r.Late.Stage.Over() })
+}
+
+func (j *twinJournal) LateTruths() ([]payflow.Entry, error) {
+	return j.list(func(r *paymentRecord) bool { return r.Late.ForPerson() })
+}
+
+func (j *twinJournal) heldBySale(sale payflow.SaleRef) (no payflow.OutTradeNo, held bool, err error) {
+	entries, err := j.list(func(r *paymentRecord) bool { return r.SaleRef == sale && r.Late.HoldsMoney() })
+	if len(entries) == 0 {
+		return "", false, err
+	}
+	return entries[len(entries)-1].OutTradeNo, true, nil
+}
+
+// No world on the twin asks for these: its customers have no names.
+
+func (j *twinJournal) Link(payflow.OutTradeNo, payflow.Link) (payflow.Entry, error) {
+	panic("the twin links nothing")
+}
+
+func (j *twinJournal) SuspectedDuplicates(string) ([]payflow.SuspectedDuplicate, error) {
+	return nil, nil
+}
+
+func (j *twinJournal) newestTouched(int) ([]payflow.Entry, error) { return nil, nil }
+
+func (j *twinJournal) HashPayer(string) string { return "" }
 
 func (j *twinJournal) Day(string, payflow.OutTradeNo, int) ([]payflow.Entry, error) { return nil, nil }
 

@@ -38,6 +38,7 @@ type modelPay struct {
 	byNo   map[payflow.OutTradeNo]*modelOrder
 	inTurn []*modelOrder
 	spent  map[*worldCode]payflow.OutTradeNo
+	tried  map[payflow.OutTradeNo]bool // refused once
 	closed map[payflow.OutTradeNo]bool // a number that a reverse has closed before there was an order
 }
 
@@ -61,8 +62,11 @@ func (m *modelPay) pay(o payflow.Order, c *worldCode) reply {
 		return refusal(payflow.Refused, "AUTHCODEEXPIRE", payflow.ReasonCodeExpired)
 	case m.spent[c] != "":
 		return refusal(payflow.Refused, "AUTHCODEINVALID", payflow.ReasonCodeUsed)
-	case sale.Customer == customerPoor:
-		m.spent[c] = o.OutTradeNo
+	case sale.Customer == customerPoor, sale.Customer == customerTopsUp && !m.tried[o.OutTradeNo]:
+		m.tried[o.OutTradeNo] = true
+		if sale.Customer == customerPoor {
+			m.spent[c] = o.OutTradeNo
+		}
 		return refusal(payflow.Refused, "NOTENOUGH", payflow.ReasonNotEnough)
 	}
 	m.spent[c] = o.OutTradeNo
@@ -80,7 +84,7 @@ func (m *modelPay) put(order *modelOrder) {
 // await is what the customer does next, and WeChat Pay where the customer does nothing.
 func (m *modelPay) await(order *modelOrder, sale *worldSale) {
 	switch sale.Customer {
-	case customerPays:
+	case customerPays, customerTopsUp:
 		m.become(order, payflow.TradeSuccess)
 	case customerPassword:
 		m.later(sale.PaysAfter.after(), order, payflow.TradeSuccess)
@@ -213,7 +217,7 @@ func newFastForm(w *world, disk *worldDisk, twin *twinDisk) *fastForm {
 	if twin == nil {
 		disk.reset(w.script.Thorough)
 	}
-	return &fastForm{w: w, disk: disk, twin: twin, model: &modelPay{w: w, byNo: map[payflow.OutTradeNo]*modelOrder{}, spent: map[*worldCode]payflow.OutTradeNo{}, closed: map[payflow.OutTradeNo]bool{}}}
+	return &fastForm{w: w, disk: disk, twin: twin, model: &modelPay{w: w, byNo: map[payflow.OutTradeNo]*modelOrder{}, spent: map[*worldCode]payflow.OutTradeNo{}, closed: map[payflow.OutTradeNo]bool{}, tried: map[payflow.OutTradeNo]bool{}}}
 }
 
 func (f *fastForm) gateway(b *worldBoot) Gateway { return &fastGateway{b: b, w: f.w, model: f.model} }
