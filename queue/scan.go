@@ -43,7 +43,7 @@ func (e *Engine) scan(id payflow.OutTradeNo, text, aim, device string) (payflow.
 		}
 		return l.entry, err
 	}
-	err = e.apply(l, payflow.Event{Kind: payflow.CodeScanned, Code: code, CodeHash: e.cfg.hooks.ledger.HashCode(code)})
+	err = e.apply(l, payflow.Event{Kind: payflow.CodeScanned, Code: code, CodeHash: e.cfg.hooks.ledger.HashCode(code), Clock: e.correctedClock()})
 	return l.entry, err
 }
 

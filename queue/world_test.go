@@ -483,12 +483,17 @@ func storedPayment(tx *bbolt.Tx, no []byte) (r worldRecord, sale int) {
 		return r, 0
 	}
 	minor, _ := strconv.ParseInt(string(picked(body, `"minor":`)), 10, 64)
+	late := picked(body, `"late":{"stage":"`)
+	lateMoney := picked(body, `"kind":"late_success"`) != nil
+	if at := bytes.Index(body, []byte(`"late":{`)); at > 0 {
+		body = body[:at] // it has an attention of its own
+	}
 	return worldRecord{
 		There: true, Status: payflow.Status(picked(body, `"status":"`)), Attention: payflow.Reason(picked(body, `"attention":"`)),
 		Reason: payflow.Reason(picked(body, `"reason":"`)), Amount: payflow.Amount{Minor: minor, Currency: payflow.Currency(picked(body, `"currency":"`))},
 		Merchant: string(picked(body, `"merchant_id":"`)), Proof: payflow.Proof(picked(body, `"proof":"`)),
 		Told: picked(body, `"acknowledged":`) != nil, Money: picked(body, `"money_seen":`) != nil, Aside: picked(body, `"set_aside":`) != nil,
-		Late: payflow.LateStage(picked(body, `"late":{"stage":"`)), LateMoney: picked(body, `"kind":"late_success"`) != nil,
+		Late: payflow.LateStage(late), LateMoney: lateMoney,
 	}, saleOf(string(picked(body, `"sale_ref":"`)))
 }
 

@@ -328,6 +328,9 @@ func (j *worldJudge) durable(o *judgedOrder, l worldLine) {
 	if l.Event == string(payflow.CodeScanned) {
 		o.scannedAt = l.At
 	}
+	if r.Attention == payflow.AttentionReverseTooLate || r.Late == payflow.LateRefunding {
+		j.breach("rule 13", o.no, "called too late for a reverse, %s after the world began", l.At)
+	}
 	o.reversing = o.reversing || r.Status == payflow.Reversing
 	o.attention = o.attention || r.Attention != ""
 	o.status = r.Status

@@ -101,7 +101,9 @@ func (w *worldTally) add(l lived) {
 				w.ends[line.Text]++
 			}
 		case worldDurable:
-			if line.Record.Status.Final() {
+			if line.Event == EventLate {
+				w.ends[fmt.Sprintf("late %s, money %t", line.Record.Late, line.Record.LateMoney)]++
+			} else if line.Record.Status.Final() {
 				w.ends[string(line.Record.Status)+" "+string(line.Record.Reason)]++
 			}
 		}

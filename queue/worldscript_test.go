@@ -64,7 +64,7 @@ const (
 	customerNever    worldCustomer = "never"    // never enters the password
 	customerPoor     worldCustomer = "poor"     // has no money: a listed refusal, and no order
 	customerFails    worldCustomer = "fails"    // has no money: PAYERROR stays
-	customerTopsUp   worldCustomer = "tops up"  // has no money at first: a request that arrives once more makes an order, and pays it
+	customerTopsUp   worldCustomer = "tops up"  // has no money at first; the network repeats the request, which then makes an order, and pays it
 	customerGap      worldCustomer = "gap"      // pays at the moment before the reverse arrives
 )
 

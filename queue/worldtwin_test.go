@@ -96,7 +96,7 @@ func (j *twinJournal) poison(err error) error {
 
 // asRead is a record as it is read back from JSON: its times have no monotonic reading.
 func asRead(r paymentRecord) paymentRecord {
-	for _, t := range []*time.Time{&r.ArmedAt, &r.ScannedAt, &r.ReversingAt, &r.FinalAt, &r.WakeAt, &r.FirstPayAt, &r.PayEndedAt, &r.CallStartedAt,
+	for _, t := range []*time.Time{&r.ArmedAt, &r.ScannedAt, &r.TrueScanAt, &r.ReversingAt, &r.FinalAt, &r.WakeAt, &r.FirstPayAt, &r.PayEndedAt, &r.CallStartedAt,
 		&r.NextReverseAt, &r.AbsentAt, &r.SetAside.At, &r.Trade.SuccessTime, &r.Acknowledged.At, &r.Late.Trade.SuccessTime, &r.Late.FoundAt,
 		&r.Late.EndedAt, &r.Late.Settled.At, &r.Late.Since, &r.Late.DeadAt, &r.Late.GuardAt, &r.Late.CallStartedAt, &r.Late.WakeAt,
 		&r.Late.NextReverseAt, &r.Late.AbsentAt} {

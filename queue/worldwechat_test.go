@@ -400,6 +400,9 @@ func (c *fastCall) travel() {
 	case requestTwice:
 		time.AfterFunc(there+c.fault.For.after(), func() { c.arrive(false) })
 	}
+	if c.ask == payflow.PayCall && c.g.w.script.Sales[saleOf(string(c.order.SaleRef))-1].Customer == customerTopsUp && c.fault.Kind == "" {
+		time.AfterFunc(there+c.spread("once more", 70*time.Second), func() { c.arrive(false) })
+	}
 	time.AfterFunc(there, func() { c.arrive(true) })
 }
 
