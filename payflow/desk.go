@@ -30,6 +30,7 @@ type Entry struct {
 	WeChatDay    string          `json:"wechat_day"` // 2006-01-02 in GMT+8, as statements count
 	Acknowledged Acknowledgement `json:"acknowledged,omitzero"`
 	Links        []Link          `json:"links,omitempty"` // what was learnt later (I5)
+	Late         Late            `json:"late,omitzero"`   // what became of it after its end
 	// Notice is the last scan that was refused while this payment held the till. It is shown, and never journaled.
 	Notice Notice `json:"-"`
 }
@@ -69,7 +70,7 @@ const (
 type Link struct {
 	Sequence uint64    `json:"sequence"`
 	At       time.Time `json:"at"`
-	Kind     string    `json:"kind"` // "late_success", "refund"
+	Kind     string    `json:"kind"` // LinkLateSuccess and its sisters, or "refund"
 	Ref      string    `json:"ref,omitempty"`
 }
 
@@ -138,10 +139,17 @@ func (e *SaleOpenError) Error() string {
 	return fmt.Sprintf("payment %s of the same sale is still open; take other means, or wait for its result", e.ID)
 }
 
-// AlreadyPaidError says which payment has paid the sale.
-type AlreadyPaidError struct{ ID OutTradeNo }
+// AlreadyPaidError says which payment has paid the sale. Late says that it was not called paid: WeChat Pay turned out to hold its
+// money after its end, and that has not been given back yet.
+type AlreadyPaidError struct {
+	ID   OutTradeNo
+	Late bool
+}
 
 func (e *AlreadyPaidError) Error() string {
+	if e.Late {
+		return fmt.Sprintf("WeChat Pay holds this sale's money by payment %s after all, and it is being given back; wait for that, or ask for an additional tender", e.ID)
+	}
 	return fmt.Sprintf("this sale was paid by payment %s; ask for an additional tender if the customer pays more", e.ID)
 }
 

@@ -41,6 +41,8 @@ type Event struct {
 	// Age is how long ago the order was paid for, by the corrected clock, on a Restarted; zero where the clock is not known.
 	Age time.Duration `json:"age,omitempty"`
 
+	OutRefundNo OutRefundNo `json:"out_refund_no,omitempty"` // RefundWished
+
 	Operator string `json:"operator,omitempty"` // CancelAsked, SetAsideAsked
 	Note     string `json:"note,omitempty"`     // SetAsideAsked: the operator's reason
 }
