@@ -102,6 +102,9 @@ func listCodes(api huma.API) {
 	payment := api.OpenAPI().Components.Schemas.Map()["Payment"].Properties
 	payment["reason"].Enum = anyOf(reasons)
 	payment["attention"].Enum = anyOf(append([]payflow.Reason{""}, reasons...))
+	refund := api.OpenAPI().Components.Schemas.Map()["Refund"].Properties
+	refund["why"].Enum = anyOf(payflow.RefundReasons())
+	refund["attention"].Enum = anyOf(append([]payflow.Reason{""}, payflow.RefundReasons()...))
 	api.OpenAPI().Components.Schemas.Map()["Problem"].Properties["code"].Enum = anyOf(slices.Sorted(maps.Keys(problemKinds)))
 }
 

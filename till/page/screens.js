@@ -284,7 +284,7 @@ function idle(state) {
   const next = state.refused ? notice(state, state.refused) : null;
   const enter = { key: 'Enter', action: 'arm', label: label(state, 'take_payment'), first: true, disabled: !/[1-9]/.test(typed) };
   return {
-    name: 'idle', keys: { digits: 'amount' }, sound: state.refused ? 'wrong_code' : '',
+    name: 'idle', keys: { digits: 'amount', m: 'manage' }, sound: state.refused ? 'wrong_code' : '',
     actions: [enter, { key: 'Esc', action: 'clear', label: label(state, 'clear') }, askWarnings(state)].filter(Boolean),
     body: [
       h('h1', { class: 'message' }, label(state, 'enter_amount'), ' ', h('span', { class: 'second', lang: other(state) }, both(state, 'enter_amount')[other(state)])),
