@@ -82,8 +82,8 @@ const (
 	LateByRefund  LateBy = "refund"
 )
 
-// HoldsMoney reports that WeChat Pay holds the sale's money by this payment, as far as is known, though it was not paid.
-func (l Late) HoldsMoney() bool { return l.MoneySeen && !l.Stage.Over() }
+// HoldsMoney reports that WeChat Pay holds the sale's money by this payment, or may come to hold it, though it was not paid.
+func (l Late) HoldsMoney() bool { return l.Stage == LateTakingBack || l.Stage == LateRefunding }
 
 // ForPerson reports what belongs on the manager's list: money that turned up late and is not back yet, and what needs a person.
 // A check that merely waits for its time, or is being asked again, does not.

@@ -32,6 +32,8 @@ type Payment struct {
 	Proof Proof `json:"proof,omitempty"`
 	// MoneySeen says that an answer showed the money taken, so that a reverse gives it back, and "no such order" is no proof any more.
 	MoneySeen bool `json:"money_seen,omitempty"`
+	// UnpaidSeen says that an answer showed the order there and not paid, so that REVOKED later is no riddle. It is kept for the reason alone.
+	UnpaidSeen bool `json:"unpaid_seen,omitempty"`
 
 	ArmedAt     time.Time `json:"armed_at"`
 	ScannedAt   time.Time `json:"scanned_at,omitzero"` // never rebased: for people

@@ -163,7 +163,8 @@ func (s *stepper) judge(t Trade) {
 	row := look(s.p, t)
 	if row != seenLost {
 		s.p.Trade = t
-		s.p.MoneySeen = s.p.MoneySeen || row == seenOurs || row == seenMismatch || row.refund()
+		s.p.MoneySeen = s.p.MoneySeen || row.money() || row == seenClosed && hadBeenPaid(s.p, t)
+		s.p.UnpaidSeen = s.p.UnpaidSeen || row == seenOpen || row == seenPayError
 		s.settleWhose(t)
 	}
 	s.act(row)
@@ -192,7 +193,7 @@ func (s *stepper) carryOut(v verdict, row seen) {
 	case becomeDecl:
 		s.end(Declined, cmp.Or(s.p.Refusal.Reason, s.p.Claim.Reason), ProofSigned)
 	case becomeRev:
-		s.end(Reversed, s.reversedReason(), ProofSigned)
+		s.end(Reversed, reversedReason(s.p), ProofSigned)
 	case reverseSoon:
 		s.p.Hurry = true
 		s.goOn(row)
@@ -231,7 +232,7 @@ func (s *stepper) goOn(row seen) {
 	case s.p.ReverseTooLate && row == seenAbsent && s.deadWhenAsked():
 		s.end(Reversed, ReasonNeverArrived, ProofSigned)
 	case s.p.ReverseTooLate && row == seenAllBack:
-		s.end(Reversed, s.reversedReason(), ProofSigned)
+		s.end(Reversed, reversedReason(s.p), ProofSigned)
 	case s.p.ReverseTooLate && row.refund():
 		s.lookRefund(row)
 	case s.p.ReverseTooLate:
@@ -448,13 +449,6 @@ func (s *stepper) declineAtDead(row seen) {
 		return
 	}
 	s.goOn(row)
-}
-
-func (s *stepper) reversedReason() Reason {
-	if s.p.MoneySeen {
-		return ReasonRefunded
-	}
-	return ReasonClosed
 }
 
 func (s *stepper) woken() {

@@ -130,7 +130,7 @@ func judgeEnd(before, after *Payment, e *Event, commands []Command, w *world) st
 	case Declined:
 		return judgeDeclined(after, e, w)
 	case Reversed:
-		return judgeReversed(after, e, w)
+		return judgeReversed(before, after, e, w)
 	}
 	if w.payments > 0 {
 		return "cancelled, though the pay call may have left"
@@ -167,7 +167,7 @@ func judgeDeclined(after *Payment, e *Event, w *world) string {
 	return ""
 }
 
-func judgeReversed(after *Payment, e *Event, w *world) string {
+func judgeReversed(before, after *Payment, e *Event, w *world) string {
 	absent := e.Outcome.Kind == NoSuchOrder || e.Lost.Claim == NoSuchOrder
 	switch {
 	case w.mayHoldMoney():
@@ -190,6 +190,10 @@ func judgeReversed(after *Payment, e *Event, w *world) string {
 		return "I14: reversed by refunds that do not add up"
 	case (after.Reason == ReasonRefunded) != w.moneyShown:
 		return "reversed: whether money had been taken is not what was seen"
+	case after.Reason == ReasonClosed && !w.unpaidShown && e.Outcome.Trade.State == TradeRevoked:
+		return "reversed: called unpaid, and nobody saw it unpaid"
+	case after.Reason == ReasonRevoked && (before.UnpaidSeen || e.Outcome.Trade.State != TradeRevoked):
+		return "reversed: called not known, and it is known"
 	}
 	return ""
 }

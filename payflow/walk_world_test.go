@@ -50,6 +50,7 @@ type world struct {
 
 	order       truth
 	wrong       bool // our order holds another amount than we asked for
+	wasPaid     bool // our order is revoked, and its money had been taken
 	request     bool // our pay request may still arrive, until codeDead
 	lateReverse bool // a reverse may still arrive, at any time
 
@@ -73,6 +74,7 @@ type world struct {
 	oursShown    bool      // or ours
 	oddShown     bool      // ours, and not what we asked for
 	moneyShown   bool
+	unpaidShown  bool
 	refundShown  bool // seen while reversing
 	noHope       bool // a verified or claimed reason to reverse at 15 s
 	collided     bool
@@ -231,7 +233,10 @@ func (w *world) hearOrder(p Payment, o Outcome) {
 		w.theirsShown, w.oursShown = false, false
 	}
 	mine := isOurs || t.Attach == "" && !w.collided
+	w.unpaidShown = w.unpaidShown || t.State == TradeNotPay || t.State == TradeUserPaying || t.State == TradePayError
 	switch {
+	case mine && closed && !t.SuccessTime.IsZero():
+		w.moneyShown = true
 	case !mine:
 	case t.State == TradeSuccess:
 		w.moneyShown = true

@@ -78,6 +78,13 @@ func (e *Engine) mayArm(r payflow.ArmRequest) error {
 	case found:
 		return &payflow.AlreadyPaidError{ID: paid}
 	}
+	held, found, err := e.cfg.Journal.heldBySale(r.SaleRef)
+	switch {
+	case err != nil:
+		return err
+	case found:
+		return &payflow.AlreadyPaidError{ID: held, Late: true}
+	}
 	return e.ready()
 }
 

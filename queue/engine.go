@@ -53,9 +53,10 @@ type Engine struct {
 	done   chan struct{}
 	failed atomic.Pointer[error]
 
-	// open and unasked belong to the loop.
+	// open, unasked and late belong to the loop.
 	open    map[payflow.OutTradeNo]*live
 	unasked map[payflow.OutTradeNo]bool
+	late    map[payflow.OutTradeNo]*live // final, and what became of them is not certain yet
 	// readOnly belongs to the loop too: the journal cannot be written.
 	readOnly bool
 
@@ -88,6 +89,7 @@ func NewEngine(cfg Config) (*Engine, error) {
 	e := &Engine{
 		cfg: cfg, work: make(chan func(), 64), done: make(chan struct{}),
 		open: map[payflow.OutTradeNo]*live{}, unasked: map[payflow.OutTradeNo]bool{},
+		late: map[payflow.OutTradeNo]*live{},
 	}
 	e.ctx, e.stop = context.WithCancel(context.Background())
 	for _, entry := range entries {
@@ -280,6 +282,8 @@ func (e *Engine) settle(l *live) {
 	delete(e.open, l.entry.OutTradeNo)
 	delete(e.unasked, l.entry.OutTradeNo)
 	e.board.retire(l.entry.OutTradeNo)
+	e.beginLate(l)
+	_ = e.tieBack(l.entry) // a failed commit stops the engine
 	e.keepWarm()
 }
 

@@ -52,6 +52,8 @@ var (
 	bucketBySale      = []byte("by_sale")
 	bucketByKey       = []byte("by_key")
 	bucketByCode      = []byte("by_code")
+	bucketLate        = []byte("late")
+	bucketByPayer     = []byte("by_payer")
 
 	keyAbout    = []byte("journal")
 	keyFormat   = []byte("format") // plain text, so that any program version can read it

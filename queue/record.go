@@ -14,7 +14,7 @@ import (
 
 // formatVersion is the form of file and records that this program writes. A file of a newer one is refused; a record of an older one is
 // read, and its missing fields are zero.
-const formatVersion = 1
+const formatVersion = 2
 
 // recordBytesMax bounds one record. The largest field, the goods detail, is bounded to 6,000 bytes by the engine.
 const recordBytesMax = 64 << 10

@@ -17,6 +17,9 @@ func (e *Engine) recover() {
 			return
 		}
 	}
+	if e.recoverTies() != nil || e.recoverLate() != nil {
+		return
+	}
 	e.keepWarm()
 }
 

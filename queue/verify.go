@@ -145,6 +145,10 @@ func (v *verifier) each(bucket, last []byte, f func(tx *bbolt.Tx, key, value []b
 			return err
 		}
 		err := v.j.view(func(tx *bbolt.Tx) error {
+			if tx.Bucket(bucket) == nil && isLater(bucket) {
+				more = false // of an older format, opened for reading
+				return nil
+			}
 			c := tx.Bucket(bucket).Cursor()
 			key, value := c.First()
 			if after != nil {
