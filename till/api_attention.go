@@ -118,7 +118,9 @@ func (s *Server) lateConcerns(now time.Time) ([]Concern, error) {
 			return nil, err
 		}
 		for _, p := range pairs {
-			all = append(all, s.duplicate(p, now))
+			if c := s.duplicate(p, now); !wholeBack(c.Payments[0]) && !wholeBack(c.Payments[1]) {
+				all = append(all, c)
+			}
 		}
 	}
 	return all, nil
@@ -135,6 +137,9 @@ func (s *Server) duplicate(d payflow.SuspectedDuplicate, now time.Time) Concern 
 	return Concern{Kind: ConcernDuplicate, Payments: []Payment{s.view(d.First, now), s.view(d.Second, now)}, At: d.Second.ArmedAt,
 		Message: inAll(message), NextStep: inAll(next)}
 }
+
+// wholeBack reports a payment all of which was refunded, or is about to be.
+func wholeBack(p Payment) bool { return len(p.Refunds) > 0 && p.Refundable == 0 }
 
 // refundConcerns are the refunds that a person must look at; one whose payment can't be read is left to the log.
 func (s *Server) refundConcerns(now time.Time) ([]Concern, error) {

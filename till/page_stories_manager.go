@@ -10,14 +10,15 @@ import (
 
 // managePage is what the manager's page holds by itself (manager.js).
 type managePage struct {
-	Tab     string                 `json:"tab"`
-	Page    int                    `json:"page"`
-	Open    string                 `json:"open"`
-	Concern *manageRow             `json:"concern"`
-	Payment *Payment               `json:"payment"`
-	Asking  string                 `json:"asking"`
-	Refund  *manageRefund          `json:"refund"`
-	Lists   map[string][]manageRow `json:"lists"`
+	Tab      string                 `json:"tab"`
+	Page     int                    `json:"page"`
+	Open     string                 `json:"open"`
+	Concern  *manageRow             `json:"concern"`
+	Payment  *Payment               `json:"payment"`
+	Asking   string                 `json:"asking"`
+	Operator string                 `json:"operator"`
+	Refund   *manageRefund          `json:"refund"`
+	Lists    map[string][]manageRow `json:"lists"`
 }
 
 // manageRow is one line of a list.
@@ -74,6 +75,13 @@ func (b *storyBook) managePayments() {
 		aRefund(payflow.RefundRequested, payflow.AttentionRefundUnsettled), aRefund(payflow.RefundProcessing, payflow.ReasonRefundProcessing),
 	})
 	b.manageOne("manage-answer-asked", paidStory(), nil, func(m *managePage) { m.Asking = "money_given_back" })
+	refusedOne := aRefund(payflow.RefundRefused, payflow.ReasonRefundDeclined)
+	refusedOne.Attention, refusedOne.Refusal = payflow.AttentionRefundRefused, payflow.Refusal{Code: "TRADESTATEERROR"}
+	b.manageOne("manage-payment-refused-unseen", paidStory(), []payflow.RefundEntry{refusedOne})
+	b.manageOne("manage-seen-asked", paidStory(), []payflow.RefundEntry{refusedOne}, func(m *managePage) { m.Asking, m.Operator = "seen", "M001" })
+	b.manageOne("manage-payment-late-person", aStory(payflow.Reversed, payflow.ReasonNeverArrived, func(e *payflow.Entry) {
+		e.Late = payflow.Late{Stage: payflow.LateOwed, Attention: payflow.AttentionLateUnanswered}
+	}), nil)
 	b.manageOne("manage-duplicate", paidStory(), nil, func(m *managePage) {
 		row := b.twice()
 		m.Concern = &row

@@ -84,6 +84,7 @@ type LinkView struct {
 type LateView struct {
 	Stage     payflow.LateStage   `json:"stage" enum:"check_owed,clear,taking_back,refunding,given_back,settled"`
 	MoneySeen bool                `json:"money_seen" doc:"An answer showed money taken after the payment's end."`
+	Person    bool                `json:"needs_person" doc:"A person may settle it: the till alone can't end it."`
 	Refund    payflow.OutRefundNo `json:"refund,omitempty" doc:"The refund that gives it back."`
 	By        payflow.LateBy      `json:"by,omitempty" enum:"reverse,refund" doc:"With given_back: how the money went back."`
 	FoundAt   time.Time           `json:"found_at,omitempty,omitzero" doc:"When the money was first seen."`
@@ -94,7 +95,7 @@ func lateView(l payflow.Late) *LateView {
 	if l.Stage == payflow.LateNothing {
 		return nil
 	}
-	return &LateView{Stage: l.Stage, MoneySeen: l.MoneySeen, Refund: l.OutRefundNo, By: l.By, FoundAt: l.FoundAt, EndedAt: l.EndedAt}
+	return &LateView{Stage: l.Stage, MoneySeen: l.MoneySeen, Person: !l.Stage.Over() && l.Attention != "", Refund: l.OutRefundNo, By: l.By, FoundAt: l.FoundAt, EndedAt: l.EndedAt}
 }
 
 // attentionOf is why a person must look at a payment: its own reason, or what was learnt after its end.

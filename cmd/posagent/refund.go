@@ -196,4 +196,3 @@ func (f refundFollower) result(r till.Refund) error {
 	}
 	return &Failure{Code: ExitUncertain, What: what, Next: r.NextStep.In(f.language)}
 }
-

@@ -35,6 +35,8 @@ export const agent = {
   setAside: (id, operator, reason) => post(`${of(id)}/set-aside`, { operator, reason }),
   attention: () => call('/v1/attention').then((list) => list.concerns),
   refund: (id, request, key) => post(`${of(id)}/refunds`, request, { 'Idempotency-Key': key }),
+  refundSeen: (id, operator) => post(`/v1/refunds/${encodeURIComponent(id)}/acknowledge`, { operator }),
+  settleLate: (id, operator, note) => post(`${of(id)}/settle-late`, { operator, note }),
   acknowledge: (id, how) => post(`${of(id)}/acknowledge`, { how }),
 };
 

@@ -1,4 +1,4 @@
-import { listsOf, reasons, rowsMax, tabs } from './manager.js';
+import { listsOf, reasons, rowsMax, tabs, toBeSeen } from './manager.js';
 
 const digitsMax = 9; // of an amount, as at the keypad
 const operatorMax = 16;
@@ -6,7 +6,7 @@ const refundTries = 20; // of one refund with one key, while the agent does not 
 
 // newManage is what the manager's page holds at its beginning.
 export function newManage() {
-  return { tab: 'late', page: 0, open: '', concern: null, payment: null, asking: '', refund: null, lists: listsOf([], [], []) };
+  return { tab: 'late', page: 0, open: '', concern: null, payment: null, asking: '', operator: '', refund: null, lists: listsOf([], [], []) };
 }
 
 // Manage carries out what the manager wants. Every wish is one call of the agent; a refund that was sent is never sent under another key.
@@ -21,6 +21,7 @@ export class Manage {
     if (/^[0-9]$/.test(key) && keys.digits === 'row') return this.carry(`row:${key}`);
     if (/^[0-9]$/.test(key) && keys.digits === 'refund_amount') return this.#digit(refund, key);
     if (/^[0-9a-z_-]$/.test(key) && keys.text === 'refund_operator') return this.#operator(refund, key);
+    if (/^[0-9a-z_-]$/.test(key) && keys.text === 'seen_operator') return this.#seenBy(key);
     if (key === 'Backspace') return this.carry('erase');
     if (keys[key]) this.carry(keys[key]);
   }
@@ -46,7 +47,7 @@ export class Manage {
     refund_why(why) { Object.assign(this.state.manage.refund, { why, step: 'sure', problem: '' }); },
     refund_send() { this.#send(); },
     erase() { this.#erase(); },
-    ask(question) { this.state.manage.asking = question; },
+    ask(question) { Object.assign(this.state.manage, { asking: question, operator: '' }); },
     answer(how) { this.#answer(how); },
   };
 
@@ -88,8 +89,15 @@ export class Manage {
     if (!refund.sending && refund.operator.length < operatorMax) refund.operator += key.toUpperCase();
   }
 
+  #seenBy(key) {
+    const { manage } = this.state;
+    if (manage.operator.length < operatorMax) manage.operator += key.toUpperCase();
+  }
+
   #erase() {
-    const { refund } = this.state.manage;
+    const { manage } = this.state;
+    const { refund } = manage;
+    if (manage.asking) manage.operator = manage.operator.slice(0, -1);
     if (!refund || refund.sending) return;
     if (refund.step === 'amount') Object.assign(refund, { amount: refund.fresh ? '' : refund.amount.slice(0, -1), fresh: false });
     if (refund.step === 'sure') refund.operator = refund.operator.slice(0, -1);
@@ -125,13 +133,20 @@ export class Manage {
     }
   }
 
+  // seen ends what needed a person, by that person's word.
+  #seen({ payment, operator }) {
+    const what = toBeSeen(payment) || {};
+    if (what.refund) return this.agent.refundSeen(what.refund, operator);
+    return what.late && this.agent.settleLate(what.late, operator, 'seen to, at the manager\'s page');
+  }
+
   async #answer(how) {
     const { manage } = this.state;
-    if (this.answering || !manage.payment) return;
+    if (this.answering || !manage.payment || (how === 'seen' && !manage.operator)) return;
     this.answering = true;
     manage.asking = '';
     try {
-      await this.agent.acknowledge(manage.payment.id, how);
+      await (how === 'seen' ? this.#seen(manage) : this.agent.acknowledge(manage.payment.id, how));
     } catch { /* the payment, read anew, says what is so */ } finally {
       this.answering = false;
       await this.settle();

@@ -9,7 +9,8 @@ import { amountText, both, clockText, grouped, label, notice, withAmount } from 
 //   state.manage.open      the id of the payment that is looked at; '' for the list
 //   state.manage.lists     {late, person, twice, untold, recent}: each a list of rows {payment, refund, message, next, twin}
 //   state.manage.payment   the payment that is looked at, or null before it was read
-//   state.manage.asking    goods_given or money_given_back, while that is asked
+//   state.manage.asking    goods_given, money_given_back or seen, while that is asked
+//   state.manage.operator  typed so far, in the question about having seen
 //   state.manage.refund    the refund that is being typed, or null: {step, amount, typed, why, operator, sending}
 
 export const tabs = [['late', 'L'], ['person', 'P'], ['twice', 'D'], ['untold', 'U'], ['recent', 'A']];
@@ -88,20 +89,28 @@ function paymentScreen(state, p) {
       { key: 'R', action: 'refund', label: label(state, 'refund'), disabled: !(p.refundable > 0) },
       unanswered(p) && p.status === 'paid' && { key: 'A', action: 'ask:goods_given', label: label(state, 'goods_given') },
       unanswered(p) && { key: 'B', action: 'ask:money_given_back', label: label(state, 'money_back') },
+      toBeSeen(p) && { key: 'S', action: 'ask:seen', label: label(state, 'seen') },
       { key: 'Esc', action: 'back', label: label(state, 'back') },
     ].filter(Boolean),
   };
 }
 
+// toBeSeen is what a person may end by having seen to it: a refund that is at its end, or what was learnt after the payment's.
+export function toBeSeen(p) {
+  const refund = (p.refunds || []).find((r) => r.final && r.attention);
+  return refund ? { refund: refund.id } : p.late && p.late.needs_person && { late: p.id };
+}
+
 const needsPerson = (state, p, refunds) => p.attention || state.manage.concern || refunds.some((r) => r.attention);
 
-// newsOf is what is said of a payment: what needs a person first, then its newest refund that is not at its end, then the payment itself.
+// newsOf is what is said of a payment: what it was opened for, what needs a person, then its newest refund that is not at its end, then the payment.
 function newsOf(state, p, refunds) {
   const { concern } = state.manage;
   const newest = [...refunds].reverse();
   const refund = newest.find((r) => r.attention) || (newest[0] && (!newest[0].final || newest[0].status === 'refused') && newest[0]);
-  if (p.attention || (!refund && !(concern && concern.twin))) return [p.message, p.next_step];
-  return refund ? [refund.message, refund.next_step] : [concern.message, concern.next];
+  if (concern && concern.twin) return [concern.message, concern.next];
+  if (p.attention || !refund) return [p.message, p.next_step];
+  return [refund.message, refund.next_step];
 }
 
 const unanswered = (p) => p.final && !p.acknowledged && (p.status === 'paid' || p.attention !== '');
@@ -110,10 +119,22 @@ const answers = { goods_given: ['goods_given_sure', 'goods_given_how', 'goods_gi
 
 // answerScreen asks once what became of goods or money.
 function answerScreen(state, p) {
+  if (state.manage.asking === 'seen') return seenScreen(state, p);
   const [sure, how, yes] = answers[state.manage.asking];
   return {
     name: 'manage_sure', signs: ['question'], amount: p.amount_text, lead: `${label(state, 'sale')} ${p.sale_ref} · ${clockText(p.times.final_at)}`, message: both(state, sure), next: both(state, how),
     actions: [{ key: 'Enter', action: `answer:${state.manage.asking}`, label: label(state, yes) }, back(state)],
+  };
+}
+
+// seenScreen asks who has seen to what needed a person.
+function seenScreen(state, p) {
+  const { operator } = state.manage;
+  const [message] = newsOf(state, p, p.refunds || []);
+  return {
+    name: 'manage_sure', signs: ['person', 'question'], amount: p.amount_text, message: both(state, 'seen_sure'), next: both(state, 'seen_how'),
+    facts: [message[state.language], `${label(state, 'operator')}: ${operator || '…'}`], keys: { text: 'seen_operator' },
+    actions: [{ key: 'Enter', action: 'answer:seen', label: label(state, 'seen'), disabled: !operator }, { key: '⌫', action: 'erase', label: label(state, 'erase') }, back(state)],
   };
 }
 
