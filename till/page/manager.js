@@ -87,8 +87,8 @@ function paymentScreen(state, p) {
     ].filter(Boolean),
     actions: [
       { key: 'R', action: 'refund', label: label(state, 'refund'), disabled: !(p.refundable > 0) },
-      unanswered(p) && p.status === 'paid' && { key: 'A', action: 'ask:goods_given', label: label(state, 'goods_given') },
-      unanswered(p) && { key: 'B', action: 'ask:money_given_back', label: label(state, 'money_back') },
+      !toBeSeen(p) && unanswered(p) && p.status === 'paid' && { key: 'A', action: 'ask:goods_given', label: label(state, 'goods_given') },
+      !toBeSeen(p) && unanswered(p) && { key: 'B', action: 'ask:money_given_back', label: label(state, 'money_back') },
       toBeSeen(p) && { key: 'S', action: 'ask:seen', label: label(state, 'seen') },
       { key: 'Esc', action: 'back', label: label(state, 'back') },
     ].filter(Boolean),

@@ -172,7 +172,7 @@ function declined(state, p) {
 
 // reversed is two screens: money goes back or may go back, or none was ever taken.
 function reversed(state, p) {
-  const untaken = p.reason === 'never_arrived' && !p.attention; // one that shows up after its end has arrived after all
+  const untaken = p.reason === 'never_arrived' && !p.attention && !(p.late && p.late.money_seen); // one that shows up after its end has arrived after all
   return {
     name: 'reversed', frame: untaken ? 'untaken' : '', signs: untaken ? ['zero'] : ['cross', 'returned'], sound: 'reversed',
     actions: [{ key: 'R', action: 'scan_again', label: label(state, 'scan_again') }, { ...otherMeans(state), pad: 'Enter' }, print(state, 'print_slip')],
