@@ -25,15 +25,10 @@ type Refund struct {
 	// Report is what WeChat Pay last said of the refund.
 	Report RefundReport `json:"report,omitzero"`
 
-	RequestedAt time.Time `json:"requested_at"`          // never rebased: for people
-	AcceptedAt  time.Time `json:"accepted_at,omitzero"`  // WeChat Pay has taken it on, as far as we first knew
-	FinalAt     time.Time `json:"final_at,omitzero"`     //
-	SeenAt      time.Time `json:"seen_at,omitzero"`      // a person has seen what needed one
-	SeenBy      string    `json:"seen_by,omitempty"`     //
-	SeenNote    string    `json:"seen_note,omitempty"`   //
-	NoticedAt   time.Time `json:"noticed_at,omitzero"`   // a notification came; it only made us ask
-	SlowFrom    time.Time `json:"slow_from,omitzero"`    // when the wait for the money began, for attention; counts anew after a restart
-	UnknownFrom time.Time `json:"unknown_from,omitzero"` // when it began to be unknown whether it was taken on; likewise
+	RequestedAt time.Time `json:"requested_at"`         // never rebased: for people
+	AcceptedAt  time.Time `json:"accepted_at,omitzero"` // when we first knew that WeChat Pay has taken it on
+	FinalAt     time.Time `json:"final_at,omitzero"`
+	Seen        SetAside  `json:"seen,omitzero"` // who has seen what needed a person, and what was done
 
 	// What follows is counted and timed for the flow. Times here count anew after a restart.
 
@@ -41,15 +36,14 @@ type Refund struct {
 	Calls         int        `json:"calls,omitempty"` // made so far; the number of the one in flight
 	CallStartedAt time.Time  `json:"call_started_at,omitzero"`
 	WakeAt        time.Time  `json:"wake_at,omitzero"` // information only once read from disk
-	NextRequestAt time.Time  `json:"next_request_at,omitzero"`
-	Requests      int        `json:"requests,omitempty"`
-	Queries       int        `json:"queries,omitempty"` // since the last change of status
-	Lists         int        `json:"lists,omitempty"`
-	Restarts      int        `json:"restarts,omitempty"`
-
-	// MayArrive says that a request was sent whose end is not known: it may still be taken on, until LostAt + RefundRequestLife.
-	MayArrive bool      `json:"may_arrive,omitempty"`
-	LostAt    time.Time `json:"lost_at,omitzero"` // end of the last request that may still arrive
+	// MayArrive says that a request was sent whose end is not known: it may still be taken on, until RefundRequestLife after LostAt.
+	MayArrive     bool      `json:"may_arrive,omitempty"`
+	LostAt        time.Time `json:"lost_at,omitzero"`         // end of the last such request
+	NextRequestAt time.Time `json:"next_request_at,omitzero"` // the same request is not made again before
+	Requests      int       `json:"requests,omitempty"`
+	Queries       int       `json:"queries,omitempty"`
+	Patience      int       `json:"patience,omitempty"` // questions since something changed; the pauses grow with it
+	Restarts      int       `json:"restarts,omitempty"`
 }
 
 // RefundWish is why a refund exists. One wish has one out_refund_no, for ever.

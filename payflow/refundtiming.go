@@ -13,9 +13,10 @@ const (
 	// RefundWithin is how long a payment can be refunded ("within 1 year", refund API).
 	RefundWithin = 365 * 24 * time.Hour
 
-	// RefundRequestLife is how long after its end a request whose answer was lost may still be taken on: WeChat Pay refuses a request
-	// that was signed more than 5 minutes ago (API v3), and clocks may differ by as much. API v2 names no bound; the same is taken.
-	RefundRequestLife = 10 * time.Minute
+	// RefundRequestLife is how long after its end a request whose answer was lost may still be taken on without our seeing it: WeChat Pay
+	// refuses one that was signed more than 5 minutes ago (API v3), clocks may differ by as much, and a host may lag behind another by as
+	// much. API v2 names no bound; the same is taken.
+	RefundRequestLife = 15 * time.Minute
 
 	// refundSlowAfter is when a refund that was taken on and has not ended needs a person: a bank takes up to 5 working days.
 	refundSlowAfter = 10 * 24 * time.Hour
@@ -31,6 +32,9 @@ const (
 // up to 5 working days": the first minutes matter to somebody who waits, the days do not).
 var refundPollAfter = [...]time.Duration{5 * time.Second, 10 * time.Second, 20 * time.Second, 40 * time.Second, time.Minute, 2 * time.Minute, 5 * time.Minute,
 	10 * time.Minute, 20 * time.Minute, 30 * time.Minute, time.Hour, 2 * time.Hour, 3 * time.Hour}
+
+// refundAbnormalAfter is the pause before each query of a refund that a person must act on; the last repeats.
+var refundAbnormalAfter = [...]time.Duration{10 * time.Minute, 20 * time.Minute, 30 * time.Minute, time.Hour, 2 * time.Hour, 3 * time.Hour}
 
 // refundAskAfter is the pause after each query or list that was lost, or told nothing; the last repeats.
 var refundAskAfter = [...]time.Duration{3 * time.Second, 6 * time.Second, 12 * time.Second, 24 * time.Second, 48 * time.Second, time.Minute, 2 * time.Minute,
