@@ -148,7 +148,7 @@ func (f *fakeRefunds) AcknowledgeRefund(_ context.Context, no payflow.OutRefundN
 	if r.Open() {
 		return r, &payflow.RefundOpenError{Entry: r}
 	}
-	f.move(no, func(r *payflow.RefundEntry) { r.SeenAt, r.SeenBy, r.SeenNote, r.Attention = noon(), operator, note, "" })
+	f.move(no, func(r *payflow.RefundEntry) { r.Seen, r.Attention = payflow.SetAside{At: noon(), Operator: operator, Note: note}, "" })
 	return f.RefundOf(no)
 }
 

@@ -174,7 +174,7 @@ func whatIsSeenLeavesTheList(t *testing.T, browser context.Context) {
 	b.shows("manage_sure")
 	b.press("m", kb.Enter)
 	b.shows("manage_payment")
-	require.Eventually(t, func() bool { r, _ := a.back.RefundOf(made.ID); return r.SeenBy == "M" && r.Attention == "" }, showTime, 20*time.Millisecond)
+	require.Eventually(t, func() bool { r, _ := a.back.RefundOf(made.ID); return r.Seen.Operator == "M" && r.Attention == "" }, showTime, 20*time.Millisecond)
 	b.press(kb.Escape)
 	b.sees("Nothing waits here.")
 }

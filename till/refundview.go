@@ -60,7 +60,7 @@ func (s *Server) viewRefund(e payflow.RefundEntry, now time.Time) Refund {
 		RefundID: e.Report.RefundID, PayerAmount: e.Report.PayerAmount.Minor, PayerCurrency: e.Report.PayerAmount.Currency,
 		Account: maskDigits(e.Report.Account), WeChatCode: e.Refusal.Code, WeChatText: maskDigits(e.Refusal.Text),
 		Times: RefundTimes{Now: now, RequestedAt: e.RequestedAt, NextStepAt: nextStepOf(e), FinalAt: e.FinalAt, SuccessTime: e.Report.SuccessTime},
-		Seen:  !e.SeenAt.IsZero(), Version: e.Version, Operator: e.Operator, StoreDay: e.StoreDay, Sequence: e.Sequence,
+		Seen:  !e.Seen.At.IsZero(), Version: e.Version, Operator: e.Operator, StoreDay: e.StoreDay, Sequence: e.Sequence,
 	}
 }
 

@@ -83,12 +83,20 @@ func (w Words) NextStep(e payflow.Entry) map[string]string {
 
 // RefundMessage says where a refund stands and why, by language. One that is not known to have gone back is never called given back.
 func (w Words) RefundMessage(e payflow.RefundEntry) map[string]string {
-	return w.each(func(c catalogue) string { return c.fillRefund(c.Refunds[string(e.Status)].Message, e) })
+	return w.each(func(c catalogue) string { return c.fillRefund(c.Refunds[refundCase(e)].Message, e) })
 }
 
 // RefundNextStep says what to do now about a refund, by language.
 func (w Words) RefundNextStep(e payflow.RefundEntry) map[string]string {
-	return w.each(func(c catalogue) string { return c.fillRefund(c.Refunds[string(e.Status)].NextStep, e) })
+	return w.each(func(c catalogue) string { return c.fillRefund(c.Refunds[refundCase(e)].NextStep, e) })
+}
+
+// refundCase names a refund's words: its status, but for one that was taken on and that WeChat Pay now does not know.
+func refundCase(e payflow.RefundEntry) string {
+	if e.Status == payflow.RefundProcessing && e.Attention == payflow.AttentionRefundVanished {
+		return "processing.vanished"
+	}
+	return string(e.Status)
 }
 
 // fillRefund puts a refund's amount in, why it stands there, and what to do: what needs a person goes before.
