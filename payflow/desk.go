@@ -87,12 +87,24 @@ type JournalEvent struct {
 	Amount     Amount     `json:"amount,omitzero"`
 	Operator   string     `json:"operator,omitempty"`
 	Note       string     `json:"note,omitempty"`
+	// Refund is set on an event of a refund. OutTradeNo is then its payment's, and Amount what it gives back.
+	Refund RefundMark `json:"refund,omitzero"`
+}
+
+// RefundMark says of which refund an event of the journal is, and where that stands.
+type RefundMark struct {
+	OutRefundNo OutRefundNo  `json:"out_refund_no"`
+	Status      RefundStatus `json:"status"`
+	Why         Reason       `json:"why"`
+	Attention   Reason       `json:"attention,omitempty"`
 }
 
 // Announcement tells a till that a payment has changed. Sequence is the journal's; zero where the change was not worth a record.
 type Announcement struct {
 	Sequence uint64
 	Entry    Entry
+	// Refund is set where what has changed is a refund of the payment: Entry is then the payment as it stands.
+	Refund *RefundEntry
 }
 
 // Refusals of the desk. Each says what to do now; none has cost an order number, a code or money.

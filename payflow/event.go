@@ -69,8 +69,9 @@ const (
 	SendPay     CommandKind = "send_pay"
 	SendQuery   CommandKind = "send_query"
 	SendReverse CommandKind = "send_reverse"
-	Wake        CommandKind = "wake"     // send Woken at Command.At (Expired while Waiting)
-	Announce    CommandKind = "announce" // tell page, API and line that the payment has changed
+	Wake        CommandKind = "wake"      // send Woken at Command.At (Expired while Waiting)
+	Announce    CommandKind = "announce"  // tell page, API and line that the payment has changed
+	GiveBack    CommandKind = "give_back" // refund Command.Amount of the payment: no reverse is possible any more (rule 13). It may come again
 )
 
 // Command is one thing to do next. Sends carry the number of their call, which the answer's event repeats.
@@ -79,4 +80,6 @@ type Command struct {
 	Call int
 	At   time.Time // Wake
 	Code AuthCode  // SendPay
+	// Amount is what WeChat Pay still holds of the order, of its own Trade.Amount: GiveBack.
+	Amount Amount
 }

@@ -184,6 +184,7 @@ func (s *stepper) settleWhose(t Trade) {
 // act does what the answer table says for the payment's column and the row seen.
 func (s *stepper) act(row seen) {
 	s.carryOut(s.answers[columnOf(s.p)][row], row)
+	s.giveBack(row)
 }
 
 func (s *stepper) carryOut(v verdict, row seen) {
@@ -388,6 +389,24 @@ func (s *stepper) tooLate() {
 		s.p.Attention = AttentionReverseTooLate
 	}
 	s.askAtLeisure()
+}
+
+// giveBack is rule 13: where no reverse is possible any more, what WeChat Pay still holds goes back by a refund. It needs WeChat Pay's own
+// word that the money is there, with no refund that failed and none that is not known; and no reverse that may still be in flight.
+func (s *stepper) giveBack(row seen) {
+	quiet := s.p.NextReverseAt.Add(reverseLate)
+	if s.p.Status != Reversing || !s.p.ReverseTooLate || s.mayNotReverse() || s.at.Before(quiet) {
+		return
+	}
+	held := s.p.Trade.Amount
+	switch row {
+	case seenOurs:
+	case seenPartBack:
+		held.Minor -= s.p.Trade.Refunds.Done + s.p.Trade.Refunds.Pending
+	default:
+		return
+	}
+	s.commands = append(s.commands, Command{Kind: GiveBack, Amount: held})
 }
 
 // lookAndReverse: the order is ours by its tag but is not what we asked for: never Paid, a person looks, and it is taken back.

@@ -26,6 +26,9 @@ func (s *state) instants() [6]time.Time {
 		return all
 	}
 	all := [6]time.Time{w.timer, w.guard(), s.p.NextReverseAt, w.codeDead}
+	if s.p.ReverseTooLate { // then no reverse is due, and a refund may be
+		all[2] = s.p.NextReverseAt.Add(reverseLate)
+	}
 	if w.early {
 		all[5] = w.codeDead.Add(-time.Second)
 	}

@@ -15,6 +15,7 @@ const subscriberBuffer = 64
 type board struct {
 	mu          sync.Mutex // guards all below
 	entries     map[payflow.OutTradeNo]payflow.Entry
+	refunds     map[payflow.OutRefundNo]payflow.RefundEntry
 	changed     chan struct{} // closed and replaced at each change
 	subscribers map[chan payflow.Announcement]bool
 	last        payflow.Notice
@@ -34,6 +35,11 @@ func (b *board) put(entry payflow.Entry) {
 		a.Sequence = entry.Sequence
 	}
 	b.wake()
+	b.announce(a)
+}
+
+// announce is called with mu held.
+func (b *board) announce(a payflow.Announcement) {
 	for s := range b.subscribers {
 		select {
 		case s <- a:

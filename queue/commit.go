@@ -161,7 +161,7 @@ func (j *Journal) store(tx *bbolt.Tx, before []place, r *paymentRecord, event ev
 	if err != nil {
 		return Head{}, err
 	}
-	if err := reindex(tx, before, placesOf(*r), r.OutTradeNo); err != nil {
+	if err := reindex(tx, before, placesOf(*r), string(r.OutTradeNo)); err != nil {
 		return Head{}, err
 	}
 	event.Sequence, event.State = r.Sequence, mark

@@ -21,6 +21,10 @@ type Config struct {
 	Journal *Journal
 	Gateway Gateway
 	Timing  payflow.Timing // zero: payflow.DefaultTiming
+	// Refunds makes refunds; nil: every refund is refused with payflow.ErrNoRefunds, and those in the journal wait.
+	Refunds RefundGateway
+	// RefundNotifyURL is where WeChat Pay sends notifications of refunds; empty: nowhere. Refunds are asked about all the same.
+	RefundNotifyURL string
 
 	Merchant     payflow.Merchant
 	Store        payflow.Store
@@ -55,6 +59,11 @@ type Engine struct {
 	open    map[payflow.OutTradeNo]*live
 	unasked map[payflow.OutTradeNo]bool
 	late    map[payflow.OutTradeNo]*live // final, and what became of them is not certain yet
+	// refunds and lastRequest too: the refunds that are open or need a person, and when each payment was last asked to be refunded.
+	refunds     map[payflow.OutRefundNo]*liveRefund
+	lastRequest map[payflow.OutTradeNo]time.Time
+	started     time.Time
+	refundCalls chan struct{} // one for each call about a refund
 	// readOnly belongs to the loop too: the journal cannot be written.
 	readOnly bool
 
@@ -88,7 +97,9 @@ func NewEngine(cfg Config) (*Engine, error) {
 	e := &Engine{
 		cfg: cfg, work: make(chan func(), 64), done: make(chan struct{}),
 		open: map[payflow.OutTradeNo]*live{}, unasked: map[payflow.OutTradeNo]bool{},
-		late: map[payflow.OutTradeNo]*live{},
+		late:    map[payflow.OutTradeNo]*live{},
+		refunds: map[payflow.OutRefundNo]*liveRefund{}, lastRequest: map[payflow.OutTradeNo]time.Time{},
+		started: time.Now(), refundCalls: make(chan struct{}, refundCallsMax),
 	}
 	e.ctx, e.stop = context.WithCancel(context.Background())
 	for _, entry := range entries {
@@ -96,6 +107,9 @@ func NewEngine(cfg Config) (*Engine, error) {
 		e.open[entry.OutTradeNo] = &live{entry: entry}
 		e.unasked[entry.OutTradeNo] = true
 		e.board.put(entry)
+	}
+	if err := e.takeRefunds(); err != nil {
+		return nil, fmt.Errorf("read the open refunds: %w", err)
 	}
 	return e, nil
 }
@@ -110,6 +124,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	defer e.stop()
 	defer e.board.close()
 	e.recover()
+	e.recoverRefunds()
 	for {
 		if err := e.Err(); err != nil {
 			return err
@@ -241,6 +256,8 @@ func (e *Engine) carryOut(l *live, commands []payflow.Command) {
 			close(l.pay)
 		case payflow.SendQuery, payflow.SendReverse:
 			e.send(l.entry.Payment, c)
+		case payflow.GiveBack:
+			e.giveBack(l.entry, c)
 		case payflow.Wake:
 			e.wakeAt(l, c.At)
 		case payflow.Announce:

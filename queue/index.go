@@ -69,8 +69,8 @@ func learntOfMoney(e payflow.Entry) bool {
 	return false
 }
 
-// reindex moves a payment from the lines that it had to those that it has.
-func reindex(tx *bbolt.Tx, before, after []place, no payflow.OutTradeNo) error {
+// reindex moves a payment, or a refund, from the lines that it had to those that it has.
+func reindex(tx *bbolt.Tx, before, after []place, no string) error {
 	for _, p := range before {
 		if !contains(after, p) {
 			if err := tx.Bucket(p.bucket).Delete(p.key); err != nil {

@@ -239,6 +239,9 @@ func (j *Journal) settle() error {
 	if err := j.grow(); err != nil {
 		return err
 	}
+	if err := j.addRefundBuckets(); err != nil {
+		return err
+	}
 	event, err := j.strange()
 	if err == nil && event.Note != "" {
 		err = j.restored(event)
