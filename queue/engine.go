@@ -99,7 +99,7 @@ func NewEngine(cfg Config) (*Engine, error) {
 		open: map[payflow.OutTradeNo]*live{}, unasked: map[payflow.OutTradeNo]bool{},
 		late:    map[payflow.OutTradeNo]*live{},
 		refunds: map[payflow.OutRefundNo]*liveRefund{}, lastRequest: map[payflow.OutTradeNo]time.Time{},
-		started: time.Now(), refundCalls: make(chan struct{}, refundCallsMax),
+		started: cfg.hooks.now(), refundCalls: make(chan struct{}, refundCallsMax),
 	}
 	e.ctx, e.stop = context.WithCancel(context.Background())
 	for _, entry := range entries {

@@ -41,6 +41,14 @@ type ledger interface {
 	newestTouched(n int) ([]payflow.Entry, error)
 	HashPayer(openID string) string
 
+	AddRefund(key, digest string, r payflow.Refund) (payflow.RefundEntry, error)
+	CommitRefund(e payflow.RefundEvent, after payflow.Refund) (payflow.RefundEntry, error)
+	Refund(no payflow.OutRefundNo) (payflow.RefundEntry, error)
+	RefundByKey(key string) (r payflow.RefundEntry, digest string, found bool, err error)
+	OpenRefunds() ([]payflow.RefundEntry, error)
+	RefundsOfPayment(no payflow.OutTradeNo) ([]payflow.RefundEntry, error)
+	RefundsOfDay(day string, after payflow.OutRefundNo, n int) ([]payflow.RefundEntry, error)
+
 	HashCode(code payflow.AuthCode) string
 	NewTag() payflow.AttachTag
 }

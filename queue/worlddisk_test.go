@@ -101,7 +101,7 @@ func (d *worldDisk) reset(thorough bool) {
 	}
 	d.now = JournalConfig{}
 	must(d.kept.db.Update(func(tx *bbolt.Tx) error {
-		for _, name := range append(indexes(), bucketEvents, bucketPayments) {
+		for _, name := range append(append(indexes(), refundBuckets()...), bucketEvents, bucketPayments) {
 			if tx.Bucket(name).Inspect().KeyN == 0 {
 				continue
 			}

@@ -273,6 +273,34 @@ func (j *twinJournal) SuspectedDuplicates(string) ([]payflow.SuspectedDuplicate,
 
 func (j *twinJournal) newestTouched(int) ([]payflow.Entry, error) { return nil, nil }
 
+// Worlds with refunds are lived through on the journal itself.
+
+func (j *twinJournal) AddRefund(string, string, payflow.Refund) (payflow.RefundEntry, error) {
+	panic("the twin holds no refunds")
+}
+
+func (j *twinJournal) CommitRefund(payflow.RefundEvent, payflow.Refund) (payflow.RefundEntry, error) {
+	panic("the twin holds no refunds")
+}
+
+func (j *twinJournal) Refund(payflow.OutRefundNo) (payflow.RefundEntry, error) {
+	return payflow.RefundEntry{}, payflow.ErrNoRefund
+}
+
+func (j *twinJournal) RefundByKey(string) (r payflow.RefundEntry, digest string, found bool, err error) {
+	return r, "", false, nil
+}
+
+func (j *twinJournal) OpenRefunds() ([]payflow.RefundEntry, error) { return nil, nil }
+
+func (j *twinJournal) RefundsOfPayment(payflow.OutTradeNo) ([]payflow.RefundEntry, error) {
+	return nil, nil
+}
+
+func (j *twinJournal) RefundsOfDay(string, payflow.OutRefundNo, int) ([]payflow.RefundEntry, error) {
+	return nil, nil
+}
+
 func (j *twinJournal) HashPayer(string) string { return "" }
 
 func (j *twinJournal) Day(string, payflow.OutTradeNo, int) ([]payflow.Entry, error) { return nil, nil }
