@@ -49,7 +49,7 @@ type world struct {
 
 	mu      sync.Mutex // guards what follows
 	kinds   map[payflow.CallKind]int
-	ofOrder map[payflow.OutTradeNo]int
+	ofOrder map[string]int
 	calls   int
 	commits int
 	boots   int
@@ -88,7 +88,7 @@ const restartAfter = 2 * time.Second
 
 // newWorld returns a world that run lives through; it must be made in the bubble. Its log is written over lines.
 func newWorld(s *worldScript, p *plant, lines []worldLine) *world {
-	w := &world{script: s, plant: p, log: &worldLog{began: time.Now(), lines: lines[:0]}, kinds: map[payflow.CallKind]int{}, ofOrder: map[payflow.OutTradeNo]int{},
+	w := &world{script: s, plant: p, log: &worldLog{began: time.Now(), lines: lines[:0]}, kinds: map[payflow.CallKind]int{}, ofOrder: map[string]int{},
 		codes: map[string]*worldCode{}, memory: map[string]any{}}
 	w.ctx, w.stop = context.WithCancel(context.Background())
 	return w
@@ -280,6 +280,7 @@ type diskReader interface {
 	record(no payflow.OutTradeNo) worldRecord
 	newest() worldLine // No, Event, Sale and Record of the newest entry
 	entries() []worldEntry
+	refunds() []worldRefund
 }
 
 // start is one start of the till: the journal, the engine, and what a person sees first.
@@ -291,12 +292,14 @@ func (w *world) start() (*worldBoot, error) {
 	if err := b.open(JournalConfig{StoreID: "SZTX001", TillID: "T1", Location: time.UTC, Now: w.clock, fault: b.fault}); err != nil {
 		return nil, err
 	}
-	engine, err := NewEngine(Config{
+	cfg := Config{
 		Journal: b.journal, Gateway: w.form.gateway(b), Merchant: payflow.Merchant{Mode: payflow.Direct, AppID: "wx1", MerchantID: worldMerchant, CategoryCode: "4111"},
 		Store: payflow.Store{ID: "SZTX001", Name: "Shop", Till: "T1"}, API: payflow.APIv3, HostFamily: "https://a", Log: zerolog.Nop(),
 		Clock: func() (time.Time, bool) { return time.Now(), true },
 		hooks: w.hooks(b),
-	})
+	}
+	cfg.Refunds, _ = cfg.Gateway.(RefundGateway)
+	engine, err := NewEngine(cfg)
 	if err != nil {
 		w.form.drop(b)
 		return nil, err
@@ -531,6 +534,19 @@ func (d boltReader) newest() (l worldLine) {
 
 func (d boltReader) entries() []worldEntry { return entriesOf(d.db) }
 
+func (d boltReader) refunds() (all []worldRefund) {
+	_ = d.db.View(func(tx *bbolt.Tx) error {
+		return tx.Bucket(bucketRefunds).ForEach(func(no, value []byte) error {
+			body, _, _ := split(value)
+			minor, _ := strconv.ParseInt(string(picked(body, `"minor":`)), 10, 64)
+			all = append(all, worldRefund{Refund: payflow.OutRefundNo(no), No: payflow.OutTradeNo(picked(body, `"out_trade_no":"`)), Minor: minor,
+				Status: payflow.RefundStatus(picked(body, `"status":"`)), Attention: picked(body, `"attention":"`) != nil})
+			return nil
+		})
+	})
+	return all
+}
+
 // entriesOf reads every payment on disk, and where the indexes show it.
 func entriesOf(db *bbolt.DB) (entries []worldEntry) {
 	_ = db.View(func(tx *bbolt.Tx) error {
@@ -567,6 +583,7 @@ func (w *world) last() []worldEntry {
 		w.leaks(b.journal.db)
 		w.sound(b.journal)
 	}
+	w.log.add(worldLine{Kind: worldNoted, Text: "the next morning", Refunds: b.onDisk().refunds()})
 	return b.onDisk().entries()
 }
 
@@ -620,6 +637,9 @@ func liveFast(t *testing.T, disk *worldDisk, s worldScript, p *plant) lived {
 
 // liveTwin lives through a script in the fast form, on the journal's twin in memory.
 func liveTwin(t *testing.T, disk *worldDisk, s worldScript, p *plant) lived {
+	if s.refunds() {
+		return liveOn(t, disk, s, p, nil)
+	}
 	return liveOn(t, disk, s, p, newTwinDisk())
 }
 
@@ -629,7 +649,7 @@ func liveOn(t *testing.T, disk *worldDisk, s worldScript, p *plant, twin *twinDi
 		form := newFastForm(w, disk, twin)
 		ends := w.run(form)
 		disk.log = w.log.lines
-		l = lived{&s, w.log, judgeWorld(&s, w.log.lines, form.orders(), ends)}
+		l = lived{&s, w.log, judgeWorld(&s, w.log.lines, form.orders(), ends, form.refunds()...)}
 	})
 	return l
 }

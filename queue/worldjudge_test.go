@@ -83,6 +83,7 @@ type judgedOrder struct {
 	endedBoot int
 	endedAt   time.Duration
 
+	refunded  bool // by a wish
 	lateMoney bool // WeChat Pay took it after the end
 	theirs    bool // the last verified word on whose order it is
 	moneySeen bool
@@ -91,30 +92,34 @@ type judgedOrder struct {
 
 // worldJudge reads a world's log from its beginning to its end, beside what WeChat Pay and the disk hold at the end.
 type worldJudge struct {
-	script *worldScript
-	orders map[payflow.OutTradeNo]*judgedOrder
-	inTurn []payflow.OutTradeNo
-	keys   map[string]payflow.OutTradeNo
-	codes  map[int]payflow.OutTradeNo
-	failed map[int]bool
-	boots  []time.Duration // starts
-	up     bool
-	now    time.Duration
-	over   time.Duration
-	late   time.Duration // end of the last call that a fault may have held up
-	found  []worldLine
-	result worldVerdict
+	script  *worldScript
+	orders  map[payflow.OutTradeNo]*judgedOrder
+	inTurn  []payflow.OutTradeNo
+	keys    map[string]payflow.OutTradeNo
+	codes   map[int]payflow.OutTradeNo
+	failed  map[int]bool
+	boots   []time.Duration // starts
+	up      bool
+	now     time.Duration
+	over    time.Duration
+	late    time.Duration // end of the last call that a fault may have held up
+	found   []worldLine
+	wishes  map[payflow.OutTradeNo]map[string]payflow.OutRefundNo // key → refund
+	refunds []worldRefund                                         // on disk at the end
+	result  worldVerdict
 }
 
 // judgeWorld returns which invariants a world broke, in the order in which they were broken.
-func judgeWorld(script *worldScript, lines []worldLine, orders []worldOrder, ends []worldEntry) worldVerdict {
+// refunds are those that WeChat Pay holds at the end.
+func judgeWorld(script *worldScript, lines []worldLine, orders []worldOrder, ends []worldEntry, refunds ...worldRefund) worldVerdict {
 	j := &worldJudge{script: script, orders: map[payflow.OutTradeNo]*judgedOrder{}, keys: map[string]payflow.OutTradeNo{},
-		codes: map[int]payflow.OutTradeNo{}, failed: map[int]bool{}}
+		codes: map[int]payflow.OutTradeNo{}, failed: map[int]bool{}, wishes: map[payflow.OutTradeNo]map[string]payflow.OutRefundNo{}}
 	for _, l := range lines {
 		j.now = l.At
 		j.hear(l)
 	}
 	j.end(orders, ends)
+	j.judgeRefunds(j.refunds, refunds)
 	return j.result
 }
 
@@ -135,7 +140,19 @@ func (j *worldJudge) order(no payflow.OutTradeNo) *judgedOrder {
 }
 
 func (j *worldJudge) hear(l worldLine) {
+	if l.aboutRefund() {
+		if l.Kind == worldSent {
+			j.refundSent(l)
+		}
+		return
+	}
 	switch l.Kind {
+	case worldAsked:
+		j.wishHeard(l)
+	case worldNoted:
+		if l.Refunds != nil {
+			j.refunds = l.Refunds
+		}
 	case worldBooted:
 		j.booted(l)
 	case worldArmed:
@@ -295,6 +312,7 @@ func (j *worldJudge) ended(o *judgedOrder, l worldLine) {
 // money: what a verdict said must stay true (I4).
 func (j *worldJudge) money(o *judgedOrder, l worldLine) {
 	o.net = l.Net
+	o.refunded = o.refunded || l.Text == wishedRefund
 	switch {
 	case !o.final:
 	case o.status == payflow.Paid && l.Net == 0 && l.Text != wishedRefund:
@@ -498,7 +516,7 @@ func (j *worldJudge) endOfEntry(e worldEntry) {
 		j.breach("I8", e.No, "%s, told %t, on the list of what nobody has heard: %t", r.Status, r.Told, e.Untold)
 	}
 	o := j.order(e.No)
-	if r.Status == payflow.Paid && o.net == 0 {
+	if r.Status == payflow.Paid && o.net == 0 && !o.refunded {
 		j.breach("I4", e.No, "paid, and WeChat Pay holds nothing at the end")
 	}
 	if o.lateMoney && (r.Late.Over() || j.script.Heal != 0) && (o.net != 0 || !r.LateMoney) {

@@ -28,6 +28,8 @@ type plant struct {
 	heard       func(*fastCall, *heard)
 	late        func(*fastCall, heard)
 	arm         func(b *worldBoot, r *payflow.ArmRequest)
+	refund      func(b *worldBoot, r *payflow.RefundRequest)
+	refundNo    func(*fastCall) payflow.OutRefundNo // that goes on the wire
 	refusedScan func(b *worldBoot, c *worldCode, entry payflow.Entry, err error)
 	shape       func(*worldScript) // makes what the bug needs likelier
 }

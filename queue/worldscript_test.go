@@ -88,9 +88,11 @@ type worldSale struct {
 	KeyLost   bool      `json:"key_lost,omitempty"`
 	Forgets   bool      `json:"forgets,omitempty"` // nobody acknowledges the result
 
-	// Refund is when a manager gives the money back, after the sale was paid; zero: never. RefundMinor is how much; zero: all.
+	// Refund is how long after the sale was paid a manager gives money back; zero: never. RefundMinor is how much; zero: all. RefundTwice
+	// has a second wish follow, under a key of its own.
 	Refund      worldTime `json:"refund,omitempty"`
 	RefundMinor int64     `json:"refund_minor,omitempty"`
+	RefundTwice bool      `json:"refund_twice,omitempty"`
 }
 
 // worldCallFault is what happens to the Nth call of its kind that the till makes, counted over all its starts.
@@ -215,7 +217,10 @@ func worldFromSeed(seed uint64) worldScript {
 	for _, k := range []struct {
 		call payflow.CallKind
 		most int
-	}{{payflow.PayCall, 6}, {payflow.QueryCall, 24}, {payflow.ReverseCall, 10}} {
+	}{{payflow.PayCall, 6}, {payflow.QueryCall, 24}, {payflow.ReverseCall, 10}, {refundCall, 6}, {refundQueryCall, 10}, {refundListCall, 6}} {
+		if k.call == refundCall && !s.refunds() {
+			break
+		}
 		for n := 1; n <= k.most; n++ {
 			if d.coin(faulty) {
 				s.Calls = append(s.Calls, d.callFault(k.call, n))
@@ -320,6 +325,29 @@ func (s *worldSale) act(d dice) {
 		s.TillCrash, s.KeyLost = d.upTo(60*time.Second), d.coin(50)
 	}
 	s.Forgets = d.coin(25)
+	if d.coin(8) {
+		s.Refund, s.RefundTwice = d.upTo(2*time.Minute), d.coin(30)
+		if d.coin(50) {
+			s.RefundMinor = 1 + s.Minor/3
+		}
+	}
+}
+
+// The calls about refunds, beside payflow's.
+const (
+	refundCall      payflow.CallKind = "refund"
+	refundQueryCall payflow.CallKind = "refund query"
+	refundListCall  payflow.CallKind = "refund list"
+)
+
+// refunds reports that somebody gives money back.
+func (s *worldScript) refunds() bool {
+	for _, sale := range s.Sales {
+		if sale.Refund != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 func (d dice) callFault(call payflow.CallKind, n int) worldCallFault {

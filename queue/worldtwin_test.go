@@ -341,6 +341,8 @@ func (j *twinJournal) entries() (entries []worldEntry) {
 	return entries
 }
 
+func (j *twinJournal) refunds() []worldRefund { return nil }
+
 // The twin and the journal make the same world of the same seed, to the last line of its log.
 func TestTheTwinMakesTheSameWorldAsTheJournal(t *testing.T) {
 	disk := newWorldDisk(t)

@@ -29,6 +29,7 @@ type modelOrder struct {
 	state  payflow.TradeState
 	others bool
 	back   time.Duration // when the money that goes back has arrived
+	given  int64         // what persons' refunds have given back
 }
 
 // modelPay is WeChat Pay as the documents tell it: orders, money and answers. It knows nothing of posagent.
@@ -38,6 +39,7 @@ type modelPay struct {
 	byNo   map[payflow.OutTradeNo]*modelOrder
 	inTurn []*modelOrder
 	spent  map[*worldCode]payflow.OutTradeNo
+	gives  []*modelRefund
 	tried  map[payflow.OutTradeNo]bool // refused once
 	closed map[payflow.OutTradeNo]bool // a number that a reverse has closed before there was an order
 }
@@ -46,6 +48,8 @@ type modelPay struct {
 type reply struct {
 	outcome payflow.Outcome
 	isError bool // 4xx: it may come without a signature
+	refund  payflow.RefundOutcome
+	list    []payflow.RefundReport
 }
 
 func (m *modelPay) pay(o payflow.Order, c *worldCode) reply {
@@ -117,8 +121,8 @@ func (m *modelPay) become(order *modelOrder, state payflow.TradeState) {
 }
 
 func (o *modelOrder) net() int64 {
-	if o.state == payflow.TradeSuccess {
-		return o.amount.Minor
+	if o.state == payflow.TradeSuccess || o.given > 0 {
+		return o.amount.Minor - o.given
 	}
 	return 0
 }
@@ -137,7 +141,7 @@ func (m *modelPay) paidAgain(there *modelOrder, o payflow.Order, c *worldCode) r
 }
 
 func refusal(kind payflow.OutcomeKind, code string, reason payflow.Reason) reply {
-	return reply{payflow.Outcome{Kind: kind, Code: code, Reason: reason}, true}
+	return reply{outcome: payflow.Outcome{Kind: kind, Code: code, Reason: reason}, isError: true}
 }
 
 func (m *modelPay) query(o payflow.Order) reply {
@@ -145,7 +149,7 @@ func (m *modelPay) query(o payflow.Order) reply {
 	defer m.mu.Unlock()
 	order := m.byNo[o.OutTradeNo]
 	if order == nil && m.closed[o.OutTradeNo] {
-		return reply{payflow.Outcome{Kind: payflow.Found, Trade: payflow.Trade{State: payflow.TradeRevoked, OutTradeNo: o.OutTradeNo, MerchantID: worldMerchant}}, false}
+		return reply{outcome: payflow.Outcome{Kind: payflow.Found, Trade: payflow.Trade{State: payflow.TradeRevoked, OutTradeNo: o.OutTradeNo, MerchantID: worldMerchant}}}
 	}
 	if order == nil {
 		return refusal(payflow.NoSuchOrder, "ORDERNOTEXIST", "")
@@ -156,7 +160,7 @@ func (m *modelPay) query(o payflow.Order) reply {
 func (m *modelPay) reverse(o payflow.Order) reply {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	done := reply{payflow.Outcome{Kind: payflow.ReverseDone}, false}
+	done := reply{outcome: payflow.Outcome{Kind: payflow.ReverseDone}}
 	order := m.byNo[o.OutTradeNo]
 	if order == nil {
 		if m.w.script.ClosesUnknown {
@@ -189,11 +193,13 @@ func (m *modelPay) found(order *modelOrder) reply {
 	}
 	if order.state == payflow.TradeRefund {
 		t.Refunds = payflow.RefundSum{Known: true, Pending: order.amount.Minor}
-		if m.w.log.now() >= order.back {
+		if order.given > 0 {
+			t.Refunds = m.sumOf(order)
+		} else if m.w.log.now() >= order.back {
 			t.Refunds = payflow.RefundSum{Known: true, Done: order.amount.Minor}
 		}
 	}
-	return reply{payflow.Outcome{Kind: payflow.Found, Trade: t}, false}
+	return reply{outcome: payflow.Outcome{Kind: payflow.Found, Trade: t}}
 }
 
 // another has another till make an order under the number.
@@ -259,6 +265,9 @@ type fastCall struct {
 	ask    payflow.CallKind
 	order  payflow.Order
 	code   *worldCode
+	refund payflow.OutRefundNo // of a call about a refund
+	minor  int64               // what the call is about
+	do     func() reply        // what WeChat Pay does
 	id     int
 	fault  worldCallFault
 	answer chan heard
@@ -268,6 +277,8 @@ type fastCall struct {
 // heard is what comes back to the till.
 type heard struct {
 	outcome payflow.Outcome
+	refund  payflow.RefundOutcome
+	list    []payflow.RefundReport
 	err     error
 	really  worldAnswer
 }
@@ -285,19 +296,22 @@ func (g *fastGateway) Pay(ctx context.Context, o payflow.Order, code payflow.Aut
 	g.w.mu.Lock()
 	c := g.w.codes[code.Reveal()]
 	g.w.mu.Unlock()
-	return g.call(ctx, payflow.PayCall, o, c, payWaits)
+	h := g.call(ctx, &fastCall{ask: payflow.PayCall, order: o, code: c, minor: o.Amount.Minor, do: func() reply { return g.model.pay(o, c) }}, payWaits)
+	return h.outcome, h.err
 }
 
 func (g *fastGateway) Query(ctx context.Context, o payflow.Order) (payflow.Outcome, error) {
-	return g.call(ctx, payflow.QueryCall, o, nil, askWaits)
+	h := g.call(ctx, &fastCall{ask: payflow.QueryCall, order: o, do: func() reply { return g.model.query(o) }}, askWaits)
+	return h.outcome, h.err
 }
 
 func (g *fastGateway) Reverse(ctx context.Context, o payflow.Order) (payflow.Outcome, error) {
-	return g.call(ctx, payflow.ReverseCall, o, nil, payWaits)
+	h := g.call(ctx, &fastCall{ask: payflow.ReverseCall, order: o, do: func() reply { return g.model.reverse(o) }}, payWaits)
+	return h.outcome, h.err
 }
 
-func (g *fastGateway) call(ctx context.Context, ask payflow.CallKind, o payflow.Order, code *worldCode, waits time.Duration) (payflow.Outcome, error) {
-	c := &fastCall{g: g, ask: ask, order: o, code: code, answer: make(chan heard, 4)}
+func (g *fastGateway) call(ctx context.Context, c *fastCall, waits time.Duration) heard {
+	c.g, c.answer = g, make(chan heard, 4)
 	if !c.leaves(ctx) {
 		return c.gone(ctx)
 	}
@@ -319,7 +333,7 @@ func (g *fastGateway) call(ctx context.Context, ask payflow.CallKind, o payflow.
 	case <-timer.C:
 		h = heard{err: lostFor(payflow.ReasonTimeout)}
 	case <-ctx.Done():
-		return payflow.Outcome{}, ctx.Err()
+		return heard{err: ctx.Err()}
 	}
 	if c.fault.Kind == powerAnswered {
 		g.b.cut(c.fault.For.after(), "once an answer was read")
@@ -330,24 +344,25 @@ func (g *fastGateway) call(ctx context.Context, ask payflow.CallKind, o payflow.
 	if g.w.plant.heard != nil {
 		g.w.plant.heard(c, &h)
 	}
-	g.w.log.add(worldLine{Kind: worldEnded, Boot: g.b.n, No: o.OutTradeNo, Call: c.id, Ask: ask, Answer: h.really})
-	return h.outcome, h.err
+	g.w.log.add(worldLine{Kind: worldEnded, Boot: g.b.n, No: c.order.OutTradeNo, Refund: c.refund, Call: c.id, Ask: c.ask, Answer: h.really})
+	return h
 }
 
 // gone is the end of a call of a till that has lost its power: the engine hears nothing of it any more.
-func (c *fastCall) gone(ctx context.Context) (payflow.Outcome, error) {
+func (c *fastCall) gone(ctx context.Context) heard {
 	<-ctx.Done()
-	return payflow.Outcome{}, ctx.Err()
+	return heard{err: ctx.Err()}
 }
 
 // leaves waits the moment that signing takes, numbers the call and finds its fault. It reports false where nothing leaves.
 func (c *fastCall) leaves(ctx context.Context) bool {
 	w := c.g.w
+	what := string(c.order.OutTradeNo) + " " + string(c.refund)
 	w.mu.Lock()
-	w.ofOrder[c.order.OutTradeNo]++
-	nth := w.ofOrder[c.order.OutTradeNo]
+	w.ofOrder[what]++
+	nth := w.ofOrder[what]
 	w.mu.Unlock()
-	time.Sleep(100*time.Microsecond + time.Duration(w.draw(int64(800*time.Microsecond), "leaves", string(c.order.OutTradeNo), nth)))
+	time.Sleep(100*time.Microsecond + time.Duration(w.draw(int64(800*time.Microsecond), "leaves", what, nth)))
 	if ctx.Err() != nil || c.g.b.dead.Load() {
 		return false
 	}
@@ -365,21 +380,24 @@ func (c *fastCall) leaves(ctx context.Context) bool {
 }
 
 // notSent is a link that is gone: of a pay call that is certain.
-func (c *fastCall) notSent(ctx context.Context) (payflow.Outcome, error) {
+func (c *fastCall) notSent(ctx context.Context) heard {
 	time.Sleep(3*time.Second + c.spread("not sent", time.Second))
 	if c.g.b.dead.Load() {
 		return c.gone(ctx)
 	}
 	c.g.w.log.add(worldLine{Kind: worldEnded, Boot: c.g.b.n, No: c.order.OutTradeNo, Call: c.id, Ask: c.ask, Answer: worldAnswer{Says: payflow.NotSent, Call: c.id}})
-	return payflow.Outcome{Kind: payflow.NotSent, Reason: payflow.ReasonNoNetwork}, nil
+	return heard{outcome: payflow.Outcome{Kind: payflow.NotSent, Reason: payflow.ReasonNoNetwork}}
 }
 
 func (c *fastCall) sentLine() worldLine {
-	l := worldLine{Kind: worldSent, Boot: c.g.b.n, No: c.order.OutTradeNo, Call: c.id, Ask: c.ask, Net: c.order.Amount.Minor, Text: string(c.fault.Kind)}
+	l := worldLine{Kind: worldSent, Boot: c.g.b.n, No: c.order.OutTradeNo, Refund: c.refund, Call: c.id, Ask: c.ask, Net: c.minor, Text: string(c.fault.Kind)}
 	if c.code != nil {
 		l.Code = c.code.number
 	}
-	if c.ask != payflow.QueryCall {
+	if c.ask == refundCall {
+		l.Refunds = c.g.b.onDisk().refunds()
+	}
+	if c.ask == payflow.PayCall || c.ask == payflow.ReverseCall {
 		l.Record = c.g.b.onDisk().record(c.order.OutTradeNo)
 	}
 	return l
@@ -422,20 +440,12 @@ func (c *fastCall) arrive(answers bool) {
 	case numberTaken:
 		c.g.model.another(c.order)
 	}
-	l := worldLine{Kind: worldArrived, No: c.order.OutTradeNo, Call: c.id, Ask: c.ask}
+	l := worldLine{Kind: worldArrived, No: c.order.OutTradeNo, Refund: c.refund, Call: c.id, Ask: c.ask}
 	if c.code != nil {
 		l.Code = c.code.number
 	}
 	w.log.add(l)
-	var r reply
-	switch c.ask {
-	case payflow.PayCall:
-		r = c.g.model.pay(c.order, c.code)
-	case payflow.QueryCall:
-		r = c.g.model.query(c.order)
-	default:
-		r = c.g.model.reverse(c.order)
-	}
+	r := c.do()
 	if c.fault.Kind == powerArrived {
 		c.g.b.cut(c.fault.For.after(), "once a request has arrived")
 	}
@@ -455,7 +465,8 @@ func (c *fastCall) busy() {
 
 // deliver brings an answer back, as far as the fault lets it.
 func (c *fastCall) deliver(r reply) {
-	h := heard{outcome: r.outcome, really: c.really(r.outcome, true)}
+	h := heard{outcome: r.outcome, refund: r.refund, list: r.list, really: c.really(r.outcome, true)}
+	h.really.Refund = r.refund.Kind
 	switch c.fault.Kind {
 	case answerLost, powerArrived:
 		return
@@ -496,6 +507,9 @@ func (c *fastCall) comes(h heard, late time.Duration) {
 // forged is an answer whose signature does not hold; it says what would do the most harm.
 func (c *fastCall) forged() heard {
 	state := payflow.TradeSuccess
+	if c.refund != "" {
+		return heard{err: lostFor(payflow.ReasonUnverified), really: c.really(payflow.Outcome{}, false)}
+	}
 	if c.spread("forged", 2) == 1 {
 		state = payflow.TradeClosed
 	}
