@@ -30,6 +30,7 @@ type Entry struct {
 	WeChatDay    string          `json:"wechat_day"` // 2006-01-02 in GMT+8, as statements count
 	Acknowledged Acknowledgement `json:"acknowledged,omitzero"`
 	Links        []Link          `json:"links,omitempty"` // what was learnt later (I5)
+	Late         Late            `json:"late,omitzero"`   // what became of it after its end
 	// Notice is the last scan that was refused while this payment held the till. It is shown, and never journaled.
 	Notice Notice `json:"-"`
 }
@@ -69,7 +70,7 @@ const (
 type Link struct {
 	Sequence uint64    `json:"sequence"`
 	At       time.Time `json:"at"`
-	Kind     string    `json:"kind"` // "late_success", "refund"
+	Kind     string    `json:"kind"` // LinkLateSuccess and its sisters, or "refund"
 	Ref      string    `json:"ref,omitempty"`
 }
 
@@ -86,12 +87,24 @@ type JournalEvent struct {
 	Amount     Amount     `json:"amount,omitzero"`
 	Operator   string     `json:"operator,omitempty"`
 	Note       string     `json:"note,omitempty"`
+	// Refund is set on an event of a refund. OutTradeNo is then its payment's, and Amount what it gives back.
+	Refund RefundMark `json:"refund,omitzero"`
+}
+
+// RefundMark says of which refund an event of the journal is, and where that stands.
+type RefundMark struct {
+	OutRefundNo OutRefundNo  `json:"out_refund_no"`
+	Status      RefundStatus `json:"status"`
+	Why         Reason       `json:"why"`
+	Attention   Reason       `json:"attention,omitempty"`
 }
 
 // Announcement tells a till that a payment has changed. Sequence is the journal's; zero where the change was not worth a record.
 type Announcement struct {
 	Sequence uint64
 	Entry    Entry
+	// Refund is set where what has changed is a refund of the payment: Entry is then the payment as it stands.
+	Refund *RefundEntry
 }
 
 // Refusals of the desk. Each says what to do now; none has cost an order number, a code or money.
@@ -126,10 +139,17 @@ func (e *SaleOpenError) Error() string {
 	return fmt.Sprintf("payment %s of the same sale is still open; take other means, or wait for its result", e.ID)
 }
 
-// AlreadyPaidError says which payment has paid the sale.
-type AlreadyPaidError struct{ ID OutTradeNo }
+// AlreadyPaidError says which payment has paid the sale. Late says that it was not called paid: WeChat Pay turned out to hold its
+// money after its end, and that has not been given back yet.
+type AlreadyPaidError struct {
+	ID   OutTradeNo
+	Late bool
+}
 
 func (e *AlreadyPaidError) Error() string {
+	if e.Late {
+		return fmt.Sprintf("WeChat Pay holds this sale's money by payment %s after all, and it is being given back; wait for that, or ask for an additional tender", e.ID)
+	}
 	return fmt.Sprintf("this sale was paid by payment %s; ask for an additional tender if the customer pays more", e.ID)
 }
 

@@ -35,11 +35,16 @@ type Event struct {
 	Code     AuthCode `json:"-"`                   // CodeScanned
 	CodeHash string   `json:"code_hash,omitempty"` // CodeScanned: keyed, to see a second read of one code
 
+	// Clock is the corrected time of a CodeScanned; zero where the clock is not known. Event.At is the PC's, which may be years off.
+	Clock time.Time `json:"clock,omitzero"`
+
 	Outcome Outcome `json:"outcome,omitzero"` // PayAnswered, QueryAnswered, ReverseAnswered
 	Lost    Lost    `json:"lost,omitzero"`    // CallLost
 
 	// Age is how long ago the order was paid for, by the corrected clock, on a Restarted; zero where the clock is not known.
 	Age time.Duration `json:"age,omitempty"`
+
+	OutRefundNo OutRefundNo `json:"out_refund_no,omitempty"` // RefundWished
 
 	Operator string `json:"operator,omitempty"` // CancelAsked, SetAsideAsked
 	Note     string `json:"note,omitempty"`     // SetAsideAsked: the operator's reason
@@ -64,8 +69,9 @@ const (
 	SendPay     CommandKind = "send_pay"
 	SendQuery   CommandKind = "send_query"
 	SendReverse CommandKind = "send_reverse"
-	Wake        CommandKind = "wake"     // send Woken at Command.At (Expired while Waiting)
-	Announce    CommandKind = "announce" // tell page, API and line that the payment has changed
+	Wake        CommandKind = "wake"      // send Woken at Command.At (Expired while Waiting)
+	Announce    CommandKind = "announce"  // tell page, API and line that the payment has changed
+	GiveBack    CommandKind = "give_back" // refund Command.Amount of the payment: no reverse is possible any more (rule 13). It may come again
 )
 
 // Command is one thing to do next. Sends carry the number of their call, which the answer's event repeats.
@@ -74,4 +80,6 @@ type Command struct {
 	Call int
 	At   time.Time // Wake
 	Code AuthCode  // SendPay
+	// Amount is what WeChat Pay still holds of the order, of its own Trade.Amount: GiveBack.
+	Amount Amount
 }

@@ -42,7 +42,9 @@ type Trade struct {
 	BankType      string        `json:"bank_type,omitempty"`
 	SuccessTime   time.Time     `json:"success_time,omitzero"`
 	StateText     string        `json:"state_text,omitempty"`
-	Refunds       RefundSum     `json:"refunds,omitzero"` // with REFUND, where the refunds could be added up
+	Payer         string        `json:"-"`                    // the customer's open id: never journaled, never shown; the engine replaces it by PayerHash
+	PayerHash     string        `json:"payer_hash,omitempty"` // a keyed hash of it, to see one payer twice; the key is outside the journal
+	Refunds       RefundSum     `json:"refunds,omitzero"`     // with REFUND, where the refunds could be added up
 }
 
 // Lost says why a call's outcome is not known, and what an answer that could not be verified claimed. A claim is

@@ -32,9 +32,12 @@ type Payment struct {
 	Proof Proof `json:"proof,omitempty"`
 	// MoneySeen says that an answer showed the money taken, so that a reverse gives it back, and "no such order" is no proof any more.
 	MoneySeen bool `json:"money_seen,omitempty"`
+	// UnpaidSeen says that an answer showed the order there and not paid, so that REVOKED later is no riddle. It is kept for the reason alone.
+	UnpaidSeen bool `json:"unpaid_seen,omitempty"`
 
 	ArmedAt     time.Time `json:"armed_at"`
-	ScannedAt   time.Time `json:"scanned_at,omitzero"` // never rebased: for people
+	ScannedAt   time.Time `json:"scanned_at,omitzero"`   // never rebased: for people
+	TrueScanAt  time.Time `json:"true_scan_at,omitzero"` // the same by the corrected clock, for rule 13; zero where it was not known
 	ReversingAt time.Time `json:"reversing_at,omitzero"`
 	FinalAt     time.Time `json:"final_at,omitzero"`
 

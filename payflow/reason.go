@@ -17,7 +17,8 @@ const (
 	ReasonRestart      Reason = "restart"
 	ReasonTakingBack   Reason = "taking_back"
 	ReasonNeverArrived Reason = "never_arrived"     // WeChat Pay never had the order
-	ReasonClosed       Reason = "closed_unpaid"     // revoked or closed; no sign that money was taken
+	ReasonClosed       Reason = "closed_unpaid"     // revoked or closed; seen unpaid before, and no sign that money was taken
+	ReasonRevoked      Reason = "revoked"           // revoked when it was first seen: whether money had been taken is not known
 	ReasonRefunded     Reason = "reversed_refunded" // money had been taken, and goes back
 )
 
@@ -58,19 +59,21 @@ const (
 	AttentionRefundFailed   Reason = "refund_failed"      // one is closed, abnormal, or of a state that is not known
 	AttentionVanished       Reason = "order_vanished"     // its money was seen, and now there is no such order
 	AttentionLateSuccess    Reason = "paid_after_the_end" // found in reconciliation after a final status
+	AttentionLateUnanswered Reason = "late_unanswered"    // asked again after its end, and no answer is certain
+	AttentionLateRefund     Reason = "late_refund_waits"  // money that turned up late is still not back, though its refund is on its way
 )
 
 // Reasons returns every reason, each of which has words in every language.
 func Reasons() []Reason {
 	return []Reason{
 		ReasonWaiting, ReasonSending, ReasonPassword, ReasonUnknown, ReasonChecking, ReasonPaid, ReasonNoNetwork, ReasonCashier,
-		ReasonScanTimeout, ReasonRestart, ReasonTakingBack, ReasonNeverArrived, ReasonClosed, ReasonRefunded,
+		ReasonScanTimeout, ReasonRestart, ReasonTakingBack, ReasonNeverArrived, ReasonClosed, ReasonRevoked, ReasonRefunded,
 		ReasonCodeExpired, ReasonCodeUsed, ReasonCodeInvalid, ReasonNotEnough, ReasonCard, ReasonLimit, ReasonAccount, ReasonBusy,
 		ReasonRefused, ReasonConfiguration, ReasonNumberInUse,
 		ReasonTimeout, ReasonLink, ReasonServer, ReasonUnverified, ReasonClock,
 		AttentionMismatch, AttentionAnotherTill, AttentionUnclaimed, AttentionReverseRefused, AttentionReverseTooLate,
 		AttentionRefundSeen, AttentionRefundPending, AttentionRefundPart, AttentionRefundFailed, AttentionVanished,
-		AttentionLateSuccess,
+		AttentionLateSuccess, AttentionLateUnanswered, AttentionLateRefund,
 	}
 }
 

@@ -61,7 +61,7 @@ func (s *stepper) scanned(e Event) {
 	}
 	s.p.Status, s.p.Reason = Paying, ReasonSending
 	s.p.CodeTail, s.p.CodeHash, s.p.CodeSpent = e.Code.Tail(), e.CodeHash, true
-	s.p.ScannedAt, s.p.FirstPayAt = s.at, s.at
+	s.p.ScannedAt, s.p.FirstPayAt, s.p.TrueScanAt = s.at, s.at, e.Clock
 	s.call(PayCall)
 	s.commands[len(s.commands)-1].Code = e.Code
 }
@@ -163,7 +163,8 @@ func (s *stepper) judge(t Trade) {
 	row := look(s.p, t)
 	if row != seenLost {
 		s.p.Trade = t
-		s.p.MoneySeen = s.p.MoneySeen || row == seenOurs || row == seenMismatch || row.refund()
+		s.p.MoneySeen = s.p.MoneySeen || row.money() || row == seenClosed && hadBeenPaid(s.p, t)
+		s.p.UnpaidSeen = s.p.UnpaidSeen || row == seenOpen || row == seenPayError
 		s.settleWhose(t)
 	}
 	s.act(row)
@@ -183,6 +184,7 @@ func (s *stepper) settleWhose(t Trade) {
 // act does what the answer table says for the payment's column and the row seen.
 func (s *stepper) act(row seen) {
 	s.carryOut(s.answers[columnOf(s.p)][row], row)
+	s.giveBack(row)
 }
 
 func (s *stepper) carryOut(v verdict, row seen) {
@@ -192,7 +194,7 @@ func (s *stepper) carryOut(v verdict, row seen) {
 	case becomeDecl:
 		s.end(Declined, cmp.Or(s.p.Refusal.Reason, s.p.Claim.Reason), ProofSigned)
 	case becomeRev:
-		s.end(Reversed, s.reversedReason(), ProofSigned)
+		s.end(Reversed, reversedReason(s.p), ProofSigned)
 	case reverseSoon:
 		s.p.Hurry = true
 		s.goOn(row)
@@ -231,7 +233,7 @@ func (s *stepper) goOn(row seen) {
 	case s.p.ReverseTooLate && row == seenAbsent && s.deadWhenAsked():
 		s.end(Reversed, ReasonNeverArrived, ProofSigned)
 	case s.p.ReverseTooLate && row == seenAllBack:
-		s.end(Reversed, s.reversedReason(), ProofSigned)
+		s.end(Reversed, reversedReason(s.p), ProofSigned)
 	case s.p.ReverseTooLate && row.refund():
 		s.lookRefund(row)
 	case s.p.ReverseTooLate:
@@ -389,6 +391,24 @@ func (s *stepper) tooLate() {
 	s.askAtLeisure()
 }
 
+// giveBack is rule 13: where no reverse is possible any more, what WeChat Pay still holds goes back by a refund. It needs WeChat Pay's own
+// word that the money is there, with no refund that failed and none that is not known; and no reverse that may still be in flight.
+func (s *stepper) giveBack(row seen) {
+	quiet := s.p.NextReverseAt.Add(reverseLate)
+	if s.p.Status != Reversing || !s.p.ReverseTooLate || s.mayNotReverse() || s.at.Before(quiet) {
+		return
+	}
+	held := s.p.Trade.Amount
+	switch row {
+	case seenOurs:
+	case seenPartBack:
+		held.Minor -= s.p.Trade.Refunds.Done + s.p.Trade.Refunds.Pending
+	default:
+		return
+	}
+	s.commands = append(s.commands, Command{Kind: GiveBack, Amount: held})
+}
+
 // lookAndReverse: the order is ours by its tag but is not what we asked for: never Paid, a person looks, and it is taken back.
 func (s *stepper) lookAndReverse(row seen) {
 	s.p.Attention = AttentionMismatch
@@ -448,13 +468,6 @@ func (s *stepper) declineAtDead(row seen) {
 		return
 	}
 	s.goOn(row)
-}
-
-func (s *stepper) reversedReason() Reason {
-	if s.p.MoneySeen {
-		return ReasonRefunded
-	}
-	return ReasonClosed
 }
 
 func (s *stepper) woken() {

@@ -24,6 +24,9 @@ const (
 	// ReverseLifetime is how long an order can be reversed ("within 7 days").
 	ReverseLifetime = 7 * 24 * time.Hour
 
+	// reverseLate is how long after the last reverse, and its pause, one whose answer was lost may still be carried out; as for a refund.
+	reverseLate = RefundRequestLife
+
 	// queryAfterReverse is when a reverse that was answered is asked about.
 	queryAfterReverse = 3 * time.Second
 

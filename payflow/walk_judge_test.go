@@ -28,6 +28,9 @@ func judge(before, after, kept *Payment, e *Event, commands []Command, w *world)
 		broken = judgeRefunds(before, after, e, w)
 	}
 	if broken == "" {
+		broken = judgeGiveBack(after, kept, e, commands, w)
+	}
+	if broken == "" {
 		broken = judgeFlags(before, after, e, commands, w)
 	}
 	if broken == "" {
@@ -130,7 +133,7 @@ func judgeEnd(before, after *Payment, e *Event, commands []Command, w *world) st
 	case Declined:
 		return judgeDeclined(after, e, w)
 	case Reversed:
-		return judgeReversed(after, e, w)
+		return judgeReversed(before, after, e, w)
 	}
 	if w.payments > 0 {
 		return "cancelled, though the pay call may have left"
@@ -167,7 +170,7 @@ func judgeDeclined(after *Payment, e *Event, w *world) string {
 	return ""
 }
 
-func judgeReversed(after *Payment, e *Event, w *world) string {
+func judgeReversed(before, after *Payment, e *Event, w *world) string {
 	absent := e.Outcome.Kind == NoSuchOrder || e.Lost.Claim == NoSuchOrder
 	switch {
 	case w.mayHoldMoney():
@@ -190,6 +193,10 @@ func judgeReversed(after *Payment, e *Event, w *world) string {
 		return "I14: reversed by refunds that do not add up"
 	case (after.Reason == ReasonRefunded) != w.moneyShown:
 		return "reversed: whether money had been taken is not what was seen"
+	case after.Reason == ReasonClosed && !w.unpaidShown && e.Outcome.Trade.State == TradeRevoked:
+		return "reversed: called unpaid, and nobody saw it unpaid"
+	case after.Reason == ReasonRevoked && (before.UnpaidSeen || e.Outcome.Trade.State != TradeRevoked):
+		return "reversed: called not known, and it is known"
 	}
 	return ""
 }
@@ -307,6 +314,39 @@ func judgeRefunds(before, after *Payment, e *Event, w *world) string {
 		return "what was known of refunds is forgotten"
 	case !t.Refunds.Known && !before.Attention.refund() && after.Attention != AttentionRefundSeen:
 		return "refunds that nobody could add up are called known"
+	}
+	return ""
+}
+
+// judgeGiveBack is rule 13: money goes back by a refund where WeChat Pay says that it is there and no reverse is possible, and nowhere else.
+func judgeGiveBack(after, kept *Payment, e *Event, commands []Command, w *world) string {
+	t := e.Outcome.Trade
+	held := t.Amount.Minor - t.Refunds.Done - t.Refunds.Pending
+	ours := t.Attach == string(after.Tag) || t.Attach == "" && !w.collided
+	shown := e.Kind == QueryAnswered && e.Outcome.Kind == Found && ours && t.OutTradeNo == after.OutTradeNo && sameMerchant(after.Merchant, t)
+	due := after.Status == Reversing && (w.tooLate || w.oldStarts >= 2) && !w.mustNotReverse() && !w.now.Before(w.reverseLateUntil) &&
+		(t.State == TradeSuccess && t.Amount == after.Amount || t.State == TradeRefund && t.Refunds.Known && t.Refunds.Dead == 0 && held > 0 && t.Amount.Currency == after.Amount.Currency)
+	told := false
+	for _, c := range commands {
+		if c.Kind != GiveBack {
+			continue
+		}
+		told = true
+		switch {
+		case kept.Status != Reversing || after.Status != Reversing:
+			return "rule 13: money is given back while the payment is not being taken back"
+		case !w.tooLate && w.oldStarts < 2:
+			return "rule 13: money is given back by a refund though a reverse is possible"
+		case w.now.Before(w.reverseLateUntil) || w.call == ReverseCall:
+			return "rule 13: a refund while a reverse may be in flight"
+		case !shown || !due:
+			return "rule 13: money is given back that WeChat Pay does not say it holds, or whose refunds are not known"
+		case c.Amount != (Amount{Minor: held, Currency: t.Amount.Currency}):
+			return "rule 13: not as much is given back as WeChat Pay holds"
+		}
+	}
+	if shown && due && !told && !w.now.Before(after.NextReverseAt.Add(reverseLate)) {
+		return "rule 13: no reverse is possible, and the money is not given back"
 	}
 	return ""
 }

@@ -26,6 +26,9 @@ func (s *state) instants() [6]time.Time {
 		return all
 	}
 	all := [6]time.Time{w.timer, w.guard(), s.p.NextReverseAt, w.codeDead}
+	if s.p.ReverseTooLate { // then no reverse is due, and a refund may be
+		all[2] = s.p.NextReverseAt.Add(reverseLate)
+	}
 	if w.early {
 		all[5] = w.codeDead.Add(-time.Second)
 	}
@@ -99,7 +102,7 @@ func packPayment(p *Payment, kept bool) uint64 {
 	k.yes(p.Refusal.Kind == Collision)
 	k.yes(p.Refusal.Kind == Collision && whose(*p, p.Trade) == ours)
 	for _, b := range [...]bool{asking && p.Refusal.Kind == Refused, asking && p.CancelAsked, asking && p.Hurry, asking && p.Slowness > 0,
-		!p.SetAside.At.IsZero(), p.MoneySeen, p.ReverseTooLate} {
+		!p.SetAside.At.IsZero(), p.MoneySeen, p.UnpaidSeen && !p.MoneySeen, p.ReverseTooLate} {
 		k.yes(b)
 	}
 	k.number(p.OldStarts, 3)
@@ -134,7 +137,7 @@ func packWorld(w *world) uint64 {
 	k.number(int(w.refusals), 6)
 	k.number(int(w.oldStarts), 3)
 	late := w.lateReverse && w.order != revoked && w.order != othersRevoked && !(w.order.refunded() && w.order != partRefunded) // else it changes nothing
-	for _, b := range [...]bool{w.wrong, w.request && w.order == nothing, late, w.reverseLeft, w.asked, w.theirsShown, w.oursShown && w.collided, w.oddShown,
+	for _, b := range [...]bool{w.wrong, w.wasPaid, w.request && w.order == nothing, late, w.reverseLeft, w.asked, w.theirsShown, w.oursShown && w.collided, w.oddShown,
 		w.moneyShown, w.refundShown, asking && w.noHope, w.collided, asking && w.refusedFirst, w.tooLate, w.deadReverse, w.dead204} {
 		k.yes(b)
 	}

@@ -85,7 +85,7 @@ func (k *walk) payLands(s *state, how string, also func(*world)) {
 func (k *walk) reverseLands(s *state, how string, also func(*world, said)) {
 	held := s.w.order
 	land := func(to truth, says said) {
-		k.worldChange(s, how+": "+truthNames[to], func(w *world) { w.order = to; also(w, says) })
+		k.worldChange(s, how+": "+truthNames[to], func(w *world) { w.order, w.wasPaid = to, w.wasPaid || held == paid && to == revoked; also(w, says) })
 	}
 	land(held, saidReversed)
 	switch held {
@@ -201,6 +201,11 @@ func (k *walk) endFound(s *state, what string, kind EventKind) {
 	}
 	wrong := s.w.wrong && held < othersUnpaid
 	k.end(s, what+" answered: "+truthNames[held], Event{Kind: kind, Outcome: Outcome{Kind: Found, Trade: tradeNow(s.p.Order, held, wrong, straight)}}, nil)
+	if held == revoked && s.w.wasPaid {
+		t := tradeNow(s.p.Order, held, wrong, straight)
+		t.SuccessTime = beginning
+		k.end(s, what+" answered: revoked, with the time at which it was paid", Event{Kind: kind, Outcome: Outcome{Kind: Found, Trade: t}}, nil)
+	}
 	if held.refunded() {
 		t := tradeNow(s.p.Order, held, wrong, straight)
 		t.Refunds = RefundSum{}

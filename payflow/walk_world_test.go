@@ -50,6 +50,7 @@ type world struct {
 
 	order       truth
 	wrong       bool // our order holds another amount than we asked for
+	wasPaid     bool // our order is revoked, and its money had been taken
 	request     bool // our pay request may still arrive, until codeDead
 	lateReverse bool // a reverse may still arrive, at any time
 
@@ -61,30 +62,35 @@ type world struct {
 	crashes uint8
 
 	// The judge's record.
-	payments     uint8     // SendPay commands so far
-	firstPay     time.Time // the start of the pay call; after a restart, the restart
-	payEnded     time.Time // its end, or the last restart: the 15 s count from here
-	codeDead     time.Time // from here on no request of ours can make an order
-	callStarted  time.Time
-	reverseEnd   time.Time // end of the last reverse since the restart
-	reverseLeft  bool      // the one-way door is behind us
-	asked        bool      // a query has ended since the last restart
-	theirsShown  bool      // the last word on whose order it is: a verified answer has shown another's attach
-	oursShown    bool      // or ours
-	oddShown     bool      // ours, and not what we asked for
-	moneyShown   bool
-	refundShown  bool // seen while reversing
-	noHope       bool // a verified or claimed reason to reverse at 15 s
-	collided     bool
-	refusedFirst bool // the pay call was definitely refused
-	refusals     uint8
-	tooLate      bool // WeChat Pay's word
-	oldStarts    uint8
-	deadReverse  bool // a reverse has been sent since T_dead
-	dead204      bool // and the last one was answered 204, verified
-	absentAt     time.Time
-	sends        uint8 // at this very instant
+	payments         uint8     // SendPay commands so far
+	firstPay         time.Time // the start of the pay call; after a restart, the restart
+	payEnded         time.Time // its end, or the last restart: the 15 s count from here
+	codeDead         time.Time // from here on no request of ours can make an order
+	callStarted      time.Time
+	reverseEnd       time.Time // end of the last reverse since the restart
+	reverseLateUntil time.Time // a reverse that was lost may be carried out before
+	reverseLeft      bool      // the one-way door is behind us
+	asked            bool      // a query has ended since the last restart
+	theirsShown      bool      // the last word on whose order it is: a verified answer has shown another's attach
+	oursShown        bool      // or ours
+	oddShown         bool      // ours, and not what we asked for
+	moneyShown       bool
+	unpaidShown      bool
+	refundShown      bool // seen while reversing
+	noHope           bool // a verified or claimed reason to reverse at 15 s
+	collided         bool
+	refusedFirst     bool // the pay call was definitely refused
+	refusals         uint8
+	tooLate          bool // WeChat Pay's word
+	oldStarts        uint8
+	deadReverse      bool // a reverse has been sent since T_dead
+	dead204          bool // and the last one was answered 204, verified
+	absentAt         time.Time
+	sends            uint8 // at this very instant
 }
+
+// reverseLateInWorld is how long a lost reverse may take: five minutes of its signature, of the clocks, and of hosts that lag.
+const reverseLateInWorld = 15 * time.Minute
 
 // seenAs is the truth as the pairs name it.
 func (w *world) seenAs() truth {
@@ -205,6 +211,7 @@ func (w *world) hearLoss(l Lost) {
 		w.noHope = w.noHope || l.Claim == Refused
 	case ReverseCall:
 		w.reverseEnd, w.dead204 = w.now, false
+		w.reverseLateUntil = w.now.Add(reverseLateInWorld)
 	case QueryCall:
 		w.asked = true
 		if l.Claim == NoSuchOrder && w.dead204 && w.absentAt.IsZero() {
@@ -231,7 +238,10 @@ func (w *world) hearOrder(p Payment, o Outcome) {
 		w.theirsShown, w.oursShown = false, false
 	}
 	mine := isOurs || t.Attach == "" && !w.collided
+	w.unpaidShown = w.unpaidShown || t.State == TradeNotPay || t.State == TradeUserPaying || t.State == TradePayError
 	switch {
+	case mine && closed && !t.SuccessTime.IsZero():
+		w.moneyShown = true
 	case !mine:
 	case t.State == TradeSuccess:
 		w.moneyShown = true
@@ -253,6 +263,7 @@ func (w *world) restart(e Event) {
 	}
 	if w.call == ReverseCall && w.answer == saidNothing {
 		w.lateReverse = true
+		w.reverseLateUntil = w.now.Add(reverseLateInWorld)
 	}
 	w.crashes++
 	w.sends = 0

@@ -25,7 +25,7 @@ func (e *Engine) Arm(ctx context.Context, r payflow.ArmRequest) (payflow.Entry, 
 }
 
 func (e *Engine) arm(r payflow.ArmRequest, digest string) (payflow.Entry, error) {
-	no, known, found, err := e.cfg.Journal.ByKey(r.IdempotencyKey)
+	no, known, found, err := e.cfg.hooks.ledger.ByKey(r.IdempotencyKey)
 	switch {
 	case err != nil:
 		return payflow.Entry{}, err
@@ -40,7 +40,7 @@ func (e *Engine) arm(r payflow.ArmRequest, digest string) (payflow.Entry, error)
 	if err := e.mayArm(r); err != nil {
 		return payflow.Entry{}, err
 	}
-	entry, err := e.cfg.Journal.Arm(r.IdempotencyKey, digest, r.SaleRef, func(no payflow.OutTradeNo, attempt int) payflow.Payment {
+	entry, err := e.cfg.hooks.ledger.Arm(r.IdempotencyKey, digest, r.SaleRef, func(no payflow.OutTradeNo, attempt int) payflow.Payment {
 		p, _ := payflow.Arm(e.order(r, no, attempt), e.cfg.Timing, e.cfg.hooks.now())
 		return p
 	})
@@ -70,12 +70,19 @@ func (e *Engine) mayArm(r payflow.ArmRequest) error {
 	if r.AdditionalTender {
 		return e.ready()
 	}
-	paid, found, err := e.cfg.Journal.PaidBySale(r.SaleRef)
+	paid, found, err := e.cfg.hooks.ledger.PaidBySale(r.SaleRef)
 	switch {
 	case err != nil:
 		return err
 	case found:
 		return &payflow.AlreadyPaidError{ID: paid}
+	}
+	held, found, err := e.cfg.hooks.ledger.heldBySale(r.SaleRef)
+	switch {
+	case err != nil:
+		return err
+	case found:
+		return &payflow.AlreadyPaidError{ID: held, Late: true}
 	}
 	return e.ready()
 }
@@ -108,7 +115,7 @@ func (e *Engine) order(r payflow.ArmRequest, no payflow.OutTradeNo, attempt int)
 		description = e.cfg.Store.Name + " " + string(r.SaleRef)
 	}
 	return payflow.Order{
-		OutTradeNo: no, Amount: r.Amount, Tag: e.cfg.Journal.NewTag(), Merchant: e.cfg.Merchant, API: e.cfg.API, HostFamily: e.cfg.HostFamily,
+		OutTradeNo: no, Amount: r.Amount, Tag: e.cfg.hooks.ledger.NewTag(), Merchant: e.cfg.Merchant, API: e.cfg.API, HostFamily: e.cfg.HostFamily,
 		SaleRef: r.SaleRef, Attempt: attempt, Description: description, Attach: r.Attach, GoodsTag: r.GoodsTag, LimitPay: r.LimitPay,
 		Detail: r.Detail, Operator: r.Operator, Store: e.cfg.Store, AdditionalTender: r.AdditionalTender,
 	}

@@ -72,6 +72,7 @@ func (e *Engine) call(no payflow.OutTradeNo, number int, answered payflow.EventK
 	return func() {
 		defer e.calls.Done()
 		outcome, err := ask(e.ctx)
+		outcome = e.hidePayer(outcome)
 		event := payflow.Event{Kind: answered, Call: number, Outcome: outcome}
 		if err != nil {
 			event = payflow.Event{Kind: payflow.CallLost, Call: number, Lost: lostOf(err)}
@@ -87,6 +88,7 @@ func (e *Engine) call(no payflow.OutTradeNo, number int, answered payflow.EventK
 func (e *Engine) ended(no payflow.OutTradeNo, event payflow.Event) {
 	l, ok := e.open[no]
 	if !ok {
+		e.lateHeard(no, event)
 		return
 	}
 	asked := l.entry.Call == payflow.QueryCall && l.entry.Calls == event.Call

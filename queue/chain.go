@@ -39,6 +39,21 @@ type eventRecord struct {
 	Call          int                   `json:"call,omitempty"`
 	How           payflow.Handover      `json:"how,omitempty"`
 	Ref           string                `json:"ref,omitempty"`
+
+	// Of a refund: the payment that it is of, what the call brought, what WeChat Pay last said, and how many refunds the order had.
+	RefundOf      payflow.OutTradeNo        `json:"refund_of,omitempty"`
+	RefundOutcome payflow.RefundOutcomeKind `json:"refund_outcome,omitempty"`
+	RefundState   payflow.RefundState       `json:"refund_state,omitempty"`
+	RefundID      payflow.RefundID          `json:"refund_id,omitempty"`
+	Listed        int                       `json:"listed,omitempty"`
+}
+
+// shown is an entry as a list shows it: one about a refund names its payment too.
+func (r eventRecord) shown() payflow.JournalEvent {
+	if r.RefundOf != "" {
+		r.OutTradeNo = r.RefundOf
+	}
+	return r.JournalEvent
 }
 
 // Head is the end of the chain: the last entry's sequence and seal. Kept outside the journal, it shows later whether

@@ -48,9 +48,19 @@ func (j *Journal) Arm(key, digest string, sale payflow.SaleRef, prepare func(no 
 // Commit stores the payment after an event: the event, the payment and its places in the indexes, in exactly one transaction. It
 // returns after that is on disk. It refuses what no step may do: change a final status or an order, or go back from reversing to paid.
 func (j *Journal) Commit(kind string, e payflow.Event, after payflow.Payment) (payflow.Entry, error) {
+	twice, err := j.twice(after)
+	if err != nil {
+		return payflow.Entry{}, err
+	}
 	return j.change(after.OutTradeNo, func(r *paymentRecord) (eventRecord, error) {
 		if err := mayFollow(r.Payment, after); err != nil {
 			return eventRecord{}, err
+		}
+		if ended := r.Open() && !after.Open(); ended {
+			r.Late = payflow.BeginLate(after)
+			for _, link := range twice {
+				j.tie(r, link, e.At)
+			}
 		}
 		r.Payment = after
 		return eventOf(kind, e, after), nil
@@ -92,7 +102,7 @@ func (j *Journal) Link(no payflow.OutTradeNo, link payflow.Link) (payflow.Entry,
 		}
 		link.Sequence = j.head.Sequence + 1
 		r.Links = append(r.Links, link)
-		if link.Kind == linkLateSuccess {
+		if link.Kind == payflow.LinkLateSuccess {
 			r.Acknowledged = payflow.Acknowledgement{}
 		}
 		event := ofPayment(EventLinked, r.Payment)
@@ -152,7 +162,7 @@ func (j *Journal) store(tx *bbolt.Tx, before []place, r *paymentRecord, event ev
 	if err != nil {
 		return Head{}, err
 	}
-	if err := reindex(tx, before, placesOf(*r), r.OutTradeNo); err != nil {
+	if err := reindex(tx, before, placesOf(*r), string(r.OutTradeNo)); err != nil {
 		return Head{}, err
 	}
 	event.Sequence, event.State = r.Sequence, mark

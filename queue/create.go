@@ -135,7 +135,7 @@ func (j *Journal) writeFirst(note string) error {
 }
 
 func (j *Journal) writeFirstIn(tx *bbolt.Tx, note string) error {
-	for _, name := range append(indexes(), bucketAbout, bucketCounters, bucketEvents, bucketPayments) {
+	for _, name := range append(append(indexes(), bucketAbout, bucketCounters, bucketEvents, bucketPayments), refundBuckets()...) {
 		if _, err := tx.CreateBucket(name); err != nil {
 			return err
 		}

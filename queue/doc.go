@@ -14,7 +14,8 @@
 //	payments     the present state of every payment, by out_trade_no
 //	open         the payments that are not final: a start reads these, and no others
 //	unannounced  the results that nobody has acknowledged
-//	by_arming, by_day, by_sale, by_key, by_code   where to find a payment
+//	late         the final payments of which it is not certain yet what became of them
+//	by_arming, by_day, by_sale, by_key, by_code, by_payer   where to find a payment
 //
 // A step is one bbolt Update, which holds the event, the payment after it and its places in the indexes, and returns
 // after two fdatasyncs. Each record is JSON with a format number, followed by its seal: HMAC-SHA-256 over the bucket, the key and

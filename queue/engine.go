@@ -21,6 +21,10 @@ type Config struct {
 	Journal *Journal
 	Gateway Gateway
 	Timing  payflow.Timing // zero: payflow.DefaultTiming
+	// Refunds makes refunds; nil: every refund is refused with payflow.ErrNoRefunds, and those in the journal wait.
+	Refunds RefundGateway
+	// RefundNotifyURL is where WeChat Pay sends notifications of refunds; empty: nowhere. Refunds are asked about all the same.
+	RefundNotifyURL string
 
 	Merchant     payflow.Merchant
 	Store        payflow.Store
@@ -51,9 +55,15 @@ type Engine struct {
 	done   chan struct{}
 	failed atomic.Pointer[error]
 
-	// open and unasked belong to the loop.
+	// open, unasked and late belong to the loop.
 	open    map[payflow.OutTradeNo]*live
 	unasked map[payflow.OutTradeNo]bool
+	late    map[payflow.OutTradeNo]*live // final, and what became of them is not certain yet
+	// refunds and lastRequest too: the refunds that are open or need a person, and when each payment was last asked to be refunded.
+	refunds     map[payflow.OutRefundNo]*liveRefund
+	lastRequest map[payflow.OutTradeNo]time.Time
+	started     time.Time
+	refundCalls chan struct{} // one for each call about a refund
 	// readOnly belongs to the loop too: the journal cannot be written.
 	readOnly bool
 
@@ -70,7 +80,8 @@ type live struct {
 
 // NewEngine checks the configuration, takes the open payments out of the journal and returns an engine that Run starts.
 func NewEngine(cfg Config) (*Engine, error) {
-	if cfg.Journal == nil || cfg.Gateway == nil {
+	cfg.hooks = cfg.hooks.whole(cfg.Journal)
+	if cfg.hooks.ledger == nil || cfg.Gateway == nil {
 		return nil, errors.New("queue: an engine needs a journal and a gateway")
 	}
 	if cfg.Timing == (payflow.Timing{}) {
@@ -79,14 +90,16 @@ func NewEngine(cfg Config) (*Engine, error) {
 	if err := cfg.Timing.Check(); err != nil {
 		return nil, err
 	}
-	cfg.hooks = cfg.hooks.whole()
-	entries, err := cfg.Journal.OpenPayments()
+	entries, err := cfg.hooks.ledger.OpenPayments()
 	if err != nil {
 		return nil, fmt.Errorf("read the open payments: %w", err)
 	}
 	e := &Engine{
 		cfg: cfg, work: make(chan func(), 64), done: make(chan struct{}),
 		open: map[payflow.OutTradeNo]*live{}, unasked: map[payflow.OutTradeNo]bool{},
+		late:    map[payflow.OutTradeNo]*live{},
+		refunds: map[payflow.OutRefundNo]*liveRefund{}, lastRequest: map[payflow.OutTradeNo]time.Time{},
+		started: cfg.hooks.now(), refundCalls: make(chan struct{}, refundCallsMax),
 	}
 	e.ctx, e.stop = context.WithCancel(context.Background())
 	for _, entry := range entries {
@@ -94,6 +107,9 @@ func NewEngine(cfg Config) (*Engine, error) {
 		e.open[entry.OutTradeNo] = &live{entry: entry}
 		e.unasked[entry.OutTradeNo] = true
 		e.board.put(entry)
+	}
+	if err := e.takeRefunds(); err != nil {
+		return nil, fmt.Errorf("read the open refunds: %w", err)
 	}
 	return e, nil
 }
@@ -108,6 +124,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	defer e.stop()
 	defer e.board.close()
 	e.recover()
+	e.recoverRefunds()
 	for {
 		if err := e.Err(); err != nil {
 			return err
@@ -217,7 +234,7 @@ func (e *Engine) apply(l *live, ev payflow.Event) error {
 	defer e.prepare(l, after, commands)()
 	l.entry.Payment = after
 	if e.cfg.hooks.durable(before, after) {
-		entry, err := e.cfg.Journal.Commit(string(ev.Kind), ev, after)
+		entry, err := e.cfg.hooks.ledger.Commit(string(ev.Kind), ev, after)
 		if err != nil {
 			e.fail(err)
 			return e.Err()
@@ -239,6 +256,8 @@ func (e *Engine) carryOut(l *live, commands []payflow.Command) {
 			close(l.pay)
 		case payflow.SendQuery, payflow.SendReverse:
 			e.send(l.entry.Payment, c)
+		case payflow.GiveBack:
+			e.giveBack(l.entry, c)
 		case payflow.Wake:
 			e.wakeAt(l, c.At)
 		case payflow.Announce:
@@ -279,6 +298,8 @@ func (e *Engine) settle(l *live) {
 	delete(e.open, l.entry.OutTradeNo)
 	delete(e.unasked, l.entry.OutTradeNo)
 	e.board.retire(l.entry.OutTradeNo)
+	e.beginLate(l)
+	_ = e.tieBack(l.entry) // a failed commit stops the engine
 	e.keepWarm()
 }
 

@@ -115,14 +115,16 @@ func (w *wechat) calls() string {
 
 // shop is one till with its engine running in a bubble of fake time.
 type shop struct {
-	t      *testing.T
-	cfg    JournalConfig
-	wechat *wechat
-	engine *Engine
-	mu     sync.Mutex // guards ready
-	ready  error
-	stop   func()
-	ended  chan error
+	t       *testing.T
+	cfg     JournalConfig
+	wechat  *wechat
+	engine  *Engine
+	refunds *cashbox // nil: no gateway for refunds
+	clock   func() (time.Time, bool)
+	mu      sync.Mutex // guards ready
+	ready   error
+	stop    func()
+	ended   chan error
 }
 
 func openShop(t *testing.T) *shop {
@@ -141,7 +143,12 @@ func (s *shop) start() {
 	journal, err := OpenJournal(s.cfg)
 	require.NoError(s.t, err)
 	s.wechat.journal = journal
+	var refunds RefundGateway
+	if s.refunds != nil {
+		s.refunds.journal, refunds = journal, s.refunds
+	}
 	s.engine, err = NewEngine(Config{
+		Refunds: refunds, Clock: s.clock,
 		Journal: journal, Gateway: s.wechat, Merchant: payflow.Merchant{Mode: payflow.Direct, AppID: "wx1", MerchantID: "10000100", CategoryCode: "4111"},
 		Store: payflow.Store{ID: "SZTX001", Name: "Shop", Till: "T1"}, API: payflow.APIv3, HostFamily: "https://a",
 		Ready: s.readyNow, Log: zerolog.Nop(),

@@ -17,7 +17,7 @@ type place struct {
 
 // indexes are the buckets whose every line follows from the payments.
 func indexes() [][]byte {
-	return [][]byte{bucketOpen, bucketUnannounced, bucketByArming, bucketByDay, bucketBySale, bucketByKey, bucketByCode}
+	return [][]byte{bucketOpen, bucketUnannounced, bucketByArming, bucketByDay, bucketBySale, bucketByKey, bucketByCode, bucketLate, bucketByPayer}
 }
 
 // placesOf returns every line of the indexes that a payment has.
@@ -38,6 +38,12 @@ func placesOf(r paymentRecord) []place {
 	if untold(r.Entry) {
 		places = append(places, place{bucketUnannounced, counter})
 	}
+	if !r.Late.Stage.Over() {
+		places = append(places, place{bucketLate, counter})
+	}
+	if r.Status == payflow.Paid && r.Trade.PayerHash != "" {
+		places = append(places, place{bucketByPayer, append(codePrefix(r.Trade.PayerHash), counter...)})
+	}
 	return places
 }
 
@@ -54,20 +60,17 @@ func untold(e payflow.Entry) bool {
 	return e.Status == payflow.Paid || e.Status == payflow.Reversed || e.MoneySeen || e.Attention != "" || learntOfMoney(e)
 }
 
-// EventLink kinds that a person must hear of though the payment is final.
-const linkLateSuccess = "late_success"
-
 func learntOfMoney(e payflow.Entry) bool {
 	for _, l := range e.Links {
-		if l.Kind == linkLateSuccess {
+		if l.Kind == payflow.LinkLateSuccess {
 			return true
 		}
 	}
 	return false
 }
 
-// reindex moves a payment from the lines that it had to those that it has.
-func reindex(tx *bbolt.Tx, before, after []place, no payflow.OutTradeNo) error {
+// reindex moves a payment, or a refund, from the lines that it had to those that it has.
+func reindex(tx *bbolt.Tx, before, after []place, no string) error {
 	for _, p := range before {
 		if !contains(after, p) {
 			if err := tx.Bucket(p.bucket).Delete(p.key); err != nil {

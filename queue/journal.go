@@ -39,6 +39,8 @@ type JournalConfig struct {
 	draw func() string
 	// fault is called before each thing that can fail on a disk; an error stands for the disk's. Tests set it.
 	fault func(step string) error
+	// read stands for unseal where a payment is read; nil: unseal. Tests that read the same records again and again remember them.
+	read func(key []byte, bucket string, place, sealed []byte, r *paymentRecord) (mark string, err error)
 }
 
 // The journal's buckets, and the keys of those that hold one record.
@@ -54,6 +56,8 @@ var (
 	bucketBySale      = []byte("by_sale")
 	bucketByKey       = []byte("by_key")
 	bucketByCode      = []byte("by_code")
+	bucketLate        = []byte("late")
+	bucketByPayer     = []byte("by_payer")
 
 	keyAbout    = []byte("journal")
 	keyFormat   = []byte("format") // plain text, so that any program version can read it

@@ -110,6 +110,9 @@ func (b *book) become(entry payflow.Entry, status payflow.Status) payflow.Entry 
 	b.t.Helper()
 	p := entry.Payment
 	p.Status, p.Version = status, p.Version+1
+	if status == payflow.Paid {
+		p.Trade.PayerHash = b.HashPayer("payer of " + p.CodeHash)
+	}
 	return b.commit(payflow.Event{Kind: payflow.PayAnswered, At: b.now}, p)
 }
 

@@ -205,7 +205,7 @@ func (j *Journal) recogniseIn(tx *bbolt.Tx) (OpenKind, error) {
 		return OpenDamaged, errors.Join(errors.New("the file is shorter than it was"), err)
 	}
 	for _, name := range append(indexes(), bucketAbout, bucketCounters, bucketEvents, bucketPayments) {
-		if tx.Bucket(name) == nil {
+		if tx.Bucket(name) == nil && !isLater(name) {
 			return OpenDamaged, errors.New("it is no journal of posagent")
 		}
 	}
@@ -235,6 +235,12 @@ func (j *Journal) recogniseIn(tx *bbolt.Tx) (OpenKind, error) {
 func (j *Journal) settle() error {
 	j.random = j.drawRandom()
 	if err := j.makeRoom(); err != nil {
+		return err
+	}
+	if err := j.grow(); err != nil {
+		return err
+	}
+	if err := j.addRefundBuckets(); err != nil {
 		return err
 	}
 	event, err := j.strange()

@@ -172,12 +172,12 @@ func TestANewerFormatIsRefused(t *testing.T) {
 	set := func(format string) {
 		b.tamper(func(tx *bbolt.Tx) error { return tx.Bucket(bucketAbout).Put(keyFormat, []byte(format)) })
 	}
-	set("2")
+	set("3")
 	refused := b.mustNotOpen()
 	assert.Equal(t, OpenNewerFormat, refused.Kind)
 	assert.Contains(t, refused.Text, "install that version again")
 	_ = b.Close()
-	set("1")
+	set("2")
 	b.open()
 }
 

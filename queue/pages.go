@@ -178,7 +178,7 @@ func (c *pageCheck) leaf(content []byte, name string, depth int) error {
 		}
 		from := elementAt(i) + place
 		bucket := content[from : from+key]
-		c.last = c.start && !bytes.Equal(bucket, bucketOpen)
+		c.last = c.start && !bytes.Equal(bucket, bucketOpen) && !bytes.Equal(bucket, bucketLate)
 		err := c.bucket(content[from+key:from+key+value], fmt.Sprintf("bucket %.20q", bucket), depth)
 		c.last = false
 		if err != nil {

@@ -158,7 +158,7 @@ func (j *Journal) Events(after uint64, n int) ([]payflow.JournalEvent, error) {
 			if err != nil {
 				return err
 			}
-			events = append(events, r.JournalEvent)
+			events = append(events, r.shown())
 		}
 		return nil
 	})
@@ -181,7 +181,7 @@ func (j *Journal) EventsOf(no payflow.OutTradeNo) ([]payflow.JournalEvent, error
 			if r.OutTradeNo != no || r.Before >= sequence {
 				return damaged(string(bucketEvents), place8(sequence), "it is of another payment")
 			}
-			events = append(events, r.JournalEvent)
+			events = append(events, r.shown())
 			sequence = r.Before
 		}
 		return nil

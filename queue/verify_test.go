@@ -166,6 +166,7 @@ func TestEachIndexIsHeldAgainstThePayments(t *testing.T) {
 	for _, bucket := range indexes() {
 		t.Run(string(bucket)+" lacks a payment", func(t *testing.T) {
 			b := damagedBook(t)
+			b.declinedOwing("key 0", "A-0")
 			b.paid("key 1", "A-1")
 			b.arm("key 2", "A-2")
 			b.tamper(func(tx *bbolt.Tx) error {
@@ -177,6 +178,7 @@ func TestEachIndexIsHeldAgainstThePayments(t *testing.T) {
 		})
 		t.Run(string(bucket)+" names another payment", func(t *testing.T) {
 			b := damagedBook(t)
+			b.declinedOwing("key 0", "A-0")
 			b.paid("key 1", "A-1")
 			entry := b.arm("key 2", "A-2")
 			b.tamper(func(tx *bbolt.Tx) error {

@@ -46,6 +46,7 @@ func (e *Engine) watchAll() {
 // watch asks about one payment and shows the answer; its status stays what the journal says.
 func (e *Engine) watch(p payflow.Payment) {
 	outcome, err := e.cfg.Gateway.Query(e.ctx, p.Order)
+	outcome = e.hidePayer(outcome)
 	if err != nil || outcome.Kind != payflow.Found {
 		return
 	}

@@ -69,7 +69,7 @@ func (e *Engine) Acknowledge(ctx context.Context, id payflow.OutTradeNo, a payfl
 		if a.At.IsZero() {
 			a.At = time.Now()
 		}
-		entry, err = e.cfg.Journal.Acknowledge(id, a)
+		entry, err = e.cfg.hooks.ledger.Acknowledge(id, a)
 		if err != nil {
 			e.fail(err)
 			return payflow.Entry{}, e.Err()

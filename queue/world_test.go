@@ -49,7 +49,7 @@ type world struct {
 
 	mu      sync.Mutex // guards what follows
 	kinds   map[payflow.CallKind]int
-	ofOrder map[payflow.OutTradeNo]int
+	ofOrder map[string]int
 	calls   int
 	commits int
 	boots   int
@@ -72,6 +72,8 @@ type worldBoot struct {
 	w       *world
 	n       int
 	journal *Journal
+	twin    *twinJournal // nil: the journal is the real one
+	opened  bool
 	engine  *Engine
 	dead    atomic.Bool // nothing that it does leaves the machine any more
 	gone    chan struct{}
@@ -84,9 +86,9 @@ var errNoPower = errors.New("the power is cut")
 // restartAfter is how long the service manager takes to start a process again that has ended by itself.
 const restartAfter = 2 * time.Second
 
-// newWorld returns a world that run lives through; it must be made in the bubble.
-func newWorld(s *worldScript, p *plant) *world {
-	w := &world{script: s, plant: p, log: &worldLog{began: time.Now(), lines: make([]worldLine, 0, 256)}, kinds: map[payflow.CallKind]int{}, ofOrder: map[payflow.OutTradeNo]int{},
+// newWorld returns a world that run lives through; it must be made in the bubble. Its log is written over lines.
+func newWorld(s *worldScript, p *plant, lines []worldLine) *world {
+	w := &world{script: s, plant: p, log: &worldLog{began: time.Now(), lines: lines[:0]}, kinds: map[payflow.CallKind]int{}, ofOrder: map[string]int{},
 		codes: map[string]*worldCode{}, memory: map[string]any{}}
 	w.ctx, w.stop = context.WithCancel(context.Background())
 	return w
@@ -252,27 +254,61 @@ func (w *world) setBoot(b *worldBoot) {
 	w.boot = b
 }
 
+// twinForm is a form that may keep the journal in memory, as plain records.
+type twinForm interface {
+	openTwin(b *worldBoot, cfg JournalConfig) *twinJournal // nil: the real one
+}
+
+// open opens what the start keeps its payments in.
+func (b *worldBoot) open(cfg JournalConfig) (err error) {
+	defer func() { b.opened = true }()
+	if f, ok := b.w.form.(twinForm); ok {
+		if b.twin = f.openTwin(b, cfg); b.twin != nil {
+			return nil
+		}
+	}
+	b.journal, err = b.w.form.open(b, cfg)
+	return err
+}
+
+// onDisk reads what is on disk.
+func (b *worldBoot) onDisk() diskReader {
+	if b.twin != nil {
+		return b.twin
+	}
+	return boltReader{b.journal.db}
+}
+
+// diskReader reads what is on disk, past the journal's own code.
+type diskReader interface {
+	record(no payflow.OutTradeNo) worldRecord
+	newest() worldLine // No, Event, Sale and Record of the newest entry
+	entries() []worldEntry
+	refunds() []worldRefund
+}
+
 // start is one start of the till: the journal, the engine, and what a person sees first.
 func (w *world) start() (*worldBoot, error) {
 	w.mu.Lock()
 	w.boots++
 	b := &worldBoot{w: w, n: w.boots, gone: make(chan struct{})}
 	w.mu.Unlock()
-	journal, err := w.form.open(b, JournalConfig{StoreID: "SZTX001", TillID: "T1", Location: time.UTC, Now: w.clock, fault: b.fault})
-	if err != nil {
+	if err := b.open(JournalConfig{StoreID: "SZTX001", TillID: "T1", Location: time.UTC, Now: w.clock, fault: b.fault}); err != nil {
 		return nil, err
 	}
-	b.journal = journal
-	b.engine, err = NewEngine(Config{
-		Journal: journal, Gateway: w.form.gateway(b), Merchant: payflow.Merchant{Mode: payflow.Direct, AppID: "wx1", MerchantID: worldMerchant, CategoryCode: "4111"},
+	cfg := Config{
+		Journal: b.journal, Gateway: w.form.gateway(b), Merchant: payflow.Merchant{Mode: payflow.Direct, AppID: "wx1", MerchantID: worldMerchant, CategoryCode: "4111"},
 		Store: payflow.Store{ID: "SZTX001", Name: "Shop", Till: "T1"}, API: payflow.APIv3, HostFamily: "https://a", Log: zerolog.Nop(),
 		Clock: func() (time.Time, bool) { return time.Now(), true },
 		hooks: w.hooks(b),
-	})
+	}
+	cfg.Refunds, _ = cfg.Gateway.(RefundGateway)
+	engine, err := NewEngine(cfg)
 	if err != nil {
 		w.form.drop(b)
 		return nil, err
 	}
+	b.engine = engine
 	if f, ok := w.form.(interface{ ready(*worldBoot) func() error }); ok {
 		b.engine.cfg.Ready = f.ready(b)
 	}
@@ -284,7 +320,7 @@ func (w *world) start() (*worldBoot, error) {
 const worldMerchant = "10000100"
 
 func (w *world) hooks(b *worldBoot) hooks {
-	h := hooks{now: w.clock, durable: func(before, after payflow.Payment) bool {
+	h := hooks{now: w.clock, ledger: b.ledger(), durable: func(before, after payflow.Payment) bool {
 		if !payflow.Durable(before, after) {
 			return false
 		}
@@ -299,13 +335,20 @@ func (w *world) hooks(b *worldBoot) hooks {
 	return h
 }
 
+func (b *worldBoot) ledger() ledger {
+	if b.twin != nil {
+		return b.twin
+	}
+	return b.journal
+}
+
 // commitTakes is how long a commit takes: long enough that whatever leaves before it is seen to.
 const commitTakes = 2 * time.Millisecond
 
 // tellStart tells what a start found, read from the disk and not from the engine.
 func (w *world) tellStart(b *worldBoot) {
 	l := worldLine{Kind: worldBooted, Boot: b.n}
-	for _, e := range entriesOf(b.journal.db) {
+	for _, e := range b.onDisk().entries() {
 		if e.InOpen {
 			l.Open = append(l.Open, e.No)
 		}
@@ -362,7 +405,7 @@ func (b *worldBoot) beforeCommit() error {
 	b.w.commits++
 	f := b.w.script.commitFault(b.w.commits, b.w.log.now())
 	b.w.mu.Unlock()
-	if b.journal == nil {
+	if !b.opened {
 		return nil
 	}
 	b.late = f
@@ -392,10 +435,12 @@ func (b *worldBoot) failed(err error) error {
 }
 
 func (b *worldBoot) afterCommit() error {
-	if b.journal == nil {
+	if !b.opened {
 		return nil
 	}
-	b.w.log.add(durableLine(b))
+	l := b.onDisk().newest()
+	l.Kind, l.Boot = worldDurable, b.n
+	b.w.log.add(l)
 	if b.w.plant.committed != nil {
 		b.w.plant.committed(b)
 	}
@@ -448,11 +493,17 @@ func storedPayment(tx *bbolt.Tx, no []byte) (r worldRecord, sale int) {
 		return r, 0
 	}
 	minor, _ := strconv.ParseInt(string(picked(body, `"minor":`)), 10, 64)
+	late := picked(body, `"late":{"stage":"`)
+	lateMoney := picked(body, `"kind":"late_success"`) != nil
+	if at := bytes.Index(body, []byte(`"late":{`)); at > 0 {
+		body = body[:at] // it has an attention of its own
+	}
 	return worldRecord{
 		There: true, Status: payflow.Status(picked(body, `"status":"`)), Attention: payflow.Reason(picked(body, `"attention":"`)),
 		Reason: payflow.Reason(picked(body, `"reason":"`)), Amount: payflow.Amount{Minor: minor, Currency: payflow.Currency(picked(body, `"currency":"`))},
 		Merchant: string(picked(body, `"merchant_id":"`)), Proof: payflow.Proof(picked(body, `"proof":"`)),
 		Told: picked(body, `"acknowledged":`) != nil, Money: picked(body, `"money_seen":`) != nil, Aside: picked(body, `"set_aside":`) != nil,
+		Late: payflow.LateStage(late), LateMoney: lateMoney,
 	}, saleOf(string(picked(body, `"sale_ref":"`)))
 }
 
@@ -466,19 +517,19 @@ func picked(body []byte, name string) []byte {
 	return value[:bytes.IndexAny(value, `",}`)]
 }
 
-// recordOnDisk reads what is on disk of a payment.
-func recordOnDisk(db *bbolt.DB, no payflow.OutTradeNo) (r worldRecord) {
-	_ = db.View(func(tx *bbolt.Tx) error {
+// boltReader reads a bbolt file.
+type boltReader struct{ db *bbolt.DB }
+
+func (d boltReader) record(no payflow.OutTradeNo) (r worldRecord) {
+	_ = d.db.View(func(tx *bbolt.Tx) error {
 		r, _ = storedPayment(tx, []byte(no))
 		return nil
 	})
 	return r
 }
 
-// durableLine reads the newest entry of the chain and the payment that it is about.
-func durableLine(b *worldBoot) worldLine {
-	l := worldLine{Kind: worldDurable, Boot: b.n}
-	_ = b.journal.db.View(func(tx *bbolt.Tx) error {
+func (d boltReader) newest() (l worldLine) {
+	_ = d.db.View(func(tx *bbolt.Tx) error {
 		_, sealed := tx.Bucket(bucketEvents).Cursor().Last()
 		body, _, _ := split(sealed)
 		l.Event, l.No = string(picked(body, `"kind":"`)), payflow.OutTradeNo(picked(body, `"out_trade_no":"`))
@@ -486,6 +537,21 @@ func durableLine(b *worldBoot) worldLine {
 		return nil
 	})
 	return l
+}
+
+func (d boltReader) entries() []worldEntry { return entriesOf(d.db) }
+
+func (d boltReader) refunds() (all []worldRefund) {
+	_ = d.db.View(func(tx *bbolt.Tx) error {
+		return tx.Bucket(bucketRefunds).ForEach(func(no, value []byte) error {
+			body, _, _ := split(value)
+			minor, _ := strconv.ParseInt(string(picked(body, `"minor":`)), 10, 64)
+			all = append(all, worldRefund{Refund: payflow.OutRefundNo(no), No: payflow.OutTradeNo(picked(body, `"out_trade_no":"`)), Minor: minor,
+				Status: payflow.RefundStatus(picked(body, `"status":"`)), Attention: picked(body, `"attention":"`) != nil})
+			return nil
+		})
+	})
+	return all
 }
 
 // entriesOf reads every payment on disk, and where the indexes show it.
@@ -515,16 +581,17 @@ func entriesIn(tx *bbolt.Tx) (entries []worldEntry) {
 // last opens the journal once more, as the next morning would, and reads it.
 func (w *world) last() []worldEntry {
 	b := &worldBoot{w: w, n: 0, gone: make(chan struct{})}
-	journal, err := w.form.open(b, JournalConfig{StoreID: "SZTX001", TillID: "T1", Location: time.UTC, Now: w.clock})
-	if err != nil {
+	if err := b.open(JournalConfig{StoreID: "SZTX001", TillID: "T1", Location: time.UTC, Now: w.clock}); err != nil {
 		w.log.add(worldLine{Kind: worldNoted, Text: "the journal does not open at the end: " + err.Error()})
 		return nil
 	}
-	b.journal = journal
 	defer w.form.drop(b)
-	w.leaks(journal.db)
-	w.sound(journal)
-	return entriesOf(journal.db)
+	if b.journal != nil {
+		w.leaks(b.journal.db)
+		w.sound(b.journal)
+	}
+	w.log.add(worldLine{Kind: worldNoted, Text: "the next morning", Refunds: b.onDisk().refunds()})
+	return b.onDisk().entries()
 }
 
 // leaks is I10: no payment code stands in any record.
@@ -534,9 +601,8 @@ func (w *world) leaks(db *bbolt.DB) {
 	_ = db.View(func(tx *bbolt.Tx) error {
 		for _, bucket := range [][]byte{bucketPayments, bucketEvents} {
 			_ = tx.Bucket(bucket).ForEach(func(_, value []byte) error {
-				text := string(value)
 				for _, c := range w.codes {
-					if strings.Contains(text, c.digits) {
+					if bytes.Contains(value, []byte(c.digits)) {
 						w.log.add(worldLine{Kind: worldFound, Text: "I10 a payment code stands in the bucket " + string(bucket)})
 					}
 				}
@@ -564,20 +630,33 @@ func saleOf(ref string) int {
 	return n
 }
 
-// lived is what is left of a world.
+// lived is what is left of a world. Its log is good until the next world on the same disk.
 type lived struct {
 	script  *worldScript
 	log     *worldLog
 	verdict worldVerdict
 }
 
-// liveFast lives through a script in the fast form.
-func liveFast(t *testing.T, disk *worldDisk, s worldScript, p *plant) (l lived) {
+// liveFast lives through a script in the fast form, on the real journal.
+func liveFast(t *testing.T, disk *worldDisk, s worldScript, p *plant) lived {
+	return liveOn(t, disk, s, p, nil)
+}
+
+// liveTwin lives through a script in the fast form, on the journal's twin in memory.
+func liveTwin(t *testing.T, disk *worldDisk, s worldScript, p *plant) lived {
+	if s.refunds() {
+		return liveOn(t, disk, s, p, nil)
+	}
+	return liveOn(t, disk, s, p, newTwinDisk())
+}
+
+func liveOn(t *testing.T, disk *worldDisk, s worldScript, p *plant, twin *twinDisk) (l lived) {
 	synctest.Test(t, func(*testing.T) {
-		w := newWorld(&s, p)
-		form := newFastForm(w, disk)
+		w := newWorld(&s, p, disk.log)
+		form := newFastForm(w, disk, twin)
 		ends := w.run(form)
-		l = lived{&s, w.log, judgeWorld(&s, w.log.lines, form.orders(), ends)}
+		disk.log = w.log.lines
+		l = lived{&s, w.log, judgeWorld(&s, w.log.lines, form.orders(), ends, form.refunds()...)}
 	})
 	return l
 }

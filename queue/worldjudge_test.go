@@ -83,6 +83,8 @@ type judgedOrder struct {
 	endedBoot int
 	endedAt   time.Duration
 
+	refunded  bool // by a wish
+	lateMoney bool // WeChat Pay took it after the end
 	theirs    bool // the last verified word on whose order it is
 	moneySeen bool
 	acted     time.Duration // of the last thing that the till did about it
@@ -90,30 +92,34 @@ type judgedOrder struct {
 
 // worldJudge reads a world's log from its beginning to its end, beside what WeChat Pay and the disk hold at the end.
 type worldJudge struct {
-	script *worldScript
-	orders map[payflow.OutTradeNo]*judgedOrder
-	inTurn []payflow.OutTradeNo
-	keys   map[string]payflow.OutTradeNo
-	codes  map[int]payflow.OutTradeNo
-	failed map[int]bool
-	boots  []time.Duration // starts
-	up     bool
-	now    time.Duration
-	over   time.Duration
-	late   time.Duration // end of the last call that a fault may have held up
-	found  []worldLine
-	result worldVerdict
+	script  *worldScript
+	orders  map[payflow.OutTradeNo]*judgedOrder
+	inTurn  []payflow.OutTradeNo
+	keys    map[string]payflow.OutTradeNo
+	codes   map[int]payflow.OutTradeNo
+	failed  map[int]bool
+	boots   []time.Duration // starts
+	up      bool
+	now     time.Duration
+	over    time.Duration
+	late    time.Duration // end of the last call that a fault may have held up
+	found   []worldLine
+	wishes  map[payflow.OutTradeNo]map[string]payflow.OutRefundNo // key → refund
+	refunds []worldRefund                                         // on disk at the end
+	result  worldVerdict
 }
 
 // judgeWorld returns which invariants a world broke, in the order in which they were broken.
-func judgeWorld(script *worldScript, lines []worldLine, orders []worldOrder, ends []worldEntry) worldVerdict {
+// refunds are those that WeChat Pay holds at the end.
+func judgeWorld(script *worldScript, lines []worldLine, orders []worldOrder, ends []worldEntry, refunds ...worldRefund) worldVerdict {
 	j := &worldJudge{script: script, orders: map[payflow.OutTradeNo]*judgedOrder{}, keys: map[string]payflow.OutTradeNo{},
-		codes: map[int]payflow.OutTradeNo{}, failed: map[int]bool{}}
+		codes: map[int]payflow.OutTradeNo{}, failed: map[int]bool{}, wishes: map[payflow.OutTradeNo]map[string]payflow.OutRefundNo{}}
 	for _, l := range lines {
 		j.now = l.At
 		j.hear(l)
 	}
 	j.end(orders, ends)
+	j.judgeRefunds(j.refunds, refunds)
 	return j.result
 }
 
@@ -134,7 +140,19 @@ func (j *worldJudge) order(no payflow.OutTradeNo) *judgedOrder {
 }
 
 func (j *worldJudge) hear(l worldLine) {
+	if l.aboutRefund() {
+		if l.Kind == worldSent {
+			j.refundSent(l)
+		}
+		return
+	}
 	switch l.Kind {
+	case worldAsked:
+		j.wishHeard(l)
+	case worldNoted:
+		if l.Refunds != nil {
+			j.refunds = l.Refunds
+		}
 	case worldBooted:
 		j.booted(l)
 	case worldArmed:
@@ -206,10 +224,11 @@ func (j *worldJudge) notForgotten(o *judgedOrder) {
 
 // armed: the same key is the same payment.
 func (j *worldJudge) armed(l worldLine) {
-	if j.failed[l.Boot] {
+	before, ok := j.keys[l.Key]
+	if j.failed[l.Boot] && !ok {
 		j.breach("I9", l.No, "armed after a commit failed")
 	}
-	if before, ok := j.keys[l.Key]; ok && before != l.No {
+	if ok && before != l.No {
 		j.breach("I7", l.No, "the key %s has made payment %s already", l.Key, before)
 	}
 	j.keys[l.Key] = l.No
@@ -248,7 +267,7 @@ func (j *worldJudge) paySent(o *judgedOrder, l worldLine) {
 
 // reverseSent: I1, I3 and rule 3.
 func (j *worldJudge) reverseSent(o *judgedOrder, l worldLine) {
-	if !l.Record.There || l.Record.Status != payflow.Reversing {
+	if !l.Record.There || l.Record.Status != payflow.Reversing && l.Record.Late != payflow.LateTakingBack {
 		j.breach("I1", o.no, "a reverse left while the disk says %q", l.Record.Status)
 	}
 	if o.paying || l.At-o.payEnd < judgeGuard {
@@ -293,10 +312,13 @@ func (j *worldJudge) ended(o *judgedOrder, l worldLine) {
 // money: what a verdict said must stay true (I4).
 func (j *worldJudge) money(o *judgedOrder, l worldLine) {
 	o.net = l.Net
+	o.refunded = o.refunded || l.Text == wishedRefund
 	switch {
 	case !o.final:
 	case o.status == payflow.Paid && l.Net == 0 && l.Text != wishedRefund:
 		j.breach("I4", o.no, "paid, and then the money went back")
+	case o.status != payflow.Paid && l.Net != 0 && o.payCall != 0 && l.At < o.payEnd+judgeDead:
+		o.lateMoney = true // the code was alive: the check at its death must find it, and at the end nothing may be held
 	case o.status != payflow.Paid && l.Net != 0:
 		j.breach("I4", o.no, "%s, and then WeChat Pay took %d", o.status, l.Net)
 	}
@@ -323,6 +345,9 @@ func (j *worldJudge) durable(o *judgedOrder, l worldLine) {
 	}
 	if l.Event == string(payflow.CodeScanned) {
 		o.scannedAt = l.At
+	}
+	if r.Attention == payflow.AttentionReverseTooLate || r.Late == payflow.LateRefunding {
+		j.breach("rule 13", o.no, "called too late for a reverse, %s after the world began", l.At)
 	}
 	o.reversing = o.reversing || r.Status == payflow.Reversing
 	o.attention = o.attention || r.Attention != ""
@@ -465,7 +490,7 @@ func (j *worldJudge) toldOf(w worldOrder, e worldEntry) {
 		silent = "the journal does not know the payment"
 	case e.Record.Status == payflow.Paid && !o.shownPaid && !e.Record.Told && !e.Untold:
 		silent = "paid, and nobody was told"
-	case e.Record.Status.Final() && e.Record.Status != payflow.Paid:
+	case e.Record.Status.Final() && e.Record.Status != payflow.Paid && e.Record.Late.Over():
 		silent = "WeChat Pay holds the money, and the journal says " + string(e.Record.Status)
 	case !e.Record.Status.Final() && !e.InOpen:
 		silent = "open, and not in the open index"
@@ -490,14 +515,21 @@ func (j *worldJudge) endOfEntry(e worldEntry) {
 	if e.Untold != owed(r) {
 		j.breach("I8", e.No, "%s, told %t, on the list of what nobody has heard: %t", r.Status, r.Told, e.Untold)
 	}
-	if o := j.order(e.No); r.Status == payflow.Paid && o.net == 0 {
+	o := j.order(e.No)
+	if r.Status == payflow.Paid && o.net == 0 && !o.refunded {
 		j.breach("I4", e.No, "paid, and WeChat Pay holds nothing at the end")
+	}
+	if o.lateMoney && (r.Late.Over() || j.script.Heal != 0) && (o.net != 0 || !r.LateMoney) {
+		j.breach("I4", e.No, "%s, late money %t, and WeChat Pay holds %d at the end", r.Status, r.LateMoney, o.net)
+	}
+	if j.script.Heal != 0 && !r.Late.Over() {
+		j.breach("L4", e.No, "%s, and what became of it is %s at the end", r.Status, r.Late)
 	}
 }
 
 // owed is I8 in the judge's words: a result that goods or money may depend on.
 func owed(r worldRecord) bool {
-	return r.Status.Final() && !r.Told && (r.Status == payflow.Paid || r.Status == payflow.Reversed || r.Money)
+	return r.Status.Final() && !r.Told && (r.Status == payflow.Paid || r.Status == payflow.Reversed || r.Money || r.LateMoney)
 }
 
 // inTime is L4: once faults have healed, everything is decided within 150 s, or a person is asked to look.

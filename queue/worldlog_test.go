@@ -54,8 +54,11 @@ type worldLine struct {
 	Event  string      // of the journal
 	Record worldRecord // what is on disk, or what was shown
 	Answer worldAnswer
-	Net    int64 // minor units that WeChat Pay holds for our order
-	State  payflow.TradeState
+	// Refund is the refund that the line is about, Refunds what the disk holds of all.
+	Refund  payflow.OutRefundNo
+	Refunds []worldRefund
+	Net     int64 // minor units that WeChat Pay holds for our order
+	State   payflow.TradeState
 
 	Open, NonFinal []payflow.OutTradeNo // the open index, and the payments that are not final
 	Untold, Owed   []payflow.OutTradeNo // the list of results that nobody has acknowledged, and those that must be on it
@@ -75,12 +78,15 @@ type worldRecord struct {
 	Told      bool // acknowledged
 	Money     bool // an answer has shown the money taken
 	Aside     bool
+	Late      payflow.LateStage // what became of it after its end
+	LateMoney bool              // money that turned up after its end was seen
 }
 
 func recordOf(e payflow.Entry) worldRecord {
 	return worldRecord{
 		There: true, Status: e.Status, Attention: e.Attention, Reason: e.Reason, Amount: e.Amount, Merchant: e.Merchant.MerchantID, Proof: e.Proof,
 		Told: !e.Acknowledged.At.IsZero(), Money: e.MoneySeen, Aside: !e.SetAside.At.IsZero(),
+		Late: e.Late.Stage, LateMoney: learntOfMoney(e),
 	}
 }
 
@@ -94,6 +100,17 @@ type worldAnswer struct {
 	Amount   payflow.Amount
 	AllBack  bool // with REFUND: every minor unit is back
 	Call     int  // the call that the answer was made for
+	Refund   payflow.RefundOutcomeKind
+}
+
+// worldRefund is what the disk, or WeChat Pay, holds of a refund.
+type worldRefund struct {
+	Refund    payflow.OutRefundNo
+	No        payflow.OutTradeNo
+	Minor     int64
+	Status    payflow.RefundStatus // on disk
+	Attention bool
+	State     payflow.RefundState // at WeChat Pay
 }
 
 // worldOrder is what WeChat Pay holds under a number at the end.
@@ -102,7 +119,10 @@ type worldOrder struct {
 	Sale   int // whose customer paid
 	Others bool
 	State  payflow.TradeState
-	Net    int64 // minor units that it holds
+	// Refund is the refund that the line is about, Refunds what the disk holds of all.
+	Refund  payflow.OutRefundNo
+	Refunds []worldRefund
+	Net     int64 // minor units that it holds
 }
 
 // worldEntry is what is on disk of a payment at the end.
@@ -154,6 +174,7 @@ func (l worldLine) String() string {
 	say(l.Boot != 0, "start=%d", l.Boot)
 	say(l.Sale != 0, "sale=%d", l.Sale)
 	say(l.No != "", "%s", l.No)
+	say(l.Refund != "", "refund=%s", l.Refund)
 	say(l.Key != "", "key=%s", l.Key)
 	say(l.Code != 0, "code=%d", l.Code)
 	say(l.Call != 0, "call=%d", l.Call)
@@ -162,9 +183,11 @@ func (l worldLine) String() string {
 	say(l.Kind == worldMoney, "net=%d %s", l.Net, l.State)
 	say(l.Record.There, "%s %s", l.Record.Status, l.Record.Reason)
 	say(l.Record.Attention != "", "attention=%s", l.Record.Attention)
+	say(l.Record.Late != "", "late=%s", l.Record.Late)
 	if l.Kind == worldEnded {
 		a := l.Answer
-		say(a.Says == "", "nothing")
+		say(a.Says == "" && a.Refund == "", "nothing")
+		say(a.Refund != "", "says=%s", a.Refund)
 		say(a.Says != "", "says=%s verified=%t ours=%t", a.Says, a.Verified, a.Ours)
 		say(a.State != "", "%s", a.State)
 		say(a.Call != 0 && a.Call != l.Call, "(made for call %d)", a.Call)

@@ -2,9 +2,9 @@ package queue
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,6 +28,8 @@ type plant struct {
 	heard       func(*fastCall, *heard)
 	late        func(*fastCall, heard)
 	arm         func(b *worldBoot, r *payflow.ArmRequest)
+	refund      func(b *worldBoot, r *payflow.RefundRequest)
+	refundNo    func(*fastCall) payflow.OutRefundNo // that goes on the wire
 	refusedScan func(b *worldBoot, c *worldCode, entry payflow.Entry, err error)
 	shape       func(*worldScript) // makes what the bug needs likelier
 }
@@ -104,8 +106,11 @@ func plants() []*plant {
 			}
 			return after, commands
 		}},
-		{name: "a commit's error ignored", invariant: "I12", shape: diskErrors, durable: func(b *worldBoot, _, _ payflow.Payment) bool {
+		{name: "a commit's error ignored", invariant: "I12", shape: diskErrors, durable: func(b *worldBoot, _, after payflow.Payment) bool {
 			w := b.w
+			if after.Status.Final() {
+				return true // nothing need follow it at once
+			}
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			switch f := w.script.commitFault(w.commits+1, w.log.now()); f.Kind {
@@ -119,7 +124,7 @@ func plants() []*plant {
 		{name: "a failed commit does not keep from arming", invariant: "I9", shape: diskErrors, swallow: func(b *worldBoot) bool {
 			open := 0
 			for _, e := range entriesOf(b.journal.db) {
-				if e.InOpen {
+				if e.InOpen || !e.Record.Late.Over() {
 					open++
 				}
 			}
@@ -137,6 +142,11 @@ func plants() []*plant {
 				}
 				return nil
 			})
+		}},
+		{name: "the check at the code's death sees nothing", invariant: "I4", shape: topsUp, heard: func(c *fastCall, h *heard) {
+			if c.g.b.onDisk().record(c.order.OutTradeNo).Status.Final() && h.outcome.Kind == payflow.Found {
+				h.outcome = payflow.Outcome{Kind: payflow.NoSuchOrder}
+			}
 		}},
 		{name: "asks too seldom", invariant: "L4", shape: calm, step: func(_ *worldBoot, p payflow.Payment, e payflow.Event) (payflow.Payment, []payflow.Command) {
 			after, commands := payflow.Step(p, e)
@@ -166,7 +176,9 @@ func plants() []*plant {
 			}
 			return after, commands
 		}},
-		{name: "an entry changed behind the journal's back", invariant: "I11", shape: func(s *worldScript) { s.Thorough = true }, committed: func(b *worldBoot) {
+		{name: "an entry changed behind the journal's back", invariant: "I11", shape: func(s *worldScript) { // one start: a start that meets the entry does not come up, and is late for that
+			s.Thorough, s.Calls, s.Cuts, s.Commits = true, nil, nil, nil
+		}, committed: func(b *worldBoot) {
 			_ = b.journal.db.Update(func(tx *bbolt.Tx) error {
 				events := tx.Bucket(bucketEvents)
 				return events.Put(place8(1), bytes.Replace(bytes.Clone(events.Get(place8(1))), []byte(`"created"`), []byte(`"crested"`), 1))
@@ -181,7 +193,7 @@ func plants() []*plant {
 			}
 			return after, commands
 		}},
-		{name: "the till frees itself", invariant: "L13", shape: askedLong, step: func(_ *worldBoot, p payflow.Payment, e payflow.Event) (payflow.Payment, []payflow.Command) {
+		{name: "the till frees itself", invariant: "L13", shape: twoSales, step: func(_ *worldBoot, p payflow.Payment, e payflow.Event) (payflow.Payment, []payflow.Command) {
 			after, commands := payflow.Step(p, e)
 			if after.Status == payflow.Confirming && after.SetAside.At.IsZero() {
 				after.SetAside = payflow.SetAside{At: e.At, Operator: "nobody"}
@@ -293,7 +305,7 @@ func payAgain(b *worldBoot, p payflow.Payment, e payflow.Event) (payflow.Payment
 		b.w.remember(what, e.Code)
 	}
 	code, known := b.w.recall(what).(payflow.AuthCode)
-	if e.Kind != payflow.Restarted || !known || p.Status == payflow.Reversing {
+	if e.Kind != payflow.Restarted || !known || p.Status == payflow.Reversing || !b.w.payLeft(p.OutTradeNo) {
 		return after, commands
 	}
 	for i, c := range commands {
@@ -303,6 +315,13 @@ func payAgain(b *worldBoot, p payflow.Payment, e payflow.Event) (payflow.Payment
 		}
 	}
 	return after, commands
+}
+
+// payLeft reports that the payment's pay call has left.
+func (w *world) payLeft(no payflow.OutTradeNo) bool {
+	w.log.mu.Lock()
+	defer w.log.mu.Unlock()
+	return slices.ContainsFunc(w.log.lines, func(l worldLine) bool { return l.Kind == worldSent && l.Ask == payflow.PayCall && l.No == no })
 }
 
 // chargeAgain sends the pay call once more when its code is read a second time.
@@ -316,7 +335,7 @@ func chargeAgain(b *worldBoot, c *worldCode, entry payflow.Entry, err error) {
 	}
 	leave := make(chan struct{})
 	close(leave)
-	b.w.people.Go(func() { _, _ = b.w.form.gateway(b).Pay(context.Background(), entry.Order, code, leave) })
+	b.w.people.Go(func() { _, _ = b.w.form.gateway(b).Pay(b.w.ctx, entry.Order, code, leave) })
 }
 
 // keepLate keeps an answer that nobody waits for any more; takeLate takes it for the answer to the next call.
@@ -422,6 +441,15 @@ func nothingAnswers(s *worldScript) {
 	s.Sales = s.Sales[:1]
 }
 
+func twoSales(s *worldScript) {
+	if len(s.Sales) == 1 {
+		s.Sales = append(s.Sales, s.Sales[0])
+	}
+	s.Calls = nil
+	askedLong(s)
+	eachSale(s, func(sale *worldSale) { sale.Attempts, sale.Impatient = 1, true })
+}
+
 func askedLong(s *worldScript) {
 	eachSale(s, func(sale *worldSale) {
 		sale.Customer, sale.PaysAfter, sale.Cancel = customerPassword, worldTime(36*time.Second+101), 0
@@ -476,6 +504,12 @@ func calm(s *worldScript) {
 	neverPays(s)
 	s.RevokesAt45 = false
 	s.Heal, s.End = worldTime(time.Millisecond), worldTime(15*time.Minute)
+}
+
+func topsUp(s *worldScript) {
+	eachSale(s, func(sale *worldSale) { sale.Customer, sale.Cancel = customerTopsUp, 0 })
+	s.Calls = []worldCallFault{{Call: payflow.PayCall, N: 1, Kind: requestTwice, For: worldTime(20 * time.Second)}}
+	s.Cuts, s.Commits = nil, nil
 }
 
 func forgotten(s *worldScript) {

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"sync"
@@ -19,8 +20,12 @@ import (
 // worldsByDefault is how many worlds a plain test run lives through.
 const worldsByDefault = 400
 
+// realEvery is which worlds are lived through on the real journal: one of so many, and all with a planted bug. The others have its twin.
+const realEvery = 10
+
 // manyWorlds lives through n worlds on all processors and hands each to seen, one at a time, in no order.
 func manyWorlds(t *testing.T, n int, script func(i int) (worldScript, *plant), seen func(i int, l lived)) {
+	defer debug.SetGCPercent(debug.SetGCPercent(800))
 	var next atomic.Int64
 	var mu sync.Mutex
 	var workers sync.WaitGroup
@@ -33,7 +38,11 @@ func manyWorlds(t *testing.T, n int, script func(i int) (worldScript, *plant), s
 					return
 				}
 				s, p := script(i)
-				l := liveFast(t, disk, s, p)
+				live := liveTwin
+				if p != noPlant || i%realEvery == 0 {
+					live = liveFast
+				}
+				l := live(t, disk, s, p)
 				mu.Lock()
 				seen(i, l)
 				mu.Unlock()
@@ -92,7 +101,9 @@ func (w *worldTally) add(l lived) {
 				w.ends[line.Text]++
 			}
 		case worldDurable:
-			if line.Record.Status.Final() {
+			if line.Event == EventLate {
+				w.ends[fmt.Sprintf("late %s, money %t", line.Record.Late, line.Record.LateMoney)]++
+			} else if line.Record.Status.Final() {
 				w.ends[string(line.Record.Status)+" "+string(line.Record.Reason)]++
 			}
 		}
@@ -124,12 +135,13 @@ func TestTheSameSeedMakesTheSameWorld(t *testing.T) {
 	disk := newWorldDisk(t)
 	for seed := range uint64(40) {
 		s := worldFromSeed(seed)
-		once, again := liveFast(t, disk, s, noPlant), liveFast(t, disk, s, noPlant)
-		require.Equal(t, once.log.String(), again.log.String(), "seed %d", seed)
+		once := liveFast(t, disk, s, noPlant).log.String()
+		require.Equal(t, once, liveFast(t, disk, s, noPlant).log.String(), "seed %d", seed)
 	}
 }
 
-// Each planted bug is seen, in at least three worlds, and first by the invariant that names it: a judge that cannot see is worth nothing.
+// Each planted bug is seen, in at least three worlds, and first by the invariant that names it: a judge that cannot see is worth nothing. The worlds
+// are bent towards what the bug needs, so that a few are enough; POSAGENT_PLANTED=1000 lives through so many for each as their seeds made them.
 func TestPlantedBugsAreCaught(t *testing.T) {
 	const inAtLeast = 3
 	type turn struct {
@@ -139,16 +151,25 @@ func TestPlantedBugsAreCaught(t *testing.T) {
 	var turns []turn
 	rows := map[*plant]*plantRow{}
 	all := plants()
+	bent := true
+	if many := os.Getenv("POSAGENT_PLANTED"); many != "" {
+		n, err := strconv.Atoi(many)
+		require.NoError(t, err, "POSAGENT_PLANTED")
+		bent = false
+		for _, p := range all {
+			p.worlds = n
+		}
+	}
 	for _, p := range all {
 		rows[p] = &plantRow{plant: p}
 		for i := range p.worlds {
 			turns = append(turns, turn{p, uint64(1000 + i)})
 		}
 	}
-	wrong := map[string]lived{}
+	wrong := map[string]string{}
 	manyWorlds(t, len(turns), func(i int) (worldScript, *plant) {
 		s := worldFromSeed(turns[i].seed)
-		if shape := turns[i].p.shape; shape != nil {
+		if shape := turns[i].p.shape; shape != nil && bent {
 			shape(&s)
 		}
 		return s, turns[i].p
@@ -159,7 +180,7 @@ func TestPlantedBugsAreCaught(t *testing.T) {
 		case p.invariant:
 			rows[p].caught++
 		default:
-			wrong[p.name+" is seen first by "+first] = l
+			wrong[p.name+" is seen first by "+first] = fmt.Sprintf("seed %d: %v", l.script.Seed, l.verdict.Breaches)
 		}
 	})
 	var table []plantRow
@@ -168,8 +189,7 @@ func TestPlantedBugsAreCaught(t *testing.T) {
 		assert.GreaterOrEqual(t, rows[p].caught, inAtLeast, "%s: seen by %s in too few of %d worlds", p.name, p.invariant, p.worlds)
 	}
 	for _, name := range slices.Sorted(maps.Keys(wrong)) {
-		l := wrong[name]
-		assert.Fail(t, name, "seed %d: %v", l.script.Seed, l.verdict.Breaches)
+		assert.Fail(t, name, wrong[name])
 	}
 	t.Log("\n" + plantTable(table))
 }

@@ -64,6 +64,7 @@ const (
 	customerNever    worldCustomer = "never"    // never enters the password
 	customerPoor     worldCustomer = "poor"     // has no money: a listed refusal, and no order
 	customerFails    worldCustomer = "fails"    // has no money: PAYERROR stays
+	customerTopsUp   worldCustomer = "tops up"  // has no money at first; the network repeats the request, which then makes an order, and pays it
 	customerGap      worldCustomer = "gap"      // pays at the moment before the reverse arrives
 )
 
@@ -87,9 +88,11 @@ type worldSale struct {
 	KeyLost   bool      `json:"key_lost,omitempty"`
 	Forgets   bool      `json:"forgets,omitempty"` // nobody acknowledges the result
 
-	// Refund is when a manager gives the money back, after the sale was paid; zero: never. RefundMinor is how much; zero: all.
+	// Refund is how long after the sale was paid a manager gives money back; zero: never. RefundMinor is how much; zero: all. RefundTwice
+	// has a second wish follow, under a key of its own.
 	Refund      worldTime `json:"refund,omitempty"`
 	RefundMinor int64     `json:"refund_minor,omitempty"`
+	RefundTwice bool      `json:"refund_twice,omitempty"`
 }
 
 // worldCallFault is what happens to the Nth call of its kind that the till makes, counted over all its starts.
@@ -207,14 +210,17 @@ type dice struct{ *rand.Rand }
 func worldFromSeed(seed uint64) worldScript {
 	d := dice{rand.New(rand.NewPCG(seed, 0x706f736167656e74))}
 	s := worldScript{Seed: seed, ClosesUnknown: d.coin(50), UnsignedErrors: d.coin(20), RevokesAt45: d.coin(50), SaysRefund: d.coin(40), Thorough: d.coin(1)}
-	for range 1 + d.IntN(3) {
+	for range [...]int{1, 1, 1, 1, 1, 2, 2, 2, 3, 3}[d.IntN(10)] {
 		s.Sales = append(s.Sales, d.sale())
 	}
 	faulty := 10 + d.IntN(50) // of a hundred calls
 	for _, k := range []struct {
 		call payflow.CallKind
 		most int
-	}{{payflow.PayCall, 6}, {payflow.QueryCall, 24}, {payflow.ReverseCall, 10}} {
+	}{{payflow.PayCall, 6}, {payflow.QueryCall, 24}, {payflow.ReverseCall, 10}, {refundCall, 6}, {refundQueryCall, 10}, {refundListCall, 6}} {
+		if k.call == refundCall && !s.refunds() {
+			break
+		}
 		for n := 1; n <= k.most; n++ {
 			if d.coin(faulty) {
 				s.Calls = append(s.Calls, d.callFault(k.call, n))
@@ -275,8 +281,10 @@ func (d dice) sale() worldSale {
 		s.Customer, s.PaysAfter = customerPassword, d.between(30*time.Second, 100*time.Second)
 	case n < 77:
 		s.Customer = customerNever
-	case n < 85:
+	case n < 82:
 		s.Customer = customerPoor
+	case n < 86:
+		s.Customer = customerTopsUp
 	case n < 90:
 		s.Customer = customerFails
 	default:
@@ -309,7 +317,7 @@ func (s *worldSale) act(d dice) {
 	if d.coin(25) {
 		s.Rearm = d.upTo(90 * time.Second)
 	}
-	if d.coin(50) {
+	if d.coin(35) {
 		s.Attempts = 1 + d.IntN(2)
 		s.Impatient = d.coin(50)
 	}
@@ -317,6 +325,29 @@ func (s *worldSale) act(d dice) {
 		s.TillCrash, s.KeyLost = d.upTo(60*time.Second), d.coin(50)
 	}
 	s.Forgets = d.coin(25)
+	if d.coin(8) {
+		s.Refund, s.RefundTwice = d.upTo(2*time.Minute), d.coin(30)
+		if d.coin(50) {
+			s.RefundMinor = 1 + s.Minor/3
+		}
+	}
+}
+
+// The calls about refunds, beside payflow's.
+const (
+	refundCall      payflow.CallKind = "refund"
+	refundQueryCall payflow.CallKind = "refund query"
+	refundListCall  payflow.CallKind = "refund list"
+)
+
+// refunds reports that somebody gives money back.
+func (s *worldScript) refunds() bool {
+	for _, sale := range s.Sales {
+		if sale.Refund != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 func (d dice) callFault(call payflow.CallKind, n int) worldCallFault {

@@ -220,6 +220,7 @@ func (a *attempt) follow(no payflow.OutTradeNo) (done bool) {
 		if entry.Status.Final() {
 			a.w.log.add(worldLine{Kind: worldTold, Boot: b.n, No: no, Record: recordOf(entry)})
 			a.acknowledge(entry)
+			a.giveBack(entry)
 			return entry.Status == payflow.Paid
 		}
 		if a.s.Impatient && !entry.HoldsTill() {
@@ -254,6 +255,53 @@ func (a *attempt) acknowledge(entry payflow.Entry) {
 		if _, err := b.engine.Acknowledge(a.w.ctx, entry.OutTradeNo, payflow.Acknowledgement{How: how, Operator: "P001"}); err == nil && !b.dead.Load() {
 			a.w.log.add(worldLine{Kind: worldAsked, Boot: b.n, No: entry.OutTradeNo, Text: "acknowledge"})
 			return
+		}
+	}
+}
+
+// giveBack is the manager: asks for a refund until it is journaled, once more under the same key, and where the script says so, for another.
+func (a *attempt) giveBack(entry payflow.Entry) {
+	if a.s.Refund == 0 || entry.Status != payflow.Paid {
+		return
+	}
+	minor := a.s.Minor
+	if a.s.RefundMinor != 0 {
+		minor = a.s.RefundMinor
+	}
+	keys := []string{fmt.Sprintf("back-%d", a.sale)}
+	if a.s.RefundTwice {
+		keys = append(keys, keys[0]+"-more")
+	}
+	for _, key := range keys {
+		a.w.people.Go(func() {
+			if a.w.sleep(a.s.Refund.after()+time.Duration(len(key))*7*time.Millisecond) && a.wishRefund(entry, key, minor) && a.w.sleep(3*time.Second) {
+				a.wishRefund(entry, key, minor)
+			}
+		})
+	}
+}
+
+// wishRefund asks until there is an answer. It reports that the refund is journaled.
+func (a *attempt) wishRefund(entry payflow.Entry, key string, minor int64) bool {
+	for {
+		if b := a.w.current(); b != nil {
+			r := payflow.RefundRequest{OutTradeNo: entry.OutTradeNo, Amount: payflow.Amount{Minor: minor}, IdempotencyKey: key, Operator: "M001"}
+			if a.w.plant.refund != nil {
+				a.w.plant.refund(b, &r)
+			}
+			refund, err := b.engine.Refund(a.w.ctx, r)
+			var busy *payflow.NotReadyError
+			switch {
+			case err == nil && !b.dead.Load():
+				a.w.log.add(worldLine{Kind: worldAsked, Boot: b.n, No: entry.OutTradeNo, Refund: refund.OutRefundNo, Key: key, Net: minor, Text: wishedRefund})
+				return true
+			case err != nil && !errors.Is(err, payflow.ErrJournalClosed) && !errors.As(err, &busy) && a.w.ctx.Err() == nil && !errors.Is(err, context.Canceled):
+				a.note("the refund %s is refused: %v", key, err)
+				return false
+			}
+		}
+		if !a.w.sleep(askAgainEvery) {
+			return false
 		}
 	}
 }

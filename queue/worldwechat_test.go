@@ -29,6 +29,7 @@ type modelOrder struct {
 	state  payflow.TradeState
 	others bool
 	back   time.Duration // when the money that goes back has arrived
+	given  int64         // what persons' refunds have given back
 }
 
 // modelPay is WeChat Pay as the documents tell it: orders, money and answers. It knows nothing of posagent.
@@ -38,6 +39,8 @@ type modelPay struct {
 	byNo   map[payflow.OutTradeNo]*modelOrder
 	inTurn []*modelOrder
 	spent  map[*worldCode]payflow.OutTradeNo
+	gives  []*modelRefund
+	tried  map[payflow.OutTradeNo]bool // refused once
 	closed map[payflow.OutTradeNo]bool // a number that a reverse has closed before there was an order
 }
 
@@ -45,6 +48,8 @@ type modelPay struct {
 type reply struct {
 	outcome payflow.Outcome
 	isError bool // 4xx: it may come without a signature
+	refund  payflow.RefundOutcome
+	list    []payflow.RefundReport
 }
 
 func (m *modelPay) pay(o payflow.Order, c *worldCode) reply {
@@ -61,8 +66,11 @@ func (m *modelPay) pay(o payflow.Order, c *worldCode) reply {
 		return refusal(payflow.Refused, "AUTHCODEEXPIRE", payflow.ReasonCodeExpired)
 	case m.spent[c] != "":
 		return refusal(payflow.Refused, "AUTHCODEINVALID", payflow.ReasonCodeUsed)
-	case sale.Customer == customerPoor:
-		m.spent[c] = o.OutTradeNo
+	case sale.Customer == customerPoor, sale.Customer == customerTopsUp && !m.tried[o.OutTradeNo]:
+		m.tried[o.OutTradeNo] = true
+		if sale.Customer == customerPoor {
+			m.spent[c] = o.OutTradeNo
+		}
 		return refusal(payflow.Refused, "NOTENOUGH", payflow.ReasonNotEnough)
 	}
 	m.spent[c] = o.OutTradeNo
@@ -80,7 +88,7 @@ func (m *modelPay) put(order *modelOrder) {
 // await is what the customer does next, and WeChat Pay where the customer does nothing.
 func (m *modelPay) await(order *modelOrder, sale *worldSale) {
 	switch sale.Customer {
-	case customerPays:
+	case customerPays, customerTopsUp:
 		m.become(order, payflow.TradeSuccess)
 	case customerPassword:
 		m.later(sale.PaysAfter.after(), order, payflow.TradeSuccess)
@@ -113,8 +121,8 @@ func (m *modelPay) become(order *modelOrder, state payflow.TradeState) {
 }
 
 func (o *modelOrder) net() int64 {
-	if o.state == payflow.TradeSuccess {
-		return o.amount.Minor
+	if o.state == payflow.TradeSuccess || o.given > 0 {
+		return o.amount.Minor - o.given
 	}
 	return 0
 }
@@ -133,7 +141,7 @@ func (m *modelPay) paidAgain(there *modelOrder, o payflow.Order, c *worldCode) r
 }
 
 func refusal(kind payflow.OutcomeKind, code string, reason payflow.Reason) reply {
-	return reply{payflow.Outcome{Kind: kind, Code: code, Reason: reason}, true}
+	return reply{outcome: payflow.Outcome{Kind: kind, Code: code, Reason: reason}, isError: true}
 }
 
 func (m *modelPay) query(o payflow.Order) reply {
@@ -141,7 +149,7 @@ func (m *modelPay) query(o payflow.Order) reply {
 	defer m.mu.Unlock()
 	order := m.byNo[o.OutTradeNo]
 	if order == nil && m.closed[o.OutTradeNo] {
-		return reply{payflow.Outcome{Kind: payflow.Found, Trade: payflow.Trade{State: payflow.TradeRevoked, OutTradeNo: o.OutTradeNo, MerchantID: worldMerchant}}, false}
+		return reply{outcome: payflow.Outcome{Kind: payflow.Found, Trade: payflow.Trade{State: payflow.TradeRevoked, OutTradeNo: o.OutTradeNo, MerchantID: worldMerchant}}}
 	}
 	if order == nil {
 		return refusal(payflow.NoSuchOrder, "ORDERNOTEXIST", "")
@@ -152,7 +160,7 @@ func (m *modelPay) query(o payflow.Order) reply {
 func (m *modelPay) reverse(o payflow.Order) reply {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	done := reply{payflow.Outcome{Kind: payflow.ReverseDone}, false}
+	done := reply{outcome: payflow.Outcome{Kind: payflow.ReverseDone}}
 	order := m.byNo[o.OutTradeNo]
 	if order == nil {
 		if m.w.script.ClosesUnknown {
@@ -185,11 +193,13 @@ func (m *modelPay) found(order *modelOrder) reply {
 	}
 	if order.state == payflow.TradeRefund {
 		t.Refunds = payflow.RefundSum{Known: true, Pending: order.amount.Minor}
-		if m.w.log.now() >= order.back {
+		if order.given > 0 {
+			t.Refunds = m.sumOf(order)
+		} else if m.w.log.now() >= order.back {
 			t.Refunds = payflow.RefundSum{Known: true, Done: order.amount.Minor}
 		}
 	}
-	return reply{payflow.Outcome{Kind: payflow.Found, Trade: t}, false}
+	return reply{outcome: payflow.Outcome{Kind: payflow.Found, Trade: t}}
 }
 
 // another has another till make an order under the number.
@@ -206,18 +216,34 @@ type fastForm struct {
 	w     *world
 	model *modelPay
 	disk  *worldDisk
+	twin  *twinDisk // nil: the real journal on disk
 }
 
-func newFastForm(w *world, disk *worldDisk) *fastForm {
-	disk.reset(w.script.Thorough)
-	return &fastForm{w: w, disk: disk, model: &modelPay{w: w, byNo: map[payflow.OutTradeNo]*modelOrder{}, spent: map[*worldCode]payflow.OutTradeNo{}, closed: map[payflow.OutTradeNo]bool{}}}
+func newFastForm(w *world, disk *worldDisk, twin *twinDisk) *fastForm {
+	if twin == nil {
+		disk.reset(w.script.Thorough)
+	}
+	return &fastForm{w: w, disk: disk, twin: twin, model: &modelPay{w: w, byNo: map[payflow.OutTradeNo]*modelOrder{}, spent: map[*worldCode]payflow.OutTradeNo{}, closed: map[payflow.OutTradeNo]bool{}, tried: map[payflow.OutTradeNo]bool{}}}
 }
 
 func (f *fastForm) gateway(b *worldBoot) Gateway { return &fastGateway{b: b, w: f.w, model: f.model} }
 
 func (f *fastForm) open(_ *worldBoot, cfg JournalConfig) (*Journal, error) { return f.disk.open(cfg) }
 
-func (f *fastForm) drop(b *worldBoot) { f.disk.drop(b.journal) }
+func (f *fastForm) openTwin(_ *worldBoot, cfg JournalConfig) *twinJournal {
+	if f.twin == nil {
+		return nil
+	}
+	return &twinJournal{disk: f.twin, cfg: cfg}
+}
+
+func (f *fastForm) drop(b *worldBoot) {
+	if b.twin != nil {
+		b.twin.stop(errNoPower)
+		return
+	}
+	f.disk.drop(b.journal)
+}
 
 func (f *fastForm) orders() (all []worldOrder) {
 	for _, o := range f.model.inTurn {
@@ -239,6 +265,9 @@ type fastCall struct {
 	ask    payflow.CallKind
 	order  payflow.Order
 	code   *worldCode
+	refund payflow.OutRefundNo // of a call about a refund
+	minor  int64               // what the call is about
+	do     func() reply        // what WeChat Pay does
 	id     int
 	fault  worldCallFault
 	answer chan heard
@@ -248,6 +277,8 @@ type fastCall struct {
 // heard is what comes back to the till.
 type heard struct {
 	outcome payflow.Outcome
+	refund  payflow.RefundOutcome
+	list    []payflow.RefundReport
 	err     error
 	really  worldAnswer
 }
@@ -265,30 +296,33 @@ func (g *fastGateway) Pay(ctx context.Context, o payflow.Order, code payflow.Aut
 	g.w.mu.Lock()
 	c := g.w.codes[code.Reveal()]
 	g.w.mu.Unlock()
-	return g.call(ctx, payflow.PayCall, o, c, payWaits)
+	h := g.call(ctx, &fastCall{ask: payflow.PayCall, order: o, code: c, minor: o.Amount.Minor, do: func() reply { return g.model.pay(o, c) }}, payWaits)
+	return h.outcome, h.err
 }
 
 func (g *fastGateway) Query(ctx context.Context, o payflow.Order) (payflow.Outcome, error) {
-	return g.call(ctx, payflow.QueryCall, o, nil, askWaits)
+	h := g.call(ctx, &fastCall{ask: payflow.QueryCall, order: o, do: func() reply { return g.model.query(o) }}, askWaits)
+	return h.outcome, h.err
 }
 
 func (g *fastGateway) Reverse(ctx context.Context, o payflow.Order) (payflow.Outcome, error) {
-	return g.call(ctx, payflow.ReverseCall, o, nil, payWaits)
+	h := g.call(ctx, &fastCall{ask: payflow.ReverseCall, order: o, do: func() reply { return g.model.reverse(o) }}, payWaits)
+	return h.outcome, h.err
 }
 
-func (g *fastGateway) call(ctx context.Context, ask payflow.CallKind, o payflow.Order, code *worldCode, waits time.Duration) (payflow.Outcome, error) {
-	c := &fastCall{g: g, ask: ask, order: o, code: code, answer: make(chan heard, 4)}
+func (g *fastGateway) call(ctx context.Context, c *fastCall, waits time.Duration) heard {
+	c.g, c.answer = g, make(chan heard, 4)
 	if !c.leaves(ctx) {
-		return payflow.Outcome{}, errNothing
+		return c.gone(ctx)
 	}
 	if c.fault.Kind == callNotSent {
-		return c.notSent()
+		return c.notSent(ctx)
 	}
 	g.w.log.add(c.sentLine())
 	c.travel()
 	if c.fault.Kind == powerSent {
 		g.b.cut(c.fault.For.after(), "while a request is on its way")
-		return payflow.Outcome{}, errNoPower
+		return c.gone(ctx)
 	}
 	timer := time.NewTimer(waits + c.spread("waits", time.Millisecond))
 	defer timer.Stop()
@@ -299,31 +333,36 @@ func (g *fastGateway) call(ctx context.Context, ask payflow.CallKind, o payflow.
 	case <-timer.C:
 		h = heard{err: lostFor(payflow.ReasonTimeout)}
 	case <-ctx.Done():
-		return payflow.Outcome{}, ctx.Err()
+		return heard{err: ctx.Err()}
 	}
 	if c.fault.Kind == powerAnswered {
 		g.b.cut(c.fault.For.after(), "once an answer was read")
 	}
 	if g.b.dead.Load() {
-		return payflow.Outcome{}, errNoPower
+		return c.gone(ctx)
 	}
 	if g.w.plant.heard != nil {
 		g.w.plant.heard(c, &h)
 	}
-	g.w.log.add(worldLine{Kind: worldEnded, Boot: g.b.n, No: o.OutTradeNo, Call: c.id, Ask: ask, Answer: h.really})
-	return h.outcome, h.err
+	g.w.log.add(worldLine{Kind: worldEnded, Boot: g.b.n, No: c.order.OutTradeNo, Refund: c.refund, Call: c.id, Ask: c.ask, Answer: h.really})
+	return h
 }
 
-var errNothing = errors.New("nothing left")
+// gone is the end of a call of a till that has lost its power: the engine hears nothing of it any more.
+func (c *fastCall) gone(ctx context.Context) heard {
+	<-ctx.Done()
+	return heard{err: ctx.Err()}
+}
 
 // leaves waits the moment that signing takes, numbers the call and finds its fault. It reports false where nothing leaves.
 func (c *fastCall) leaves(ctx context.Context) bool {
 	w := c.g.w
+	what := string(c.order.OutTradeNo) + " " + string(c.refund)
 	w.mu.Lock()
-	w.ofOrder[c.order.OutTradeNo]++
-	nth := w.ofOrder[c.order.OutTradeNo]
+	w.ofOrder[what]++
+	nth := w.ofOrder[what]
 	w.mu.Unlock()
-	time.Sleep(100*time.Microsecond + time.Duration(w.draw(int64(800*time.Microsecond), "leaves", string(c.order.OutTradeNo), nth)))
+	time.Sleep(100*time.Microsecond + time.Duration(w.draw(int64(800*time.Microsecond), "leaves", what, nth)))
 	if ctx.Err() != nil || c.g.b.dead.Load() {
 		return false
 	}
@@ -341,22 +380,25 @@ func (c *fastCall) leaves(ctx context.Context) bool {
 }
 
 // notSent is a link that is gone: of a pay call that is certain.
-func (c *fastCall) notSent() (payflow.Outcome, error) {
+func (c *fastCall) notSent(ctx context.Context) heard {
 	time.Sleep(3*time.Second + c.spread("not sent", time.Second))
 	if c.g.b.dead.Load() {
-		return payflow.Outcome{}, errNoPower
+		return c.gone(ctx)
 	}
 	c.g.w.log.add(worldLine{Kind: worldEnded, Boot: c.g.b.n, No: c.order.OutTradeNo, Call: c.id, Ask: c.ask, Answer: worldAnswer{Says: payflow.NotSent, Call: c.id}})
-	return payflow.Outcome{Kind: payflow.NotSent, Reason: payflow.ReasonNoNetwork}, nil
+	return heard{outcome: payflow.Outcome{Kind: payflow.NotSent, Reason: payflow.ReasonNoNetwork}}
 }
 
 func (c *fastCall) sentLine() worldLine {
-	l := worldLine{Kind: worldSent, Boot: c.g.b.n, No: c.order.OutTradeNo, Call: c.id, Ask: c.ask, Net: c.order.Amount.Minor, Text: string(c.fault.Kind)}
+	l := worldLine{Kind: worldSent, Boot: c.g.b.n, No: c.order.OutTradeNo, Refund: c.refund, Call: c.id, Ask: c.ask, Net: c.minor, Text: string(c.fault.Kind)}
 	if c.code != nil {
 		l.Code = c.code.number
 	}
-	if c.ask != payflow.QueryCall {
-		l.Record = recordOnDisk(c.g.b.journal.db, c.order.OutTradeNo)
+	if c.ask == refundCall {
+		l.Refunds = c.g.b.onDisk().refunds()
+	}
+	if c.ask == payflow.PayCall || c.ask == payflow.ReverseCall {
+		l.Record = c.g.b.onDisk().record(c.order.OutTradeNo)
 	}
 	return l
 }
@@ -375,6 +417,9 @@ func (c *fastCall) travel() {
 		there += c.fault.For.after()
 	case requestTwice:
 		time.AfterFunc(there+c.fault.For.after(), func() { c.arrive(false) })
+	}
+	if c.ask == payflow.PayCall && c.g.w.script.Sales[saleOf(string(c.order.SaleRef))-1].Customer == customerTopsUp && c.fault.Kind == "" {
+		time.AfterFunc(there+c.spread("once more", 70*time.Second), func() { c.arrive(false) })
 	}
 	time.AfterFunc(there, func() { c.arrive(true) })
 }
@@ -395,20 +440,12 @@ func (c *fastCall) arrive(answers bool) {
 	case numberTaken:
 		c.g.model.another(c.order)
 	}
-	l := worldLine{Kind: worldArrived, No: c.order.OutTradeNo, Call: c.id, Ask: c.ask}
+	l := worldLine{Kind: worldArrived, No: c.order.OutTradeNo, Refund: c.refund, Call: c.id, Ask: c.ask}
 	if c.code != nil {
 		l.Code = c.code.number
 	}
 	w.log.add(l)
-	var r reply
-	switch c.ask {
-	case payflow.PayCall:
-		r = c.g.model.pay(c.order, c.code)
-	case payflow.QueryCall:
-		r = c.g.model.query(c.order)
-	default:
-		r = c.g.model.reverse(c.order)
-	}
+	r := c.do()
 	if c.fault.Kind == powerArrived {
 		c.g.b.cut(c.fault.For.after(), "once a request has arrived")
 	}
@@ -428,7 +465,8 @@ func (c *fastCall) busy() {
 
 // deliver brings an answer back, as far as the fault lets it.
 func (c *fastCall) deliver(r reply) {
-	h := heard{outcome: r.outcome, really: c.really(r.outcome, true)}
+	h := heard{outcome: r.outcome, refund: r.refund, list: r.list, really: c.really(r.outcome, true)}
+	h.really.Refund = r.refund.Kind
 	switch c.fault.Kind {
 	case answerLost, powerArrived:
 		return
@@ -469,6 +507,9 @@ func (c *fastCall) comes(h heard, late time.Duration) {
 // forged is an answer whose signature does not hold; it says what would do the most harm.
 func (c *fastCall) forged() heard {
 	state := payflow.TradeSuccess
+	if c.refund != "" {
+		return heard{err: lostFor(payflow.ReasonUnverified), really: c.really(payflow.Outcome{}, false)}
+	}
 	if c.spread("forged", 2) == 1 {
 		state = payflow.TradeClosed
 	}

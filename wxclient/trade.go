@@ -26,6 +26,10 @@ type tradeAnswer struct {
 	BankType                  shown            `json:"bank_type"`
 	SuccessTime               shown            `json:"success_time"`
 	Amount                    tradeAnswerMoney `json:"amount"`
+	Payer                     struct {
+		OpenID                shown `json:"openid"`
+		ServiceProviderOpenID shown `json:"sp_openid"`
+	} `json:"payer"`
 }
 
 type tradeAnswerMoney struct {
@@ -81,15 +85,28 @@ func (t tradeAnswer) trade(mode payflow.Mode) payflow.Trade {
 		Rate:        t.Amount.ExchangeRate.Rate.number(),
 		BankType:    maskText(string(t.BankType), 32),
 		StateText:   maskText(string(t.TradeStateText), textMax),
+		Payer:       PayerID(string(t.Payer.OpenID)),
 	}
 	if mode == payflow.Institution {
 		trade.AppID, trade.MerchantID = maskID(t.ServiceProviderAppID, 32), maskID(t.ServiceProviderMerchantID, 32)
 		trade.SubMerchantID = maskID(t.SubMerchantID, 32)
+		trade.Payer = PayerID(string(t.Payer.ServiceProviderOpenID))
 	}
 	if at, err := time.Parse(time.RFC3339, string(t.SuccessTime)); err == nil {
 		trade.SuccessTime = at
 	}
 	return trade
+}
+
+// openIDMax is the longest open id (query order), in characters.
+const openIDMax = 128
+
+// PayerID returns an open id as it came, or nothing where it cannot be one: what is cut or masked would make two payers one.
+func PayerID(text string) string {
+	if maskID(text, openIDMax) != text {
+		return ""
+	}
+	return text
 }
 
 // tradeState reads a state in either spelling (USERPAYING, USER_PAYING). An unknown one is kept as it came.

@@ -219,6 +219,7 @@ func trade(mode payflow.Mode, m message, state string) payflow.Trade {
 		BankType:      wxclient.MaskText(m["bank_type"], 32),
 		SuccessTime:   m.time("time_end", "20060102150405"),
 		StateText:     wxclient.MaskText(m["trade_state_desc"], wxclient.TextMax),
+		Payer:         wxclient.PayerID(m["openid"]),
 	}
 	if m["cash_fee"] != "" {
 		t.PayerAmount = payflow.Amount{Minor: m.number("cash_fee"), Currency: m.currency("cash_fee_type")}

@@ -28,7 +28,7 @@ func TestPayBringsAVerifiedTrade(t *testing.T) {
 				assert.Equal(t, payflow.Outcome{Kind: payflow.Found, Trade: payflow.Trade{State: payflow.TradeSuccess, OutTradeNo: o.OutTradeNo,
 					TransactionID: "1008450740201411110005820873", Amount: o.Amount, AppID: o.Merchant.AppID, MerchantID: "10000100", SubMerchantID: "20000100",
 					Attach: "ABCDEFGH01234567", PayerAmount: payflow.Amount{Minor: 1100, Currency: "CNY"}, Rate: 89000000, BankType: "CCB_DEBIT",
-					SuccessTime: time.Date(2014, 11, 11, 17, 0, 43, 0, storeTime)}}, outcome)
+					SuccessTime: time.Date(2014, 11, 11, 17, 0, 43, 0, storeTime), Payer: "oUpF8uMEb4qRXf22hE3X68TekukE"}}, outcome)
 				assert.Equal(t, 1, g.count(payPath))
 			})
 		})
