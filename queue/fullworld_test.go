@@ -308,7 +308,7 @@ func (f *fullForm) afterCommit(b *worldBoot) error {
 			moment = cutInData
 		}
 		if f.disk.cutIn("committed", moment) && !f.disk.unsynced() {
-			f.w.log.add(durableLine(b))
+			f.w.log.add(newestLine(b))
 		}
 		b.cut(amid.Down.after(), "amid a commit: "+string(moment))
 		return errNoPower
@@ -323,6 +323,13 @@ func (f *fullForm) afterCommit(b *worldBoot) error {
 	return err
 }
 
+// newestLine tells of the commit that was made last.
+func newestLine(b *worldBoot) worldLine {
+	l := b.onDisk().newest()
+	l.Kind, l.Boot = worldDurable, b.n
+	return l
+}
+
 // ignores plays an engine that goes on after a commit has failed: what it wrote is not on the platter.
 func (f *fullForm) ignores(b *worldBoot) bool {
 	f.mu.Lock()
@@ -331,7 +338,7 @@ func (f *fullForm) ignores(b *worldBoot) bool {
 		return false
 	}
 	f.ignored = false
-	f.swallowed[durableLine(b).No] = true
+	f.swallowed[newestLine(b).No] = true
 	return true
 }
 
@@ -384,7 +391,7 @@ func liveFull(t *testing.T, s worldScript, p *plant, bug fullBug) (l lived) {
 	fullKeys()
 	synctest.Test(t, func(t *testing.T) {
 		cryptotest.SetGlobalRandom(t, s.Seed)
-		w := newWorld(&s, p)
+		w := newWorld(&s, p, nil)
 		form := newFullForm(t, w, bug)
 		ends := w.run(form)
 		orders := form.orders()

@@ -27,8 +27,9 @@ type fullCall struct {
 	order  payflow.Order
 	id     int
 	fault  worldCallFault
-	sent   bool
 	remove []func()
+	// arrivals are how many of WeChat Pay's lines about the order there were before it left.
+	arrivals int
 }
 
 // wireCalls are the calls by WeChat Pay's names.
@@ -62,7 +63,7 @@ func (g *fullGateway) Pay(ctx context.Context, o payflow.Order, code payflow.Aut
 	case c := <-left:
 		outcome, err = c.back(ctx, outcome, err)
 	default:
-		return payflow.Outcome{}, errNothing
+		return payflow.Outcome{}, errNoPower
 	}
 	if f.bug == bugPayTwice && err != nil && ctx.Err() == nil && !g.till.b.dead.Load() {
 		c := &fullCall{till: g.till, ask: payflow.PayCall, order: o}
@@ -85,7 +86,7 @@ func (g *fullGateway) Reverse(ctx context.Context, o payflow.Order) (payflow.Out
 func (g *fullGateway) call(ctx context.Context, ask payflow.CallKind, o payflow.Order, make func(*wxclient.Client, context.Context, payflow.Order) (payflow.Outcome, error)) (payflow.Outcome, error) {
 	c := &fullCall{till: g.till, ask: ask, order: o}
 	if !c.leaves(ctx, 0) {
-		return payflow.Outcome{}, errNothing
+		return payflow.Outcome{}, errNoPower
 	}
 	client := g.till.client
 	if g.till.form.bug == bugReplay { // one that remembers no nonce
@@ -117,14 +118,14 @@ func (f *fullForm) customerCode(o payflow.Order, code payflow.AuthCode) (shown p
 
 // customerScenes are the simulator's scenarios of the world's customers.
 var customerScenes = map[worldCustomer]string{customerPays: "pays-at-once", customerPassword: "password-pays", customerNever: "password-never", customerPoor: "no-money",
-	customerFails: "pay-error", customerGap: "pays-in-the-gap"}
+	customerFails: "pay-error", customerGap: "pays-in-the-gap", customerTopsUp: "no-money"}
 
 // leaves numbers a call, finds what happens to it, and notes that it left. It reports false where nothing may leave any more.
 func (c *fullCall) leaves(ctx context.Context, code int) bool {
 	b, w, no := c.till.b, c.till.form.w, string(c.order.OutTradeNo)
 	w.mu.Lock()
-	w.ofOrder[c.order.OutTradeNo]++
-	nth := w.ofOrder[c.order.OutTradeNo]
+	w.ofOrder[no]++
+	nth := w.ofOrder[no]
 	w.mu.Unlock()
 	time.Sleep(100*time.Microsecond + time.Duration(w.draw(int64(800*time.Microsecond), "leaves", no, nth)))
 	if ctx.Err() != nil || b.dead.Load() {
@@ -140,6 +141,8 @@ func (c *fullCall) leaves(ctx context.Context, code int) bool {
 		b.cut(c.fault.For.after(), "before a request leaves")
 		return false
 	}
+	before, _ := c.till.form.sim.Books().Order(no)
+	c.arrivals = len(before.Arrivals)
 	c.arrange()
 	l := worldLine{Kind: worldSent, Boot: b.n, No: c.order.OutTradeNo, Call: c.id, Ask: c.ask, Net: c.order.Amount.Minor, Code: code, Text: string(c.fault.Kind)}
 	if c.ask != payflow.QueryCall {
@@ -156,7 +159,7 @@ func (f *fullForm) onPlatter(b *worldBoot, no payflow.OutTradeNo) worldRecord {
 	if f.disk.unsynced() || f.swallowed[no] {
 		return worldRecord{} // what was written since the start may all be gone
 	}
-	return recordOnDisk(b.journal.db, no)
+	return b.onDisk().record(no)
 }
 
 // draw is a lot of this call's.
@@ -293,19 +296,28 @@ func (c *fullCall) really(outcome payflow.Outcome, err error) worldAnswer {
 var unbelievable = []wxsim.Kind{wxsim.Unsigned, wxsim.Forged, wxsim.UnknownSerial, wxsim.Probe, wxsim.Stale, wxsim.Replayed, wxsim.ReplayedOther, wxsim.Truncated, wxsim.Oversized,
 	wxsim.DuplicateHeaders, wxsim.HTMLPage, wxsim.DropAnswer, wxsim.Stall, wxsim.DeadLink, wxsim.DropUnread, wxsim.DropHalf, wxsim.Redirect, wxsim.ServerError}
 
-// lastFault is what befell the newest try of this call that WeChat Pay saw.
+// lastFault is what befell the newest try of this call that WeChat Pay saw. One that it read late may be an earlier call's, so it counts only
+// where there is no other.
 func (c *fullCall) lastFault() wxsim.Kind {
 	line, _ := c.till.form.sim.Books().Order(string(c.order.OutTradeNo))
-	for _, a := range slices.Backward(line.Arrivals) {
+	var last, late *wxsim.Arrival
+	for i := range line.Arrivals[min(c.arrivals, len(line.Arrivals)):] {
+		a := &line.Arrivals[c.arrivals+i]
 		switch {
-		case a.Call != wireCalls[c.ask] || a.Late:
-		case a.Status == http.StatusNoContent && (a.Fault == wxsim.Truncated || a.Fault == wxsim.Oversized):
-			return "" // it has no body to be cut off or blown up
+		case a.Call != wireCalls[c.ask]:
+		case a.Late:
+			late = a
 		default:
-			return a.Fault
+			last = a
 		}
 	}
-	return ""
+	if last == nil {
+		last = late
+	}
+	if last == nil || last.Status == http.StatusNoContent && (last.Fault == wxsim.Truncated || last.Fault == wxsim.Oversized) {
+		return "" // a 204 has no body to be cut off or blown up
+	}
+	return last.Fault
 }
 
 func (f *fullForm) hasArrived(no payflow.OutTradeNo, ask payflow.CallKind) bool {

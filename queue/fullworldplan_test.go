@@ -31,6 +31,7 @@ func fullFromSeed(seed uint64) worldScript {
 	s.Sales = s.Sales[:min(len(s.Sales), most)]
 	for i := range s.Sales {
 		s.Sales[i].Attempts = min(s.Sales[i].Attempts, d.IntN(2))
+		s.Sales[i].Refund = 0 // what a manager gives back is the fast form's
 	}
 	s.Heal /= 2
 	if s.End = worldTime(5 * time.Minute); s.Heal != 0 {
