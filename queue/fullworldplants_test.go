@@ -74,12 +74,12 @@ func withReplays(s *worldScript) {
 	s.Sales[0].Customer, s.Sales[0].Scan, s.Sales[0].Cancel = customerNever, worldTime(2*time.Second), 0
 }
 
-// withLostAnswers has the pay call and what is asked after it be lost.
+// withLostAnswers has a pay call be refused though it was paid, and the question after it be lost.
 func withLostAnswers(s *worldScript) {
 	withCalls(payflow.QueryCall, answerLost, requestLost)(s)
-	s.Sales[0].Scan, s.Sales[0].Cancel = worldTime(2*time.Second), 0
+	s.Sales[0].Customer, s.Sales[0].Scan, s.Sales[0].Cancel = customerPays, worldTime(2*time.Second), 0
 	for n := 1; n <= 6; n++ {
-		s.Calls = append(s.Calls, worldCallFault{Call: payflow.PayCall, N: n, Kind: answerLost})
+		s.Calls = append(s.Calls, worldCallFault{Call: payflow.PayCall, N: n, Kind: refusedButDone})
 	}
 }
 

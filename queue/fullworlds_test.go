@@ -1,12 +1,12 @@
 package queue
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -150,7 +150,7 @@ func TestFullPlantedBugsAreCaught(t *testing.T) {
 			for _, b := range l.verdict.Breaches {
 				seen[b.Invariant]++
 			}
-			if l.verdict.first() == p.invariant || contains1(l.verdict.Breaches, p.invariant) {
+			if slices.ContainsFunc(l.verdict.Breaches, func(b worldBreach) bool { return b.Invariant == p.invariant }) {
 				caught++
 			}
 		}
@@ -161,14 +161,3 @@ func TestFullPlantedBugsAreCaught(t *testing.T) {
 
 // fullPlantWorlds is how many worlds at most are lived through for one planted bug.
 const fullPlantWorlds = 60
-
-func contains1(breaches []worldBreach, invariant string) bool {
-	for _, b := range breaches {
-		if b.Invariant == invariant {
-			return true
-		}
-	}
-	return false
-}
-
-var _ = context.Background
