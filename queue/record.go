@@ -39,7 +39,7 @@ type aboutRecord struct {
 	KeyID  string `json:"key_id"` // names the key that seals it
 	Store  string `json:"store"`
 	Till   string `json:"till"`
-	Random string `json:"random"` // part of every order number; drawn anew at every restore
+	Random string `json:"random"` // of order numbers, for a program that draws none at its start
 }
 
 // countersRecord counts what must never be used twice.
