@@ -62,6 +62,11 @@ const (
 	PaymentSetAside  Code = "payment_set_aside"
 	PaidNotAnnounced Code = "paid_not_announced"
 
+	RefundAttention    Code = "refund_attention"
+	LateSuccess        Code = "late_success"        // WeChat Pay holds the money of a payment that ended unpaid
+	LateUnanswered     Code = "late_unanswered"     // asked after the end, and no certain answer came
+	SuspectedDuplicate Code = "suspected_duplicate" // one purchase, perhaps paid twice
+
 	APIOpenToNetwork Code = "api_open_to_network"
 )
 

@@ -35,6 +35,9 @@ type Event struct {
 	Code     AuthCode `json:"-"`                   // CodeScanned
 	CodeHash string   `json:"code_hash,omitempty"` // CodeScanned: keyed, to see a second read of one code
 
+	// Clock is the corrected time of a CodeScanned; zero where the clock is not known. Event.At is the PC's, which may be years off.
+	Clock time.Time `json:"clock,omitzero"`
+
 	Outcome Outcome `json:"outcome,omitzero"` // PayAnswered, QueryAnswered, ReverseAnswered
 	Lost    Lost    `json:"lost,omitzero"`    // CallLost
 

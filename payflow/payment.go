@@ -36,7 +36,8 @@ type Payment struct {
 	UnpaidSeen bool `json:"unpaid_seen,omitempty"`
 
 	ArmedAt     time.Time `json:"armed_at"`
-	ScannedAt   time.Time `json:"scanned_at,omitzero"` // never rebased: for people
+	ScannedAt   time.Time `json:"scanned_at,omitzero"`   // never rebased: for people
+	TrueScanAt  time.Time `json:"true_scan_at,omitzero"` // the same by the corrected clock, for rule 13; zero where it was not known
 	ReversingAt time.Time `json:"reversing_at,omitzero"`
 	FinalAt     time.Time `json:"final_at,omitzero"`
 

@@ -61,7 +61,7 @@ func (s *stepper) scanned(e Event) {
 	}
 	s.p.Status, s.p.Reason = Paying, ReasonSending
 	s.p.CodeTail, s.p.CodeHash, s.p.CodeSpent = e.Code.Tail(), e.CodeHash, true
-	s.p.ScannedAt, s.p.FirstPayAt = s.at, s.at
+	s.p.ScannedAt, s.p.FirstPayAt, s.p.TrueScanAt = s.at, s.at, e.Clock
 	s.call(PayCall)
 	s.commands[len(s.commands)-1].Code = e.Code
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"time"
 	"unicode/utf8"
 
 	"posagent/payflow"
@@ -26,7 +25,7 @@ func (e *Engine) Arm(ctx context.Context, r payflow.ArmRequest) (payflow.Entry, 
 }
 
 func (e *Engine) arm(r payflow.ArmRequest, digest string) (payflow.Entry, error) {
-	no, known, found, err := e.cfg.Journal.ByKey(r.IdempotencyKey)
+	no, known, found, err := e.cfg.hooks.ledger.ByKey(r.IdempotencyKey)
 	switch {
 	case err != nil:
 		return payflow.Entry{}, err
@@ -41,8 +40,8 @@ func (e *Engine) arm(r payflow.ArmRequest, digest string) (payflow.Entry, error)
 	if err := e.mayArm(r); err != nil {
 		return payflow.Entry{}, err
 	}
-	entry, err := e.cfg.Journal.Arm(r.IdempotencyKey, digest, r.SaleRef, func(no payflow.OutTradeNo, attempt int) payflow.Payment {
-		p, _ := payflow.Arm(e.order(r, no, attempt), e.cfg.Timing, time.Now())
+	entry, err := e.cfg.hooks.ledger.Arm(r.IdempotencyKey, digest, r.SaleRef, func(no payflow.OutTradeNo, attempt int) payflow.Payment {
+		p, _ := payflow.Arm(e.order(r, no, attempt), e.cfg.Timing, e.cfg.hooks.now())
 		return p
 	})
 	if err != nil {
@@ -51,7 +50,7 @@ func (e *Engine) arm(r payflow.ArmRequest, digest string) (payflow.Entry, error)
 	}
 	l := &live{entry: entry}
 	e.open[entry.OutTradeNo] = l
-	e.wakeAt(l, time.Now().Add(e.cfg.Timing.ScanWithin))
+	e.wakeAt(l, e.cfg.hooks.now().Add(e.cfg.Timing.ScanWithin))
 	e.keepWarm()
 	e.logChange(payflow.Payment{}, entry)
 	e.board.put(entry)
@@ -71,14 +70,14 @@ func (e *Engine) mayArm(r payflow.ArmRequest) error {
 	if r.AdditionalTender {
 		return e.ready()
 	}
-	paid, found, err := e.cfg.Journal.PaidBySale(r.SaleRef)
+	paid, found, err := e.cfg.hooks.ledger.PaidBySale(r.SaleRef)
 	switch {
 	case err != nil:
 		return err
 	case found:
 		return &payflow.AlreadyPaidError{ID: paid}
 	}
-	held, found, err := e.cfg.Journal.heldBySale(r.SaleRef)
+	held, found, err := e.cfg.hooks.ledger.heldBySale(r.SaleRef)
 	switch {
 	case err != nil:
 		return err
@@ -116,7 +115,7 @@ func (e *Engine) order(r payflow.ArmRequest, no payflow.OutTradeNo, attempt int)
 		description = e.cfg.Store.Name + " " + string(r.SaleRef)
 	}
 	return payflow.Order{
-		OutTradeNo: no, Amount: r.Amount, Tag: e.cfg.Journal.NewTag(), Merchant: e.cfg.Merchant, API: e.cfg.API, HostFamily: e.cfg.HostFamily,
+		OutTradeNo: no, Amount: r.Amount, Tag: e.cfg.hooks.ledger.NewTag(), Merchant: e.cfg.Merchant, API: e.cfg.API, HostFamily: e.cfg.HostFamily,
 		SaleRef: r.SaleRef, Attempt: attempt, Description: description, Attach: r.Attach, GoodsTag: r.GoodsTag, LimitPay: r.LimitPay,
 		Detail: r.Detail, Operator: r.Operator, Store: e.cfg.Store, AdditionalTender: r.AdditionalTender,
 	}

@@ -172,7 +172,7 @@ func (j *Journal) copyTo(ctx context.Context, path string, at time.Time) (h Back
 		if err != nil {
 			return err
 		}
-		h = BackupHeader{Format: backupFormat, At: at.UTC(), Store: about.Store, Till: about.Till, Journal: about.ID, KeyID: about.KeyID,
+		h = BackupHeader{Format: backupFormat, At: at.UTC(), Store: about.Store, Till: about.Till, Journal: about.ID, KeyID: about.KeyID, Random: j.characters(about),
 			Head: head, Restored: about.Restored}
 		_, err = tx.WriteTo(out)
 		return err

@@ -38,6 +38,7 @@ type BackupHeader struct {
 	KeyID     string    `json:"key_id"`              // names the journal's key
 	Head      Head      `json:"head"`                // the end of the chain in the copy
 	Restored  uint64    `json:"restored,omitempty"`  // the entry of the last restore before it; 0: none
+	Random    string    `json:"random,omitempty"`    // the random characters of the order numbers that were drawn when it was made
 	Recipient string    `json:"recipient,omitempty"` // the public key that it is encrypted to; "": not encrypted
 	HasKey    bool      `json:"has_key"`             // the journal's key is inside: only ever in an encrypted one
 

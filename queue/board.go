@@ -108,7 +108,7 @@ func (e *Engine) Payment(id payflow.OutTradeNo) (payflow.Entry, error) {
 	if entry, ok := e.board.get(id); ok {
 		return entry, nil
 	}
-	return e.cfg.Journal.Payment(id)
+	return e.cfg.hooks.ledger.Payment(id)
 }
 
 // WaitFor returns as soon as the payment's version is another than since, or its present form when ctx ends.
@@ -189,20 +189,20 @@ func (e *Engine) unsubscribe(s chan payflow.Announcement) {
 }
 
 // Unannounced returns the final payments whose result nobody has acknowledged (I8).
-func (e *Engine) Unannounced() ([]payflow.Entry, error) { return e.cfg.Journal.Unannounced() }
+func (e *Engine) Unannounced() ([]payflow.Entry, error) { return e.cfg.hooks.ledger.Unannounced() }
 
 // CountUnannounced returns how many results nobody has acknowledged.
-func (e *Engine) CountUnannounced() (int, error) { return e.cfg.Journal.CountUnannounced() }
+func (e *Engine) CountUnannounced() (int, error) { return e.cfg.hooks.ledger.CountUnannounced() }
 
 // Recent returns the newest n payments.
-func (e *Engine) Recent(n int) ([]payflow.Entry, error) { return e.cfg.Journal.Recent(n) }
+func (e *Engine) Recent(n int) ([]payflow.Entry, error) { return e.cfg.hooks.ledger.Recent(n) }
 
 // Day returns the payments of a store day, 2006-01-02, after one of them, at most n.
 func (e *Engine) Day(day string, after payflow.OutTradeNo, n int) ([]payflow.Entry, error) {
-	return e.cfg.Journal.Day(day, after, n)
+	return e.cfg.hooks.ledger.Day(day, after, n)
 }
 
 // JournalEvents returns the journal's events after a sequence number, at most n.
 func (e *Engine) JournalEvents(after uint64, n int) ([]payflow.JournalEvent, error) {
-	return e.cfg.Journal.Events(after, n)
+	return e.cfg.hooks.ledger.Events(after, n)
 }

@@ -48,15 +48,15 @@ func (e *Engine) send(p payflow.Payment, c payflow.Command) {
 		})
 		return
 	}
-	mustBeGuarded(p)
+	mustBeGuarded(p, e.cfg.hooks.now())
 	e.spawn(p.OutTradeNo, c.Call, payflow.ReverseAnswered, func(ctx context.Context) (payflow.Outcome, error) {
 		return e.cfg.Gateway.Reverse(ctx, p.Order)
 	})
 }
 
 // mustBeGuarded asserts I3 a second time, where the reverse leaves.
-func mustBeGuarded(p payflow.Payment) {
-	if p.Status != payflow.Reversing || p.Stranger != payflow.NoStranger || time.Since(p.PayEndedAt) < payflow.ReverseGuard {
+func mustBeGuarded(p payflow.Payment, now time.Time) {
+	if p.Status != payflow.Reversing || p.Stranger != payflow.NoStranger || now.Sub(p.PayEndedAt) < payflow.ReverseGuard {
 		panic("queue: a reverse sooner than 15 s after the pay call, or of an order that is not ours")
 	}
 }

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -124,12 +125,15 @@ func (j *Journal) Restored(operator, note string) error {
 }
 
 func (j *Journal) restored(event eventRecord) error {
+	if err := j.begin(); err != nil {
+		return err
+	}
 	return j.update(func(tx *bbolt.Tx) (Head, error) {
 		about, err := j.about(tx)
 		if err != nil {
 			return Head{}, err
 		}
-		about.Random, about.Store, about.Till = drawRandom(), j.cfg.StoreID, j.cfg.TillID
+		about.Random, about.Store, about.Till = cmp.Or(j.random, j.drawRandom()), j.cfg.StoreID, j.cfg.TillID
 		if err := j.put(tx, bucketAbout, keyAbout, about); err != nil {
 			return Head{}, err
 		}

@@ -24,7 +24,7 @@ const (
 // paid within ten minutes. The day is that of the later one, by which they are in order. A pair of which one was given back is none any
 // more, and one that was asked for as an additional tender was none (its link says so).
 func (e *Engine) SuspectedDuplicates(day string) ([]payflow.SuspectedDuplicate, error) {
-	return e.cfg.Journal.SuspectedDuplicates(day)
+	return e.cfg.hooks.ledger.SuspectedDuplicates(day)
 }
 
 // SuspectedDuplicates returns what Engine.SuspectedDuplicates does.
@@ -100,7 +100,7 @@ func (j *Journal) HashPayer(openID string) string {
 
 // hidePayer puts the hash of the payer's open id in its place, before anything else sees the answer.
 func (e *Engine) hidePayer(o payflow.Outcome) payflow.Outcome {
-	o.Trade.PayerHash, o.Trade.Payer = e.cfg.Journal.HashPayer(o.Trade.Payer), ""
+	o.Trade.PayerHash, o.Trade.Payer = e.cfg.hooks.ledger.HashPayer(o.Trade.Payer), ""
 	return o
 }
 
@@ -148,12 +148,12 @@ func (e *Engine) tieBack(entry payflow.Entry) error {
 		if link.Kind != payflow.LinkDuplicate && link.Kind != payflow.LinkAnotherTender {
 			continue
 		}
-		other, err := e.cfg.Journal.Payment(payflow.OutTradeNo(link.Ref))
+		other, err := e.cfg.hooks.ledger.Payment(payflow.OutTradeNo(link.Ref))
 		if err == nil && (tiedTo(other, entry.OutTradeNo) || len(other.Links) >= linksMax) {
 			continue
 		}
 		if err == nil {
-			_, err = e.cfg.Journal.Link(other.OutTradeNo, payflow.Link{Kind: link.Kind, Ref: string(entry.OutTradeNo)})
+			_, err = e.cfg.hooks.ledger.Link(other.OutTradeNo, payflow.Link{Kind: link.Kind, Ref: string(entry.OutTradeNo)})
 		}
 		if err != nil {
 			e.fail(err)
@@ -171,7 +171,7 @@ func tiedTo(entry payflow.Entry, no payflow.OutTradeNo) bool {
 
 // recoverTies makes the links that a crash cut off behind the commit that found a duplicate.
 func (e *Engine) recoverTies() error {
-	entries, err := e.cfg.Journal.newestTouched(tiedBack)
+	entries, err := e.cfg.hooks.ledger.newestTouched(tiedBack)
 	if err != nil {
 		e.fail(err)
 		return err

@@ -40,6 +40,8 @@ type Config struct {
 	PayThread bool
 	// Log takes one line for each change of status.
 	Log zerolog.Logger
+
+	hooks hooks // tests set them
 }
 
 // Engine drives every open payment: it steps each, commits, then acts. One loop owns the payments; every other
@@ -78,7 +80,8 @@ type live struct {
 
 // NewEngine checks the configuration, takes the open payments out of the journal and returns an engine that Run starts.
 func NewEngine(cfg Config) (*Engine, error) {
-	if cfg.Journal == nil || cfg.Gateway == nil {
+	cfg.hooks = cfg.hooks.whole(cfg.Journal)
+	if cfg.hooks.ledger == nil || cfg.Gateway == nil {
 		return nil, errors.New("queue: an engine needs a journal and a gateway")
 	}
 	if cfg.Timing == (payflow.Timing{}) {
@@ -87,7 +90,7 @@ func NewEngine(cfg Config) (*Engine, error) {
 	if err := cfg.Timing.Check(); err != nil {
 		return nil, err
 	}
-	entries, err := cfg.Journal.OpenPayments()
+	entries, err := cfg.hooks.ledger.OpenPayments()
 	if err != nil {
 		return nil, fmt.Errorf("read the open payments: %w", err)
 	}
@@ -96,7 +99,7 @@ func NewEngine(cfg Config) (*Engine, error) {
 		open: map[payflow.OutTradeNo]*live{}, unasked: map[payflow.OutTradeNo]bool{},
 		late:    map[payflow.OutTradeNo]*live{},
 		refunds: map[payflow.OutRefundNo]*liveRefund{}, lastRequest: map[payflow.OutTradeNo]time.Time{},
-		started: time.Now(), refundCalls: make(chan struct{}, refundCallsMax),
+		started: cfg.hooks.now(), refundCalls: make(chan struct{}, refundCallsMax),
 	}
 	e.ctx, e.stop = context.WithCancel(context.Background())
 	for _, entry := range entries {
@@ -222,16 +225,16 @@ func (e *Engine) stopped() error {
 
 // apply steps a payment, commits where the step must be on disk, publishes it, and then carries out the commands.
 func (e *Engine) apply(l *live, ev payflow.Event) error {
-	ev.At = time.Now()
+	ev.At = e.cfg.hooks.now()
 	before := l.entry.Payment
-	after, commands := payflow.Step(before, ev)
+	after, commands := e.cfg.hooks.step(before, ev)
 	if after == before && len(commands) == 0 {
 		return nil
 	}
 	defer e.prepare(l, after, commands)()
 	l.entry.Payment = after
-	if payflow.Durable(before, after) {
-		entry, err := e.cfg.Journal.Commit(string(ev.Kind), ev, after)
+	if e.cfg.hooks.durable(before, after) {
+		entry, err := e.cfg.hooks.ledger.Commit(string(ev.Kind), ev, after)
 		if err != nil {
 			e.fail(err)
 			return e.Err()
@@ -269,7 +272,7 @@ func (e *Engine) wakeAt(l *live, at time.Time) {
 		l.timer.Stop()
 	}
 	no := l.entry.OutTradeNo
-	l.timer = time.AfterFunc(time.Until(at), func() { e.post(func() { e.woken(no) }) })
+	l.timer = time.AfterFunc(at.Sub(e.cfg.hooks.now()), func() { e.post(func() { e.woken(no) }) })
 }
 
 func (e *Engine) woken(no payflow.OutTradeNo) {

@@ -226,12 +226,6 @@ func (h *hurtJournal) layWhole() {
 	must(os.WriteFile(h.cfg.memoFile(), h.memo, 0o600))
 }
 
-func must(err error) {
-	if err != nil {
-		panic(err)
-	}
-}
-
 // place draws a byte: each page in its turn, one in eight of the pages that are not in use.
 func (h *hurtJournal) place(dice *rand.Rand, i int) int {
 	pages := h.used[:h.live]

@@ -35,8 +35,12 @@ type JournalConfig struct {
 	// new journal be begun. A journal that opens well is kept and used. Nothing is ever deleted.
 	BeginNew bool
 
+	// draw draws the random characters of a start's order numbers; nil: drawRandom. Tests set it.
+	draw func() string
 	// fault is called before each thing that can fail on a disk; an error stands for the disk's. Tests set it.
 	fault func(step string) error
+	// read stands for unseal where a payment is read; nil: unseal. Tests that read the same records again and again remember them.
+	read func(key []byte, bucket string, place, sealed []byte, r *paymentRecord) (mark string, err error)
 }
 
 // The journal's buckets, and the keys of those that hold one record.
@@ -69,6 +73,8 @@ type Journal struct {
 	keys keys
 	db   *bbolt.DB
 	file *os.File // bbolt's own, to let go of the lock where bbolt itself cannot
+
+	random string // of the order numbers of this start; empty: those of the file
 
 	commits     atomic.Uint64
 	reserveUsed atomic.Bool

@@ -13,7 +13,7 @@ import (
 
 // LateTruths returns the final payments whose late truth a person should see: money that turned up after the end and is not back yet, and
 // what could not be asked or given back by itself. Entry.Late says where each stands; the oldest by arming first.
-func (e *Engine) LateTruths() ([]payflow.Entry, error) { return e.cfg.Journal.LateTruths() }
+func (e *Engine) LateTruths() ([]payflow.Entry, error) { return e.cfg.hooks.ledger.LateTruths() }
 
 // LookAgain asks WeChat Pay once more about a final payment that was not paid and whose order may have left: a manager's wish, or
 // the reconciliation's. It returns at once; what is learnt is announced. An open or paid payment, or one that never left, refuses with a
@@ -73,7 +73,7 @@ func (e *Engine) beginLate(l *live) {
 // recoverLate goes on with every late truth that the journal holds: one that is owed waits for T_dead anew, every other is asked about
 // at once, and nothing is decided before its answer (rule 11).
 func (e *Engine) recoverLate() error {
-	entries, err := e.cfg.Journal.lateOpen()
+	entries, err := e.cfg.hooks.ledger.lateOpen()
 	if err != nil {
 		e.fail(err)
 		return err
@@ -90,7 +90,7 @@ func (e *Engine) recoverLate() error {
 
 // applyLate steps a late truth, commits where the step must be on disk, and then carries out the commands.
 func (e *Engine) applyLate(l *live, ev payflow.Event) error {
-	ev.At = time.Now()
+	ev.At = e.cfg.hooks.now()
 	before := l.entry.Late
 	after, commands := payflow.LateStep(l.entry.Payment, before, ev)
 	if after == before && len(commands) == 0 {
@@ -98,7 +98,7 @@ func (e *Engine) applyLate(l *live, ev payflow.Event) error {
 	}
 	l.entry.Late = after
 	if payflow.LateDurable(before, after) {
-		entry, err := e.cfg.Journal.CommitLate(l.entry.OutTradeNo, ev, before, after)
+		entry, err := e.cfg.hooks.ledger.CommitLate(l.entry.OutTradeNo, ev, before, after)
 		if err != nil {
 			e.fail(err)
 			return e.Err()
@@ -146,7 +146,7 @@ func (e *Engine) carryOutLate(l *live, commands []payflow.Command) error {
 // sendLateReverse makes a reverse, and asserts I3 a second time where it leaves.
 func (e *Engine) sendLateReverse(entry payflow.Entry, c payflow.Command) {
 	l := entry.Late
-	if l.Stage != payflow.LateTakingBack || l.Stranger != payflow.NoStranger || time.Now().Before(l.GuardAt) {
+	if l.Stage != payflow.LateTakingBack || l.Stranger != payflow.NoStranger || e.cfg.hooks.now().Before(l.GuardAt) {
 		panic("queue: a late reverse sooner than 15 s after the pay call or the start, or of an order that is not ours")
 	}
 	e.spawn(entry.OutTradeNo, c.Call, payflow.ReverseAnswered, func(ctx context.Context) (payflow.Outcome, error) {
@@ -159,7 +159,7 @@ func (e *Engine) wakeLate(l *live, at time.Time) {
 		l.timer.Stop()
 	}
 	no := l.entry.OutTradeNo
-	l.timer = time.AfterFunc(time.Until(at), func() { e.post(func() { e.lateHeard(no, payflow.Event{Kind: payflow.Woken}) }) })
+	l.timer = time.AfterFunc(at.Sub(e.cfg.hooks.now()), func() { e.post(func() { e.lateHeard(no, payflow.Event{Kind: payflow.Woken}) }) })
 }
 
 // lateHeard takes a wake, or the end of a call, of a payment that is final.

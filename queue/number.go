@@ -18,7 +18,7 @@ const (
 	tillIDMax    = 4
 	dateWidth    = 6 // YYMMDD in the store's time zone
 	counterWidth = 4 // base 36: 1,679,616 numbers before it begins anew, on another day
-	randomWidth  = 5 // 60 million: a copy of a journal draws other ones
+	randomWidth  = 5 // 60 million: each start draws other ones, so that two copies of a journal never share a number
 	checkWidth   = 1
 )
 
@@ -77,7 +77,15 @@ func checkCharacter(text string) byte {
 	return digits36[(37-p)%36]
 }
 
-// drawRandom draws the five characters that tell this journal's numbers from those of a copy of it.
+// drawRandom draws the random characters, or what a test has for them.
+func (j *Journal) drawRandom() string {
+	if j.cfg.draw != nil {
+		return j.cfg.draw()
+	}
+	return drawRandom()
+}
+
+// drawRandom draws the five characters that tell one start's numbers from those of a copy of the journal that runs elsewhere.
 func drawRandom() string {
 	text := make([]byte, randomWidth)
 	for i := range text {
@@ -104,7 +112,7 @@ func (j *Journal) nextNumber(tx *bbolt.Tx) (payflow.OutTradeNo, uint64, error) {
 	day := j.cfg.Now().In(j.cfg.Location)
 	for {
 		count.Number++
-		no := outTradeNo(about.Store, about.Till, day, count.Number, about.Random)
+		no := outTradeNo(about.Store, about.Till, day, count.Number, j.characters(about))
 		if tx.Bucket(bucketPayments).Get([]byte(no)) == nil {
 			return no, count.Number, j.put(tx, bucketCounters, keyCounters, count)
 		}

@@ -26,7 +26,11 @@ func TestANumberSaysStoreTillDayAndCount(t *testing.T) {
 	first, second := b.arm("key 1", "A-1").OutTradeNo, b.arm("key 2", "A-2").OutTradeNo
 	assert.True(t, strings.HasPrefix(string(first), "SZTX001T12603020001"), first)
 	assert.True(t, strings.HasPrefix(string(second), "SZTX001T12603020002"), second)
-	assert.Equal(t, first[19:24], second[19:24], "the random part is the journal's")
+	assert.Equal(t, first[19:24], second[19:24], "the random part is this start's")
+	b.reopen()
+	third := b.arm("key 3", "A-3").OutTradeNo
+	assert.True(t, strings.HasPrefix(string(third), "SZTX001T12603020003"), "the count goes on")
+	assert.NotEqual(t, first[19:24], third[19:24], "each start draws its own, because a copy of the journal may be in use elsewhere")
 }
 
 func TestAWrongOrSwappedCharacterIsNoticed(t *testing.T) {

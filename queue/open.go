@@ -234,21 +234,26 @@ func (j *Journal) recogniseIn(tx *bbolt.Tx) (OpenKind, error) {
 	return OpenDamaged, err
 }
 
-// settle does what a start owes: room on the disk, and new random characters where the file is not the one that we
-// closed: restored, copied to another till, or cut.
+// settle does what a start owes: room on the disk; buckets that came later; random characters of its own for the order numbers, because a
+// copy of this file may be in use on another PC; and an entry where the file is not the one that we closed: restored, copied to another
+// till, or cut.
 func (j *Journal) settle() error {
 	if err := j.makeRoom(); err != nil {
-		return err
-	}
-	if err := j.addRefundBuckets(); err != nil {
 		return err
 	}
 	if err := j.grow(); err != nil {
 		return err
 	}
+	if err := j.addRefundBuckets(); err != nil {
+		return err
+	}
 	event, err := j.strange()
-	if err == nil && event.Note != "" {
+	switch {
+	case err != nil:
+	case event.Note != "":
 		err = j.restored(event)
+	default:
+		err = j.begin()
 	}
 	if err != nil {
 		return err

@@ -42,16 +42,26 @@ func (e *Engine) inOrder() []*live {
 	return all
 }
 
-// age is how long ago the payment was scanned by the corrected clock; zero while the clock is not known (rule 13).
+// age is how long ago the payment was scanned, by the corrected clock then and now; zero while either is not known (rule 13). The PC's own
+// time of the scan is no measure: a clock that was set between the two would make a payment of a minute ago too old for a reverse.
 func (e *Engine) age(entry payflow.Entry) time.Duration {
-	if e.cfg.Clock == nil || entry.ScannedAt.IsZero() {
+	now := e.correctedClock()
+	if now.IsZero() || entry.TrueScanAt.IsZero() {
 		return 0
+	}
+	return now.Sub(entry.TrueScanAt)
+}
+
+// correctedClock returns the corrected time, or zero while it is not known. It has no monotonic reading: it is for the journal.
+func (e *Engine) correctedClock() time.Time {
+	if e.cfg.Clock == nil {
+		return time.Time{}
 	}
 	now, known := e.cfg.Clock()
 	if !known {
-		return 0
+		return time.Time{}
 	}
-	return now.Sub(entry.ScannedAt)
+	return now.Round(0).UTC()
 }
 
 // recovering reports that a payment from before the start has not been asked for yet, nor been set aside.

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"time"
 	"unicode/utf8"
 
 	"posagent/payflow"
@@ -50,7 +49,7 @@ func (e *Engine) Refund(ctx context.Context, r payflow.RefundRequest) (payflow.R
 }
 
 func (e *Engine) refund(r payflow.RefundRequest, digest string) (payflow.RefundEntry, error) {
-	entry, known, found, err := e.cfg.Journal.RefundByKey(r.IdempotencyKey)
+	entry, known, found, err := e.cfg.hooks.ledger.RefundByKey(r.IdempotencyKey)
 	switch {
 	case err != nil:
 		return payflow.RefundEntry{}, err
@@ -95,7 +94,7 @@ func (e *Engine) refundOverdue(p payflow.Entry) bool {
 	}
 	paid := p.Trade.SuccessTime
 	if paid.IsZero() {
-		paid = p.ScannedAt
+		paid = p.TrueScanAt // the PC's own time of the scan may be years off
 	}
 	now, known := e.cfg.Clock()
 	return known && !paid.IsZero() && now.Sub(paid) > payflow.RefundWithin
@@ -138,8 +137,8 @@ func (e *Engine) wishRefund(wish payflow.RefundWish, no payflow.OutTradeNo, amou
 
 // beginRefund records the wish, and only then makes its first call (I1).
 func (e *Engine) beginRefund(key, digest string, o payflow.RefundOrder, wish payflow.RefundWish, operator string) (payflow.RefundEntry, error) {
-	r, commands := payflow.NewRefund(o, wish, operator, time.Now())
-	entry, err := e.cfg.Journal.AddRefund(key, digest, r)
+	r, commands := payflow.NewRefund(o, wish, operator, e.cfg.hooks.now())
+	entry, err := e.cfg.hooks.ledger.AddRefund(key, digest, r)
 	if err != nil {
 		if errors.Is(err, payflow.ErrJournalClosed) || isDamage(err) {
 			e.fail(err)

@@ -374,6 +374,8 @@ func TestATillWithoutAGatewayForRefundsSaysSo(t *testing.T) {
 
 func TestAPaymentOfMoreThanAYearAgoIsNotRefunded(t *testing.T) {
 	refundStory(t, func(t *testing.T, s *shop, c *cashbox) {
+		s.clock = func() (time.Time, bool) { return time.Now(), true }
+		s.restart()
 		no := s.paid("A-1", codeA)
 		s.clock = func() (time.Time, bool) { return time.Now().Add(366 * 24 * time.Hour), true }
 		s.restart()

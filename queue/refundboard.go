@@ -43,7 +43,7 @@ func (e *Engine) RefundOf(id payflow.OutRefundNo) (payflow.RefundEntry, error) {
 	if ok {
 		return entry, nil
 	}
-	return e.cfg.Journal.Refund(id)
+	return e.cfg.hooks.ledger.Refund(id)
 }
 
 // WaitForRefund returns as soon as the refund's version is another than since, or its present form when ctx ends.
@@ -66,13 +66,13 @@ func (e *Engine) WaitForRefund(ctx context.Context, id payflow.OutRefundNo, sinc
 
 // RefundsOfPayment returns every refund of a payment, the oldest first, each as it stands.
 func (e *Engine) RefundsOfPayment(no payflow.OutTradeNo) ([]payflow.RefundEntry, error) {
-	entries, err := e.cfg.Journal.RefundsOfPayment(no)
+	entries, err := e.cfg.hooks.ledger.RefundsOfPayment(no)
 	return e.asTheyStand(entries), err
 }
 
 // RefundsOfDay returns the refunds that were asked for on a store day, 2006-01-02, after one of them, at most n, the oldest first.
 func (e *Engine) RefundsOfDay(day string, after payflow.OutRefundNo, n int) ([]payflow.RefundEntry, error) {
-	entries, err := e.cfg.Journal.RefundsOfDay(day, after, n)
+	entries, err := e.cfg.hooks.ledger.RefundsOfDay(day, after, n)
 	return e.asTheyStand(entries), err
 }
 

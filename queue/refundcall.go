@@ -21,7 +21,7 @@ type liveRefund struct {
 
 // takeRefunds takes the open refunds out of the journal.
 func (e *Engine) takeRefunds() error {
-	entries, err := e.cfg.Journal.OpenRefunds()
+	entries, err := e.cfg.hooks.ledger.OpenRefunds()
 	if err != nil {
 		return err
 	}
@@ -56,7 +56,7 @@ func (e *Engine) recoverRefunds() {
 
 // applyRefund steps a refund, commits where the step must be on disk, and then carries out the commands.
 func (e *Engine) applyRefund(l *liveRefund, ev payflow.RefundEvent) error {
-	ev.At, ev.FreeAt = time.Now(), e.refundFreeAt(l)
+	ev.At, ev.FreeAt = e.cfg.hooks.now(), e.refundFreeAt(l)
 	before := l.entry.Refund
 	after, commands := payflow.RefundStep(before, ev)
 	if after == before && len(commands) == 0 {
@@ -64,7 +64,7 @@ func (e *Engine) applyRefund(l *liveRefund, ev payflow.RefundEvent) error {
 	}
 	l.entry.Refund = after
 	if payflow.RefundDurable(before, after) {
-		entry, err := e.cfg.Journal.CommitRefund(ev, after)
+		entry, err := e.cfg.hooks.ledger.CommitRefund(ev, after)
 		if err != nil {
 			e.fail(err)
 			return e.Err()
@@ -157,7 +157,7 @@ func (e *Engine) refundEnded(no payflow.OutRefundNo, event payflow.RefundEvent) 
 
 // noteRequest remembers when a payment was last asked to be refunded, and forgets what is of no more consequence.
 func (e *Engine) noteRequest(no payflow.OutTradeNo) {
-	now := time.Now()
+	now := e.cfg.hooks.now()
 	for other, at := range e.lastRequest {
 		if now.Sub(at) >= payflow.RefundGap {
 			delete(e.lastRequest, other)
@@ -175,10 +175,10 @@ func (e *Engine) refundFreeAt(l *liveRefund) time.Time {
 	}
 	for _, other := range e.refunds {
 		if other != l && other.entry.OutTradeNo == l.entry.OutTradeNo && other.entry.Call == payflow.RefundRequestCall {
-			free = time.Now().Add(payflow.RefundGap)
+			free = e.cfg.hooks.now().Add(payflow.RefundGap)
 		}
 	}
-	if soon := e.started.Add(payflow.RefundGap); free.Before(soon) && time.Now().Before(soon) && e.requestedBefore(l) {
+	if soon := e.started.Add(payflow.RefundGap); free.Before(soon) && e.cfg.hooks.now().Before(soon) && e.requestedBefore(l) {
 		free = soon
 	}
 	return free
@@ -186,7 +186,7 @@ func (e *Engine) refundFreeAt(l *liveRefund) time.Time {
 
 // requestedBefore reports that another refund of the payment has been asked for, ever.
 func (e *Engine) requestedBefore(l *liveRefund) bool {
-	others, err := e.cfg.Journal.RefundsOfPayment(l.entry.OutTradeNo)
+	others, err := e.cfg.hooks.ledger.RefundsOfPayment(l.entry.OutTradeNo)
 	if err != nil {
 		return true
 	}
@@ -195,7 +195,7 @@ func (e *Engine) requestedBefore(l *liveRefund) bool {
 
 // heldBeside is what the payment's other refunds of this journal hold, those that WeChat Pay has not listed: it may yet take them on.
 func (e *Engine) heldBeside(l *liveRefund, listed []payflow.RefundReport) int64 {
-	others, err := e.cfg.Journal.RefundsOfPayment(l.entry.OutTradeNo)
+	others, err := e.cfg.hooks.ledger.RefundsOfPayment(l.entry.OutTradeNo)
 	if err != nil {
 		return -1 // not known
 	}
@@ -215,7 +215,7 @@ func (e *Engine) wakeRefundAt(l *liveRefund, at time.Time) {
 		l.timer.Stop()
 	}
 	no := l.entry.OutRefundNo
-	l.timer = time.AfterFunc(time.Until(at), func() {
+	l.timer = time.AfterFunc(at.Sub(e.cfg.hooks.now()), func() {
 		e.post(func() {
 			if l, ok := e.refunds[no]; ok {
 				_ = e.applyRefund(l, payflow.RefundEvent{Kind: payflow.RefundWoken})

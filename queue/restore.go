@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -296,17 +297,40 @@ func (r *restore) enterIn(j *Journal, tx *bbolt.Tx, was formerJournal) (Head, er
 func (r *restore) planSearches(j *Journal, tx *bbolt.Tx, about aboutRecord, counter uint64, former string) error {
 	from, to := r.b.header.At.In(r.cfg.Location).Format(time.DateOnly), r.cfg.Now().In(r.cfg.Location).Format(time.DateOnly)
 	from, to = min(from, to), max(from, to) // a clock may have been set back
-	randoms := []string{about.Random}
-	if former != "" && former != about.Random {
-		randoms = append(randoms, former)
+	lost := search{Sequence: j.head.Sequence + 1, Store: about.Store, Till: about.Till, From: from, To: to, Day: from, Last: counter, Next: counter + 1, Begun: r.cfg.Now()}
+	known := map[string]bool{"": true}
+	for _, random := range []string{about.Random, former, r.b.header.Random} {
+		if known[random] {
+			continue
+		}
+		known[random] = true
+		s := lost
+		s.Random = random
+		if err := j.addSearch(tx, s); err != nil {
+			return err
+		}
 	}
-	for _, random := range randoms {
-		s := search{Sequence: j.head.Sequence + 1, Store: about.Store, Till: about.Till, Random: random, From: from, To: to, Day: from, Last: counter, Next: counter + 1, Begun: r.cfg.Now()}
+	for _, one := range r.startsSince(counter) {
+		if known[one.Random] {
+			continue
+		}
+		s := lost
+		s.Random, s.From, s.Day = one.Random, max(from, min(one.Day, to)), max(from, min(one.Day, to))
+		s.Last, s.Next = one.Drawn, one.Drawn+1
 		if err := j.addSearch(tx, s); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// startsSince are the starts that drew numbers after the backup's last, as they are noted beside the key.
+func (r *restore) startsSince(counter uint64) []journalStart {
+	starts, err := readStarts(r.cfg.startsFile(), r.u.keys)
+	if err != nil {
+		return nil // another PC, or damaged: the start that made the backup is named in it
+	}
+	return slices.DeleteFunc(starts, func(s journalStart) bool { return s.Drawn < counter })
 }
 
 // drawOther draws characters that are none of those that were in use.

@@ -20,8 +20,8 @@ import (
 	"posagent/payflow"
 )
 
-// ledger is WeChat Pay's side of a story, with books that no crash of the till touches. What a customer does is chosen by the order's sale.
-type ledger struct {
+// wechatBooks is WeChat Pay's side of a story, with books that no crash of the till touches. What a customer does is chosen by the order's sale.
+type wechatBooks struct {
 	mu     sync.Mutex
 	orders map[payflow.OutTradeNo]*payflow.Trade
 	asked  []payflow.OutTradeNo // queries, in their order
@@ -30,11 +30,11 @@ type ledger struct {
 	claims bool // "no such order" comes without a signature
 }
 
-func newLedger() *ledger {
-	return &ledger{orders: map[payflow.OutTradeNo]*payflow.Trade{}, pays: map[payflow.OutTradeNo]int{}}
+func newLedger() *wechatBooks {
+	return &wechatBooks{orders: map[payflow.OutTradeNo]*payflow.Trade{}, pays: map[payflow.OutTradeNo]int{}}
 }
 
-func (l *ledger) Pay(ctx context.Context, o payflow.Order, _ payflow.AuthCode, leave <-chan struct{}) (payflow.Outcome, error) {
+func (l *wechatBooks) Pay(ctx context.Context, o payflow.Order, _ payflow.AuthCode, leave <-chan struct{}) (payflow.Outcome, error) {
 	select {
 	case <-leave:
 	case <-ctx.Done():
@@ -59,7 +59,7 @@ func (l *ledger) Pay(ctx context.Context, o payflow.Order, _ payflow.AuthCode, l
 	return payflow.Outcome{Kind: payflow.Found, Trade: payflow.Trade{State: payflow.TradeUserPaying}}, nil
 }
 
-func (l *ledger) Query(_ context.Context, o payflow.Order) (payflow.Outcome, error) {
+func (l *wechatBooks) Query(_ context.Context, o payflow.Order) (payflow.Outcome, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.asked = append(l.asked, o.OutTradeNo)
@@ -76,7 +76,7 @@ func (l *ledger) Query(_ context.Context, o payflow.Order) (payflow.Outcome, err
 	return payflow.Outcome{Kind: payflow.NoSuchOrder}, nil
 }
 
-func (l *ledger) Reverse(_ context.Context, o payflow.Order) (payflow.Outcome, error) {
+func (l *wechatBooks) Reverse(_ context.Context, o payflow.Order) (payflow.Outcome, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if t := l.orders[o.OutTradeNo]; t != nil {
@@ -85,10 +85,10 @@ func (l *ledger) Reverse(_ context.Context, o payflow.Order) (payflow.Outcome, e
 	return payflow.Outcome{Kind: payflow.ReverseDone}, nil
 }
 
-func (l *ledger) KeepWarm(bool) {}
+func (l *wechatBooks) KeepWarm(bool) {}
 
 // held are the orders that WeChat Pay holds money for.
-func (l *ledger) held() map[payflow.OutTradeNo]payflow.Trade {
+func (l *wechatBooks) held() map[payflow.OutTradeNo]payflow.Trade {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	held := map[payflow.OutTradeNo]payflow.Trade{}
@@ -100,22 +100,22 @@ func (l *ledger) held() map[payflow.OutTradeNo]payflow.Trade {
 	return held
 }
 
-// counter is a till before the ledger, in a bubble of fake time, whose disk a story damages.
+// counter is a till before the wechatBooks, in a bubble of fake time, whose disk a story damages.
 type counter struct {
-	t       *testing.T
-	folder  string
-	cfg     JournalConfig
-	ledger  *ledger
-	journal *Journal
-	engine  *Engine
-	scans   int
-	stop    func()
+	t           *testing.T
+	folder      string
+	cfg         JournalConfig
+	wechatBooks *wechatBooks
+	journal     *Journal
+	engine      *Engine
+	scans       int
+	stop        func()
 }
 
 func newCounter(t *testing.T) *counter {
 	t.Helper()
 	folder := t.TempDir()
-	c := &counter{t: t, folder: folder, ledger: newLedger(), cfg: JournalConfig{File: filepath.Join(folder, "data", "journal.db"),
+	c := &counter{t: t, folder: folder, wechatBooks: newLedger(), cfg: JournalConfig{File: filepath.Join(folder, "data", "journal.db"),
 		KeyFile: filepath.Join(folder, "keys", "journal.key"), StoreID: "SZTX001", TillID: "T1", Location: time.UTC}}
 	c.start()
 	return c
@@ -126,7 +126,7 @@ func (c *counter) start() {
 	var err error
 	c.journal, err = OpenJournal(c.cfg)
 	require.NoError(c.t, err)
-	c.engine, err = NewEngine(Config{Journal: c.journal, Gateway: c.ledger, Merchant: payflow.Merchant{Mode: payflow.Direct, AppID: "wx1", MerchantID: "10000100"},
+	c.engine, err = NewEngine(Config{Journal: c.journal, Gateway: c.wechatBooks, Merchant: payflow.Merchant{Mode: payflow.Direct, AppID: "wx1", MerchantID: "10000100"},
 		Store: payflow.Store{ID: "SZTX001", Name: "Shop", Till: "T1"}, API: payflow.APIv3, HostFamily: "https://a", Log: zerolog.Nop()})
 	require.NoError(c.t, err)
 	ctx, stop := context.WithCancel(c.t.Context())
@@ -225,7 +225,7 @@ func inStore(t *testing.T, tell func(t *testing.T, c *counter)) {
 		c := newCounter(t)
 		defer func() { c.stop() }()
 		tell(t, c)
-		for no, times := range c.ledger.pays {
+		for no, times := range c.wechatBooks.pays {
 			assert.Equal(t, 1, times, "pay calls under %s", no)
 		}
 	})
@@ -261,7 +261,7 @@ func TestEverythingAfterTheBackupIsFoundAndNothingIsChargedTwice(t *testing.T) {
 				}
 				sell("declined-2")
 				reversed := sell("reversed-2")
-				require.Equal(t, payflow.TradeRevoked, c.ledger.orders[reversed].State)
+				require.Equal(t, payflow.TradeRevoked, c.wechatBooks.orders[reversed].State)
 				time.Sleep(20 * time.Hour) // into the next day
 				lostPaid = append(lostPaid, sell("paid-3"))
 				open := sell("open-4") // paid at WeChat Pay, and the till killed before it knew
@@ -284,7 +284,7 @@ func TestEverythingAfterTheBackupIsFoundAndNothingIsChargedTwice(t *testing.T) {
 				}
 				require.Len(t, found, len(lostPaid), "the reversed one needs nobody")
 				for _, no := range lostPaid {
-					f, trade := byNumber[no], c.ledger.orders[no]
+					f, trade := byNumber[no], c.wechatBooks.orders[no]
 					assert.Equal(t, trade.TransactionID, f.TransactionID)
 					assert.Equal(t, trade.Amount, f.Amount)
 					assert.True(t, trade.SuccessTime.Equal(f.SuccessTime))
@@ -294,12 +294,12 @@ func TestEverythingAfterTheBackupIsFoundAndNothingIsChargedTwice(t *testing.T) {
 				all, err := c.journal.FoundAfterRestore(true)
 				require.NoError(t, err)
 				assert.Len(t, all, len(lostPaid)+1)
-				for no, trade := range c.ledger.held() { // silent losses: none
+				for no, trade := range c.wechatBooks.held() { // silent losses: none
 					entry, err := c.engine.Payment(no)
 					assert.True(t, err == nil && entry.Status == payflow.Paid || byNumber[no].TransactionID == trade.TransactionID, no)
 				}
 				assert.Equal(t, payflow.Paid, mustPayment(c, kept).Status)
-				assert.NotZero(t, c.ledger.held()[open], "nothing is reversed by itself")
+				assert.NotZero(t, c.wechatBooks.held()[open], "nothing is reversed by itself")
 
 				c.sell("paid-1b")
 				sell("paid-5")
@@ -349,14 +349,14 @@ func (c *counter) settleAll() {
 
 func TestAnOpenPaymentOfTheBackupGoesTheOrdinaryWay(t *testing.T) {
 	inStore(t, func(t *testing.T, c *counter) {
-		c.ledger.lose = 1000
+		c.wechatBooks.lose = 1000
 		open := c.sell("open-1")
 		require.True(t, open.Open())
 		made := c.backup()
 		c.stop()
 		c.tearOut()
 		c.restore(made.File)
-		c.ledger.lose = 0
+		c.wechatBooks.lose = 0
 		c.start()
 		time.Sleep(time.Minute)
 		assert.Equal(t, payflow.Paid, mustPayment(c, open.OutTradeNo).Status, "asked for as after any start (rule 11)")
@@ -377,18 +377,18 @@ func TestTheAskingGoesOnOverLossesKillsAndCustomers(t *testing.T) {
 		for kills := 0; ; kills++ {
 			require.Less(t, kills, 100, "it must end")
 			c.start()
-			c.ledger.lose = 2
+			c.wechatBooks.lose = 2
 			ctx, kill := context.WithTimeout(t.Context(), 40*time.Second)
 			err := c.engine.AskAfterRestore(ctx)
 			kill()
 			if kills == 1 {
-				began := len(c.ledger.asked)
+				began := len(c.wechatBooks.asked)
 				_, armErr := c.engine.Arm(t.Context(), armRequest("paid-held"))
 				require.NoError(t, armErr)
 				ctx, kill := context.WithTimeout(t.Context(), 40*time.Second)
 				_ = c.engine.AskAfterRestore(ctx)
 				kill()
-				assert.Len(t, c.ledger.asked, began, "a customer who waits at the till comes first")
+				assert.Len(t, c.wechatBooks.asked, began, "a customer who waits at the till comes first")
 			}
 			if err == nil {
 				break
@@ -415,7 +415,7 @@ func TestAnAbsenceWithoutASignatureIsCountedAndSaid(t *testing.T) {
 		c.stop()
 		c.tearOut()
 		c.restore(made.File)
-		c.ledger.claims = true
+		c.wechatBooks.claims = true
 		c.start()
 		c.askToTheEnd()
 		found, err := c.engine.FoundAfterRestore()

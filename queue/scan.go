@@ -43,7 +43,7 @@ func (e *Engine) scan(id payflow.OutTradeNo, text, aim, device string) (payflow.
 		}
 		return l.entry, err
 	}
-	err = e.apply(l, payflow.Event{Kind: payflow.CodeScanned, Code: code, CodeHash: e.cfg.Journal.HashCode(code)})
+	err = e.apply(l, payflow.Event{Kind: payflow.CodeScanned, Code: code, CodeHash: e.cfg.hooks.ledger.HashCode(code), Clock: e.correctedClock()})
 	return l.entry, err
 }
 
@@ -59,7 +59,7 @@ func (e *Engine) acceptScan(l *live, text, aim string) (payflow.AuthCode, error)
 	if err != nil {
 		return payflow.AuthCode{}, payflow.ErrScanBusy
 	}
-	_, spent, found, err := e.cfg.Journal.ByCodeHash(e.cfg.Journal.HashCode(code))
+	_, spent, found, err := e.cfg.hooks.ledger.ByCodeHash(e.cfg.hooks.ledger.HashCode(code))
 	switch {
 	case err != nil:
 		return payflow.AuthCode{}, err

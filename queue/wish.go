@@ -21,7 +21,7 @@ func (e *Engine) Cancel(ctx context.Context, id payflow.OutTradeNo, operator str
 // SetAside frees the till from a payment that does not end (rule 12), never the sale; the engine goes on with it.
 func (e *Engine) SetAside(ctx context.Context, id payflow.OutTradeNo, operator, note string) (payflow.Entry, error) {
 	return e.wish(ctx, id, func(l *live) error {
-		if l.entry.HoldsTill() && !l.entry.MayBeSetAside(time.Now()) {
+		if l.entry.HoldsTill() && !l.entry.MayBeSetAside(e.cfg.hooks.now()) {
 			return payflow.ErrNotAside
 		}
 		if err := e.apply(l, payflow.Event{Kind: payflow.SetAsideAsked, Operator: operator, Note: note}); err != nil {
@@ -69,7 +69,7 @@ func (e *Engine) Acknowledge(ctx context.Context, id payflow.OutTradeNo, a payfl
 		if a.At.IsZero() {
 			a.At = time.Now()
 		}
-		entry, err = e.cfg.Journal.Acknowledge(id, a)
+		entry, err = e.cfg.hooks.ledger.Acknowledge(id, a)
 		if err != nil {
 			e.fail(err)
 			return payflow.Entry{}, e.Err()

@@ -78,7 +78,7 @@ func (s *slip) consolation() string {
 		return ""
 	case s.paidLate():
 		return s.labels.paidLate
-	case s.entry.Attention != "":
+	case s.entry.Attention != "" || s.entry.Late.Attention != "":
 		return s.labels.owed
 	case s.entry.Status == payflow.Declined:
 		return s.labels.noCharge
@@ -96,7 +96,7 @@ func (s *slip) paidLate() bool {
 		return true
 	}
 	for _, link := range s.entry.Links {
-		if link.Kind == "late_success" {
+		if link.Kind == payflow.LinkLateSuccess {
 			return true
 		}
 	}

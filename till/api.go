@@ -25,6 +25,8 @@ func (s *Server) newAPI() huma.API {
 	api.UseMiddleware(tameStatus, s.authorize)
 	s.registerPayments(api)
 	s.registerWishes(api)
+	s.registerRefunds(api)
+	s.registerAttention(api)
 	s.registerLists(api)
 	s.registerEvents(api)
 	s.registerStatus(api)

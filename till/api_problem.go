@@ -21,7 +21,9 @@ type Problem struct {
 	Reason    string       `json:"reason,omitempty" doc:"With not_ready: why. With wrong_code: what was scanned."`
 	Fields    []FieldFault `json:"fields,omitempty" doc:"With bad_request: which fields, and what each must be."`
 	PaymentID string       `json:"payment_id,omitempty" doc:"The payment that is in the way."`
-	Payment   *Payment     `json:"payment,omitempty" doc:"With wrong_state: the payment as it is now."`
+	Payment   *Payment     `json:"payment,omitempty" doc:"With wrong_state and not_paid: the payment as it is now."`
+	Refund    *Refund      `json:"refund,omitempty" doc:"With refund_open: the refund as it is now."`
+	Left      *int64       `json:"left,omitempty" doc:"With refund_too_much: what can still be given back, in minor units of the payment's currency."`
 }
 
 // FieldFault says what a field must be.
@@ -70,6 +72,11 @@ var plainRefusals = []struct {
 	{payflow.ErrKeyReused, KeyReused},
 	{payflow.ErrKeyMissing, KeyMissing},
 	{payflow.ErrNotAside, NotAside},
+	{payflow.ErrNoRefund, NoRefund},
+	{payflow.ErrNoRefunds, CannotRefund},
+	{payflow.ErrRefundsOpenMax, CannotRefund},
+	{payflow.ErrRefundTooMany, RefundTooMany},
+	{payflow.ErrRefundOverdue, RefundOverdue},
 }
 
 // problemOf turns an error of the desk into the answer. An error that it does not know is a fault of this machine: the caller is told
@@ -110,6 +117,9 @@ func (s *Server) typedProblem(err error) *Problem {
 		wrong     *payflow.WrongStateError
 		notReady  *payflow.NotReadyError
 		wrongCode *payflow.WrongCodeError
+		tooMuch   *payflow.RefundTooMuchError
+		notPaid   *payflow.NotRefundableError
+		open      *payflow.RefundOpenError
 	)
 	switch {
 	case errors.As(err, &bad):
@@ -126,6 +136,20 @@ func (s *Server) typedProblem(err error) *Problem {
 		return s.because(newProblem(NotTaken, notReady.Text), notReady.Code)
 	case errors.As(err, &wrongCode):
 		return s.because(newProblem(WrongCode, wrongCode.Error()), string(wrongCode.Kind))
+	case errors.As(err, &tooMuch):
+		p := newProblem(RefundTooMuch, tooMuch.Error())
+		p.Left = &tooMuch.Left.Minor
+		return p
+	case errors.As(err, &notPaid):
+		now := s.view(notPaid.Entry, s.now())
+		p := about(newProblem(NotPaid, notPaid.Error()), notPaid.Entry.OutTradeNo)
+		p.Payment = &now
+		return p
+	case errors.As(err, &open):
+		now := s.viewRefund(open.Entry, s.now())
+		p := newProblem(RefundOpen, open.Error())
+		p.Refund = &now
+		return p
 	}
 	return nil
 }

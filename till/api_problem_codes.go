@@ -37,6 +37,13 @@ const (
 	SameCode         ProblemCode = "same_code"
 	WrongCode        ProblemCode = "wrong_code"
 	TooMany          ProblemCode = "too_many"
+	NoRefund         ProblemCode = "no_refund"
+	NotPaid          ProblemCode = "not_paid"
+	RefundTooMuch    ProblemCode = "refund_too_much"
+	RefundTooMany    ProblemCode = "refund_too_many"
+	RefundOverdue    ProblemCode = "refund_overdue"
+	RefundOpen       ProblemCode = "refund_open"
+	CannotRefund     ProblemCode = "no_refunds"
 	NotTaken         ProblemCode = "not_ready"
 	Stopping         ProblemCode = "stopping"
 	BackupFailed     ProblemCode = "backup_failed"
@@ -112,6 +119,23 @@ var problemKinds = map[ProblemCode]problemKind{
 			ZhHans: "请顾客打开微信“我-服务-收付款”，扫描该付款码。", ZhHant: "請顧客打開微信「我-服務-收付款」，掃描該付款碼。"}},
 	TooMany: {http.StatusTooManyRequests, "Too many requests wait at the same time",
 		health.Words{EN: "Close other pages and programs of this till, then try again.", ZhHans: "请关闭本收银台的其他页面和程序后重试。", ZhHant: "請關閉本收銀台的其他頁面和程式後重試。"}},
+	NoRefund: {http.StatusNotFound, "There is no such refund in this till's journal",
+		health.Words{EN: "Look at the payment: it names its refunds.", ZhHans: "请查看该笔付款，其中列有退款。", ZhHant: "請查看該筆付款，其中列有退款。"}},
+	NotPaid: {http.StatusConflict, "Only a paid payment can be refunded",
+		health.Words{EN: "Look at the payment as it is now. Money that was taken by a payment that is not paid goes back by itself.",
+			ZhHans: "请查看该笔付款的当前状态。未付成的款项如已扣款会自动退回。", ZhHant: "請查看該筆付款的目前狀態。未付成的款項如已扣款會自動退回。"}},
+	RefundTooMuch: {http.StatusConflict, "That is more than is left of the payment",
+		health.Words{EN: "Look at the payment's refunds, then refund at most what is left.",
+			ZhHans: "请查看该笔付款已有的退款，退款金额不得超过可退余额。", ZhHant: "請查看該筆付款已有的退款，退款金額不得超過可退餘額。"}},
+	RefundTooMany: {http.StatusConflict, "The payment has as many refunds as WeChat Pay takes",
+		health.Words{EN: "Give the rest back in cash.", ZhHans: "余款请以现金退还。", ZhHant: "餘款請以現金退還。"}},
+	RefundOverdue: {http.StatusConflict, "The payment is too old to be refunded by WeChat Pay",
+		health.Words{EN: "Give the money back in cash.", ZhHans: "请以现金退还。", ZhHant: "請以現金退還。"}},
+	RefundOpen: {http.StatusConflict, "The refund is not at its end yet",
+		health.Words{EN: "Wait for its end; it is asked about by itself.", ZhHans: "请等待结果，系统会自动查询。", ZhHant: "請等待結果，系統會自動查詢。"}},
+	CannotRefund: {http.StatusServiceUnavailable, "This till can't make this refund now",
+		health.Words{EN: "Look at the list of what needs a person. Otherwise give the money back on the WeChat Pay merchant platform, or in cash.",
+			ZhHans: "请先查看需人工处理的列表；否则请在微信支付商户平台退款，或以现金退还。", ZhHant: "請先查看需人工處理的清單；否則請在微信支付商戶平台退款，或以現金退還。"}},
 	NotTaken: {http.StatusServiceUnavailable, "No payment can be taken now",
 		health.Words{EN: "Take cash or another means. The warnings say what is wrong.",
 			ZhHans: "请收现金或使用其他支付方式。原因见警告。", ZhHant: "請收現金或使用其他付款方式。原因見警告。"}},

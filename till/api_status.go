@@ -57,6 +57,9 @@ func (s *Server) status(ctx context.Context, _ *struct{}) (*statusOutput, error)
 		Status: filled(s.cfg.Status()), Now: s.now(), Ready: true, Store: s.cfg.Store, Till: s.cfg.Till, Currency: string(s.cfg.Currency),
 		Language: s.language(), CodeInAPI: s.cfg.AllowCodeInAPI, Unannounced: unannounced, Warnings: []health.Active{},
 	}
+	if err := s.countMoneyBack(&report); err != nil {
+		return nil, s.problemOf(ctx, err)
+	}
 	if err := s.cfg.Desk.Ready(); err != nil {
 		report.Ready, report.NotReady = false, s.notReady(err)
 	}
@@ -67,6 +70,35 @@ func (s *Server) status(ctx context.Context, _ *struct{}) (*statusOutput, error)
 		report.Warnings = s.cfg.Health.List()
 	}
 	return &statusOutput{Body: report}, nil
+}
+
+// countMoneyBack counts what goes back and what needs a person, without reading any payment but the late ones.
+func (s *Server) countMoneyBack(report *StatusReport) error {
+	if s.cfg.Refunds != nil {
+		for _, r := range s.cfg.Refunds.OpenRefunds() {
+			report.OpenRefunds += one(r.Open())
+			report.NeedPerson += one(r.Attention != "")
+		}
+	}
+	if s.cfg.Late == nil {
+		return nil
+	}
+	late, err := s.cfg.Late.LateTruths()
+	for _, e := range late {
+		report.LateSuccess += one(e.Late.HoldsMoney())
+		report.NeedPerson += one(!e.Late.HoldsMoney())
+	}
+	for _, e := range s.cfg.Late.OpenEntries() {
+		report.NeedPerson += one(e.Attention != "")
+	}
+	return err
+}
+
+func one(holds bool) int {
+	if holds {
+		return 1
+	}
+	return 0
 }
 
 func (s *Server) notReady(err error) *NotReady {
@@ -102,6 +134,9 @@ func listCodes(api huma.API) {
 	payment := api.OpenAPI().Components.Schemas.Map()["Payment"].Properties
 	payment["reason"].Enum = anyOf(reasons)
 	payment["attention"].Enum = anyOf(append([]payflow.Reason{""}, reasons...))
+	refund := api.OpenAPI().Components.Schemas.Map()["Refund"].Properties
+	refund["why"].Enum = anyOf(payflow.RefundReasons())
+	refund["attention"].Enum = anyOf(append([]payflow.Reason{""}, payflow.RefundReasons()...))
 	api.OpenAPI().Components.Schemas.Map()["Problem"].Properties["code"].Enum = anyOf(slices.Sorted(maps.Keys(problemKinds)))
 }
 

@@ -18,6 +18,7 @@ const eventLineMax = 256 << 10 // bytes of one line of a stream
 type StreamEvent struct {
 	Journal *JournalEntry
 	Payment *Payment
+	Refund  *Refund
 	Alive   *Alive
 }
 
@@ -109,6 +110,9 @@ func handEvent(event, data string, each func(StreamEvent) error) error {
 	case "payment":
 		e.Payment = &Payment{}
 		into = e.Payment
+	case "refund":
+		e.Refund = &Refund{}
+		into = e.Refund
 	case "alive":
 		e.Alive = &Alive{}
 		into = e.Alive

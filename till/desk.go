@@ -40,3 +40,21 @@ type Desk interface {
 	// Ready returns nil when a payment can be armed, or a *payflow.NotReadyError that says why not.
 	Ready() error
 }
+
+// RefundDesk is what gives money back: the engine. Errors are those that payflow/refunddesk.go names, and the desk's. All methods may be
+// called by several goroutines at once.
+type RefundDesk interface {
+	// Refund journals a refund and returns at once; it is made in any case from then on. The same IdempotencyKey with the same request
+	// is the same refund.
+	Refund(ctx context.Context, r payflow.RefundRequest) (payflow.RefundEntry, error)
+	// RefundOf returns a refund as it is now, or payflow.ErrNoRefund.
+	RefundOf(id payflow.OutRefundNo) (payflow.RefundEntry, error)
+	// WaitForRefund returns as soon as the refund's version is above since, or its present form when ctx ends.
+	WaitForRefund(ctx context.Context, id payflow.OutRefundNo, since uint64) (payflow.RefundEntry, error)
+	// RefundsOfPayment returns the refunds of a payment, the oldest first.
+	RefundsOfPayment(no payflow.OutTradeNo) ([]payflow.RefundEntry, error)
+	// OpenRefunds returns every refund that is not at its end, and every one that a person must look at, the oldest first.
+	OpenRefunds() []payflow.RefundEntry
+	// AcknowledgeRefund records that a person has seen what needed one; a *payflow.RefundOpenError before the refund's end.
+	AcknowledgeRefund(ctx context.Context, id payflow.OutRefundNo, operator, note string) (payflow.RefundEntry, error)
+}

@@ -44,10 +44,10 @@ func (s *Server) registerEvents(api huma.API) {
 		scopes: []Scope{ScopePay, ScopeReport}, status: http.StatusOK, problems: []ProblemCode{TooMany},
 	}.operation(api)
 	op.Description += " Events: journal (data: a journal entry; id: its sequence; none is left out behind Last-Event-ID), " +
-		"payment (data: a payment as it is now, after its journal entries), alive (each second). " +
+		"payment (data: a payment as it is now, after its journal entries), refund (data: a refund as it is now, likewise), alive (each second). " +
 		"A stream begins with the payment that holds the till."
 	op.Responses["200"] = &huma.Response{Description: "OK", Content: map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{
-		Type: huma.TypeString, Description: "Lines of server-sent events; data is one of JournalEntry, Payment, Alive."}}}}
+		Type: huma.TypeString, Description: "Lines of server-sent events; data is one of JournalEntry, Payment, Refund, Alive."}}}}
 	schemaOf[JournalEntry](api)
 	schemaOf[Alive](api)
 	huma.Register(api, op, s.events)
@@ -156,13 +156,16 @@ func (st *stream) fromNow() string {
 	return "id: " + strconv.FormatUint(st.last, 10) + "\n"
 }
 
-// change sends the journal up to the change, then the payment.
+// change sends the journal up to the change, then the payment or the refund.
 func (st *stream) change(a payflow.Announcement) error {
 	if !st.known && a.Sequence > 0 {
 		st.last, st.known = a.Sequence-1, true
 	}
 	if err := st.journal(); err != nil {
 		return err
+	}
+	if a.Refund != nil {
+		return st.send("refund", 0, st.s.viewRefund(*a.Refund, st.s.now()))
 	}
 	return st.send("payment", 0, st.s.view(a.Entry, st.s.now()))
 }

@@ -32,6 +32,8 @@ func follow(t *testing.T, c *Client, after uint64) *followed {
 				f.sequences = append(f.sequences, e.Journal.Sequence)
 			case e.Payment != nil:
 				f.payments = append(f.payments, *e.Payment)
+			case e.Refund != nil:
+				f.refunds = append(f.refunds, *e.Refund)
 			case e.Alive != nil:
 				f.alive++
 			}
@@ -54,6 +56,7 @@ type followed struct {
 type seen struct {
 	sequences []uint64
 	payments  []Payment
+	refunds   []Refund
 	alive     int
 }
 

@@ -79,7 +79,7 @@ func (s *Server) identify(r *http.Request) (caller, *Problem) {
 		return caller{name: "token " + token.ID, scopes: token.Scopes}, nil
 	}
 	if s.pageSession(r) {
-		return caller{name: "page", scopes: []Scope{ScopePay, ScopeReport}, page: true}, nil
+		return caller{name: "page", scopes: []Scope{ScopePay, ScopeRefund, ScopeReport}, page: true}, nil
 	}
 	return caller{name: "nobody"}, nil
 }

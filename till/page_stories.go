@@ -11,7 +11,7 @@ import (
 // without a till (/page/storybook.html).
 type story struct {
 	Name     string        `json:"name"`
-	View     string        `json:"view,omitempty"` // customer; "": the cashier's
+	View     string        `json:"view,omitempty"` // customer, manager; "": the cashier's
 	Now      time.Time     `json:"now"`
 	Status   *StatusReport `json:"status"`
 	Payment  *Payment      `json:"payment"`
@@ -32,6 +32,8 @@ type pageState struct {
 	Lost       bool   `json:"lost,omitempty"`
 	Refused    string `json:"refused,omitempty"`
 	Note       string `json:"note,omitempty"`
+
+	Manage *managePage `json:"manage,omitempty"` // of the manager's page
 }
 
 // storyAt is when the stories happen.
@@ -48,6 +50,7 @@ func stories(w Words) []story {
 	b.recovered()
 	b.offline()
 	b.customer()
+	b.manager()
 	b.warnings()
 	return b.all
 }
@@ -204,9 +207,16 @@ func (b *storyBook) recovered() {
 	b.add("goods-given-asked", paidStory(), opened, func(s *story) { s.Page.Asking = "goods_given" })
 	b.add("money-back-asked", paidStory(), opened, func(s *story) { s.Page.Asking = "money_back" })
 	b.add("reversed-not-announced", aStory(payflow.Reversed, payflow.ReasonClosed), opened)
-	b.add("paid-after-the-end", aStory(payflow.Reversed, payflow.ReasonNeverArrived, func(e *payflow.Entry) {
-		e.Attention, e.Links = payflow.AttentionLateSuccess, []payflow.Link{{At: storyAt, Kind: "late_success"}}
-	}), opened)
+	b.add("paid-after-the-end", lateStory(payflow.LateTakingBack), opened)
+	b.add("paid-after-the-end-given-back", lateStory(payflow.LateGivenBack), opened)
+}
+
+// lateStory is a payment that WeChat Pay turned out to hold the money of, after it had ended.
+func lateStory(stage payflow.LateStage) *payflow.Entry {
+	return aStory(payflow.Reversed, payflow.ReasonNeverArrived, func(e *payflow.Entry) {
+		e.Late = payflow.Late{Stage: stage, MoneySeen: true, FoundAt: storyAt}
+		e.Links = []payflow.Link{{At: storyAt, Kind: payflow.LinkLateSuccess}}
+	})
 }
 
 func (b *storyBook) offline() {

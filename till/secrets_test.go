@@ -32,8 +32,22 @@ var usualHeaders = []string{"Authorization", "Cookie", "Origin", "Host", "Conten
 // planting sends codes where none belong, and one code where it belongs.
 type planting struct {
 	*aTill
-	id    string
-	calls int
+	id     string // of a payment that is open
+	sold   string // of one that is paid
+	refund string // of a refund of it
+	calls  int
+}
+
+// aim puts an id into a call's path, of what the call is about.
+func (p *planting) aim(path string) string {
+	id := p.id
+	switch {
+	case strings.HasPrefix(path, "/v1/refunds/"):
+		id = p.refund
+	case strings.HasSuffix(path, "/refunds"):
+		id = p.sold
+	}
+	return strings.ReplaceAll(path, "{id}", id)
 }
 
 func TestNoPaymentCodeEverComesBack(t *testing.T) {
@@ -41,7 +55,9 @@ func TestNoPaymentCodeEverComesBack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				a := newTill(t, func(c *Config) { c.AllowCodeInAPI, c.CORSOrigins = allow, []string{"https://pos.shop.example"} })
-				p := &planting{aTill: a, id: string(a.armed("A-1001"))}
+				sold := a.sold("A-1000")
+				p := &planting{aTill: a, sold: string(sold), refund: string(a.refund(sold, "r0", aRefundBody).refund().ID)}
+				p.id = string(a.armed("A-1001"))
 				for path, item := range a.server.api.OpenAPI().Paths {
 					for method, op := range map[string]*huma.Operation{http.MethodGet: item.Get, http.MethodPost: item.Post} {
 						if op != nil {
@@ -55,6 +71,13 @@ func TestNoPaymentCodeEverComesBack(t *testing.T) {
 				kept, err := json.Marshal(a.desk.payments)
 				require.NoError(t, err)
 				assert.NotContains(t, string(kept), plantedCode[:14], "what the desk was given is journaled and shown")
+				kept, err = json.Marshal([]any{a.back.refunds, a.desk.events})
+				require.NoError(t, err)
+				assert.NotContains(t, string(kept), plantedCode[:14])
+				assert.Greater(t, a.back.calls, 1, "refunds were made")
+				for key := range a.back.keys {
+					assert.NotContains(t, key, plantedCode)
+				}
 				for key := range a.desk.keys {
 					assert.NotContains(t, key, plantedCode)
 				}
@@ -66,7 +89,7 @@ func TestNoPaymentCodeEverComesBack(t *testing.T) {
 // everywhere plants a code in every part of one call.
 func (p *planting) everywhere(method, path string, op *huma.Operation) {
 	good := p.good(op)
-	at := strings.ReplaceAll(path, "{id}", p.id)
+	at := p.aim(path)
 	for field := range p.fields(op) {
 		for _, value := range []any{map[string]any{"x": plantedCode}, []any{plantedCode}, map[string]any{plantedCode: 1}, json.Number(plantedCode)} {
 			p.try(method, at, with(good, field, value), nil)
@@ -114,6 +137,10 @@ func (p *planting) good(op *huma.Operation) map[string]any {
 		return map[string]any{"code": plantedCode}
 	case "set-aside-payment":
 		return map[string]any{"operator": "P001", "reason": "queue"}
+	case "refund-payment":
+		return map[string]any{"amount": 250, "reason": "returned", "operator": "M001"}
+	case "acknowledge-refund", "look-again", "settle-late":
+		return map[string]any{"operator": "M001", "note": "seen"}
 	}
 	return nil
 }
@@ -221,9 +248,13 @@ func TestAKeyOrATokenInATextIsRefusedAndNotKept(t *testing.T) {
 	id := string(a.armed("A-1001"))
 	for _, secret := range []string{key, "my key is " + key, a.token, "Bearer " + strings.ToUpper(a.token)} {
 		for path, body := range map[string]map[string]any{
-			"/v1/payments":                      {"amount": 1250, "sale_ref": "A-1002", "description": secret},
-			"/v1/payments/" + id + "/cancel":    {"operator": secret},
-			"/v1/payments/" + id + "/set-aside": {"operator": "M001", "reason": secret},
+			"/v1/payments":                        {"amount": 1250, "sale_ref": "A-1002", "description": secret},
+			"/v1/payments/" + id + "/cancel":      {"operator": secret},
+			"/v1/payments/" + id + "/set-aside":   {"operator": "M001", "reason": secret},
+			"/v1/payments/" + id + "/refunds":     {"amount": 250, "reason": secret},
+			"/v1/payments/" + id + "/look-again":  {"operator": secret},
+			"/v1/payments/" + id + "/settle-late": {"operator": "M001", "note": secret},
+			"/v1/refunds/" + id + "/acknowledge":  {"operator": "M001", "note": secret},
 		} {
 			text, err := json.Marshal(body)
 			require.NoError(t, err)

@@ -35,12 +35,15 @@ const pageCSP = "default-src 'none'; script-src 'self'; style-src 'self'; img-sr
 
 // Config is what a Server needs. Desk and Words are required; all else has a zero value that serves.
 type Config struct {
-	Desk   Desk
-	Status func() Status   // what the other parts report; nil: nothing
-	Health *health.Tracker // the warnings that hold; nil: none
-	Tokens *Tokens         // nil: no token opens anything
-	Words  Wording         // what a person reads of a payment
-	Page   http.Handler    // the cashier's page; nil: none
+	Desk     Desk
+	Refunds  RefundDesk      // nil: this till gives no money back
+	Late     LateDesk        // nil: nothing is known of payments after their end
+	Location *time.Location  // of the store, for its days; nil: this machine's
+	Status   func() Status   // what the other parts report; nil: nothing
+	Health   *health.Tracker // the warnings that hold; nil: none
+	Tokens   *Tokens         // nil: no token opens anything
+	Words    Wording         // what a person reads of a payment
+	Page     http.Handler    // the cashier's page; nil: none
 
 	AllowedHosts   []string // Host headers beyond 127.0.0.1, localhost and [::1]
 	CORSOrigins    []string // exact origins whose pages may call with a token
@@ -64,6 +67,9 @@ type Wording interface {
 	// Message says what a payment's state means, NextStep what to do now.
 	Message(e payflow.Entry) map[string]string
 	NextStep(e payflow.Entry) map[string]string
+	// RefundMessage and RefundNextStep say the same of a refund.
+	RefundMessage(e payflow.RefundEntry) map[string]string
+	RefundNextStep(e payflow.RefundEntry) map[string]string
 	// Notice says the same of a refused scan, or of a reason why no payment is taken; of an unknown kind in general words.
 	Notice(kind string) (message, nextStep map[string]string)
 }

@@ -73,6 +73,9 @@ type StatusReport struct {
 	CodeInAPI   bool            `json:"code_in_api" doc:"Till software may hand in codes that it scanned itself."`
 	HoldingID   string          `json:"holding,omitempty" doc:"The payment that holds the till."`
 	Unannounced int             `json:"unannounced" doc:"Final payments that nobody has acknowledged."`
+	OpenRefunds int             `json:"open_refunds" doc:"Refunds that are not at their end."`
+	LateSuccess int             `json:"late_successes" doc:"Payments that ended unpaid, and whose money WeChat Pay turned out to hold and has not given back."`
+	NeedPerson  int             `json:"need_person" doc:"Payments and refunds that a person must look at; /v1/attention has them."`
 	Warnings    []health.Active `json:"warnings" doc:"The worst first."`
 }
 

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
@@ -20,19 +21,21 @@ import (
 type aTill struct {
 	t      *testing.T
 	desk   *fakeDesk
+	back   *fakeRefunds
 	server *Server
 	log    *bytes.Buffer
-	token  string // with the scopes pay and report
+	token  string // with the scopes pay, refund and report
 }
 
 func newTill(t *testing.T, change ...func(*Config)) *aTill {
 	t.Helper()
 	a := &aTill{t: t, desk: newFakeDesk(), log: &bytes.Buffer{}}
+	a.back = newFakeRefunds(a.desk)
 	tokens, err := OpenTokens(filepath.Join(t.TempDir(), "tokens.json"))
 	require.NoError(t, err)
-	a.token, _, err = tokens.Create("till software", []Scope{ScopePay, ScopeReport})
+	a.token, _, err = tokens.Create("till software", []Scope{ScopePay, ScopeRefund, ScopeReport})
 	require.NoError(t, err)
-	cfg := Config{Desk: a.desk, Words: plainWords{}, Tokens: tokens, Currency: "HKD", Store: "Tencent Building Branch", Till: "T1",
+	cfg := Config{Desk: a.desk, Refunds: a.back, Late: a.back, Location: time.UTC, Words: plainWords{}, Tokens: tokens, Currency: "HKD", Store: "Tencent Building Branch", Till: "T1",
 		Log: zerolog.New(zerolog.SyncWriter(a.log)).Level(zerolog.DebugLevel)}
 	cfg.Status = func() Status { return Status{Version: "1.0", Journal: Journal{Sequence: uint64(len(a.desk.events))}} }
 	for _, c := range change {

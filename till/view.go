@@ -47,6 +47,10 @@ type Payment struct {
 	StoreDay         string       `json:"store_day,omitempty" doc:"2006-01-02 in the store's time zone."`
 	Sequence         uint64       `json:"sequence" doc:"The journal's last entry about this payment."`
 	Links            []LinkView   `json:"links,omitempty" doc:"What was learnt after the end."`
+	Refunds          []Refund     `json:"refunds,omitempty" doc:"Its refunds, the oldest first."`
+	Refunded         int64        `json:"refunded" doc:"What refunds gave back for good, in minor units."`
+	Refundable       int64        `json:"refundable" doc:"What can still be given back, in minor units: refunds that are not at their end count as given back."`
+	Late             *LateView    `json:"late,omitempty" doc:"What became of it after its end, where that is more than nothing."`
 	Notice           *NoticeView  `json:"notice,omitempty" doc:"The last scan that was refused while this payment held the till."`
 	Money            *MoneyReturn `json:"money_return,omitempty" doc:"With reversed: whether money had been taken and goes back."`
 }
@@ -76,6 +80,35 @@ type LinkView struct {
 	At   time.Time `json:"at"`
 }
 
+// LateView says what WeChat Pay turned out to hold of a payment after its end.
+type LateView struct {
+	Stage     payflow.LateStage   `json:"stage" enum:"check_owed,clear,taking_back,refunding,given_back,settled"`
+	MoneySeen bool                `json:"money_seen" doc:"An answer showed money taken after the payment's end."`
+	Person    bool                `json:"needs_person" doc:"A person may settle it: the till alone can't end it."`
+	Refund    payflow.OutRefundNo `json:"refund,omitempty" doc:"The refund that gives it back."`
+	By        payflow.LateBy      `json:"by,omitempty" enum:"reverse,refund" doc:"With given_back: how the money went back."`
+	FoundAt   time.Time           `json:"found_at,omitempty,omitzero" doc:"When the money was first seen."`
+	EndedAt   time.Time           `json:"ended_at,omitempty,omitzero"`
+}
+
+func lateView(l payflow.Late) *LateView {
+	if l.Stage == payflow.LateNothing {
+		return nil
+	}
+	return &LateView{Stage: l.Stage, MoneySeen: l.MoneySeen, Person: !l.Stage.Over() && l.Attention != "", Refund: l.OutRefundNo, By: l.By, FoundAt: l.FoundAt, EndedAt: l.EndedAt}
+}
+
+// attentionOf is why a person must look at a payment: its own reason, or what was learnt after its end.
+func attentionOf(e payflow.Entry) payflow.Reason {
+	switch {
+	case e.Attention != "":
+		return e.Attention
+	case e.Late.HoldsMoney() && e.Late.Attention == "":
+		return payflow.AttentionLateSuccess
+	}
+	return e.Late.Attention
+}
+
 // NoticeView names a refused scan, and no digit of it.
 type NoticeView struct {
 	At     time.Time `json:"at"`
@@ -95,7 +128,7 @@ type MoneyReturn struct {
 func (s *Server) view(e payflow.Entry, now time.Time) Payment {
 	p := Payment{
 		ID: e.OutTradeNo, SaleRef: e.SaleRef, Attempt: e.Attempt, Amount: e.Amount.Minor, Currency: e.Amount.Currency, AmountText: e.Amount.String(),
-		Status: e.Status, Final: e.Status.Final(), Attention: e.Attention, SaleMayUseOtherMeans: e.SaleMayUseOtherMeans(),
+		Status: e.Status, Final: e.Status.Final(), Attention: attentionOf(e), SaleMayUseOtherMeans: e.SaleMayUseOtherMeans(),
 		SetAside: !e.SetAside.At.IsZero(), CancelAsked: e.CancelAsked,
 		Reason: e.Reason, Message: inAll(s.cfg.Words.Message(e)), NextStep: inAll(s.cfg.Words.NextStep(e)),
 		TransactionID: e.Trade.TransactionID, PayerAmount: e.Trade.PayerAmount.Minor, PayerCurrency: e.Trade.PayerAmount.Currency,
@@ -104,6 +137,8 @@ func (s *Server) view(e payflow.Entry, now time.Time) Payment {
 		Acknowledged: !e.Acknowledged.At.IsZero(), How: e.Acknowledged.How,
 		Operator: e.Operator, Description: e.Description, AdditionalTender: e.AdditionalTender, StoreDay: e.StoreDay, Sequence: e.Sequence,
 	}
+	p.Late = lateView(e.Late)
+	p.Refunds, p.Refunded, p.Refundable = s.refundsOf(e, now)
 	for _, l := range e.Links {
 		p.Links = append(p.Links, LinkView{Kind: l.Kind, Ref: l.Ref, At: l.At})
 	}
@@ -159,11 +194,18 @@ type JournalEntry struct {
 	Currency  payflow.Currency   `json:"currency,omitempty"`
 	Operator  string             `json:"operator,omitempty"`
 	Note      string             `json:"note,omitempty"`
+
+	Refund       payflow.OutRefundNo  `json:"refund,omitempty" doc:"Of an entry about a refund: its id. Payment is then the refund's payment, amount what goes back, and reason why it stands where it does."`
+	RefundStatus payflow.RefundStatus `json:"refund_status,omitempty"`
 }
 
 func journalEntry(j payflow.JournalEvent) JournalEntry {
-	return JournalEntry{
+	e := JournalEntry{
 		Sequence: j.Sequence, At: j.At, Kind: j.Kind, Payment: j.OutTradeNo, SaleRef: j.SaleRef, Status: j.Status, Reason: j.Reason,
 		Attention: j.Attention, Amount: j.Amount.Minor, Currency: j.Amount.Currency, Operator: j.Operator, Note: j.Note,
 	}
+	if j.Refund.OutRefundNo != "" {
+		e.Refund, e.RefundStatus, e.Reason, e.Attention = j.Refund.OutRefundNo, j.Refund.Status, j.Refund.Why, j.Refund.Attention
+	}
+	return e
 }

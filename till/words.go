@@ -20,11 +20,13 @@ type Words struct {
 
 // catalogue is one language's file.
 type catalogue struct {
-	States    map[string]wordPair `json:"states"`    // a status, or a status and what sets it apart
-	Attention map[string]string   `json:"attention"` // hold, free and final: what to do when a person must look
-	Reasons   map[string]wordPair `json:"reasons"`   // what a state says of its reason
-	Notices   map[string]wordPair `json:"notices"`   // refused scans, and why no payment is taken
-	Labels    map[string]string   `json:"labels"`
+	States        map[string]wordPair `json:"states"`         // a status, or a status and what sets it apart
+	Attention     map[string]string   `json:"attention"`      // hold, free and final: what to do when a person must look
+	Reasons       map[string]wordPair `json:"reasons"`        // what a state says of its reason
+	Refunds       map[string]wordPair `json:"refunds"`        // a refund's status
+	RefundReasons map[string]wordPair `json:"refund_reasons"` // why a refund stands where it does
+	Notices       map[string]wordPair `json:"notices"`        // refused scans, and why no payment is taken
+	Labels        map[string]string   `json:"labels"`
 }
 
 // wordPair is what happened and what to do now.
@@ -72,11 +74,49 @@ func (w Words) Message(e payflow.Entry) map[string]string {
 // NextStep says what the cashier does now, by language. A payment that a person must look at says that first.
 func (w Words) NextStep(e payflow.Entry) map[string]string {
 	return w.each(func(c catalogue) string {
-		if e.Attention != "" {
+		if attentionOf(e) != "" {
 			return c.fill(c.Attention[attentionCase(e.Payment)], e)
 		}
 		return c.fill(c.state(e).NextStep, e)
 	})
+}
+
+// RefundMessage says where a refund stands and why, by language. One that is not known to have gone back is never called given back.
+func (w Words) RefundMessage(e payflow.RefundEntry) map[string]string {
+	return w.each(func(c catalogue) string { return c.fillRefund(c.Refunds[refundCase(e)].Message, e) })
+}
+
+// RefundNextStep says what to do now about a refund, by language.
+func (w Words) RefundNextStep(e payflow.RefundEntry) map[string]string {
+	return w.each(func(c catalogue) string { return c.fillRefund(c.Refunds[refundCase(e)].NextStep, e) })
+}
+
+// refundCase names a refund's words: its status, but for one that was taken on and that WeChat Pay now does not know.
+func refundCase(e payflow.RefundEntry) string {
+	if e.Status == payflow.RefundProcessing && e.Attention == payflow.AttentionRefundVanished {
+		return "processing.vanished"
+	}
+	return string(e.Status)
+}
+
+// fillRefund puts a refund's amount in, why it stands there, and what to do: what needs a person goes before.
+func (c catalogue) fillRefund(text string, e payflow.RefundEntry) string {
+	why := c.refundReason(e.Why)
+	step := why.NextStep
+	if e.Attention != "" {
+		step = c.refundReason(e.Attention).NextStep
+		if e.Status != payflow.RefundRefused {
+			why = c.refundReason(e.Attention)
+		}
+	}
+	return strings.NewReplacer("{amount}", e.Amount.String(), "{reason}", why.Message, "{step}", step).Replace(text)
+}
+
+func (c catalogue) refundReason(why payflow.Reason) wordPair {
+	if pair, known := c.RefundReasons[string(why)]; known {
+		return pair
+	}
+	return c.RefundReasons[string(payflow.ReasonRefundDeclined)]
 }
 
 // Notice says why a scan was refused or no payment is taken, and what to do now. kind is a payflow.CodeKind, one of the payflow.Notice
@@ -112,7 +152,23 @@ func (c catalogue) notice(kind string) wordPair {
 	return c.Notices["other"]
 }
 
-func (c catalogue) state(e payflow.Entry) wordPair { return c.States[stateCase(e.Payment)] }
+func (c catalogue) state(e payflow.Entry) wordPair {
+	if name := lateCase(e); name != "" {
+		return c.States[name]
+	}
+	return c.States[stateCase(e.Payment)]
+}
+
+// lateCase names the words of a payment of which something was learnt after its end.
+func lateCase(e payflow.Entry) string {
+	switch {
+	case e.Late.HoldsMoney():
+		return "late_success"
+	case e.Late.MoneySeen && e.Late.Stage == payflow.LateGivenBack:
+		return "late_given_back"
+	}
+	return ""
+}
 
 // fill puts the payment's amount and reason in. The values hold no braces, so that nothing is filled twice.
 func (c catalogue) fill(text string, e payflow.Entry) string {
@@ -125,7 +181,7 @@ func (c catalogue) fill(text string, e payflow.Entry) string {
 		"{reason}", reason.Message,
 		"{step}", reason.NextStep,
 		"{refusal}", c.Reasons[string(refusalOf(e.Payment))].Message,
-		"{attention}", c.Reasons[string(e.Attention)].Message,
+		"{attention}", c.Reasons[string(attentionOf(e))].Message,
 	).Replace(text)
 }
 

@@ -184,7 +184,7 @@ func TestAPaymentThatAPersonMustLookAtSaysSoFirst(t *testing.T) {
 
 	late := anEntry(payflow.Reversed, payflow.ReasonNeverArrived)
 	late.Attention = payflow.AttentionLateSuccess
-	assert.Regexp(t, "^Call the manager: .*paid after all", w.NextStep(late)["en"])
+	assert.Regexp(t, "^Call the manager: .*took the money after the end", w.NextStep(late)["en"])
 	assert.Contains(t, w.Message(late)["en"], "do not charge again", "what it ended as is not all there is to know")
 }
 

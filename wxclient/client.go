@@ -70,6 +70,7 @@ type Client struct {
 	signers  signers
 	apiv3Key []byte
 
+	made         time.Time // by the PC's clock
 	nonces       nonces
 	certificates certificates
 	keyHeader    string // names the public key in every request; empty without one
@@ -98,6 +99,7 @@ func New(config Config) (*Client, error) {
 		certificates: certificates{file: config.CertificatesFile, merchantSerial: normalSerial(config.SerialNo)},
 		kick:         make(chan struct{}, 1),
 	}
+	c.made = c.clock.pc()
 	c.signers.begin(signer{merchantID: config.Merchant.MerchantID, serial: strings.ToUpper(config.SerialNo), key: config.PrivateKey})
 	c.probing = func() outgoing {
 		return c.signed(request{call: "certificates", method: http.MethodGet, target: certificatesTarget}, c.clock.Now)

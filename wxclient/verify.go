@@ -106,6 +106,9 @@ func (c *Client) accept(a answer, s signature) error {
 	if !c.nonces.fresh(s.nonce, time.Now()) {
 		return &unverifiedError{replayed, "its nonce came in the last ten minutes"}
 	}
+	if c.clock.signedBefore(s.at, a.gotAt, c.made) {
+		return &unverifiedError{replayed, "it was signed before this start, whose nonces are not known"}
+	}
 	c.clock.observe(s.at, a.sentAt, a.gotAt)
 	c.hosts.good(a.host)
 	c.noteVerified()

@@ -28,6 +28,7 @@ type store struct {
 	t        *testing.T
 	sim      *wxsim.Sim
 	client   *Client
+	setUp    Config
 	merchant payflow.Merchant
 	orders   int
 }
@@ -47,8 +48,9 @@ func newStore(t *testing.T, config wxsim.Config) *store {
 	require.NoError(t, err)
 	s := &store{t: t, sim: sim, merchant: payflow.Merchant{Mode: payflow.Mode(k.Mode), AppID: k.AppID, MerchantID: k.MerchantID,
 		SubMerchantID: k.SubMerchantID, CategoryCode: k.CategoryCode}}
-	s.client = newClient(t, Config{Hosts: []string{"https://" + firstHost, "https://" + secondHost}, RootCAs: k.Roots, Merchant: s.merchant, SerialNo: k.Serial,
-		PrivateKey: k.Key, APIv3Key: []byte(k.APIv3Key), Dial: network.dial})
+	s.setUp = Config{Hosts: []string{"https://" + firstHost, "https://" + secondHost}, RootCAs: k.Roots, Merchant: s.merchant, SerialNo: k.Serial,
+		PrivateKey: k.Key, APIv3Key: []byte(k.APIv3Key), Dial: network.dial}
+	s.client = newClient(t, s.setUp)
 	return s
 }
 

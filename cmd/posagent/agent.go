@@ -46,6 +46,7 @@ type agent struct {
 	noticeListener net.Listener // for WeChat Pay's notifications; nil: none
 	journalAt      journalState
 	warned         warned
+	refundsWarned  refundsWarned
 	readOnly       error // why the journal cannot be written, or nil
 
 	backups backups
@@ -63,7 +64,11 @@ var (
 	_ wechat = (*wxclient.Client)(nil)
 	_ wechat = (*v2.Client)(nil)
 )
-var _ till.Desk = (*queue.Engine)(nil)
+var (
+	_ till.Desk           = (*queue.Engine)(nil)
+	_ till.LateDesk       = (*queue.Engine)(nil)
+	_ queue.RefundGateway = (*ways)(nil)
+)
 
 // newAgent builds every part and opens what they need. An error has closed what was open.
 func newAgent(cfg Config, o agentOptions) (_ *agent, err error) {
@@ -150,7 +155,8 @@ func journalFailure(err error) error {
 	return &Failure{Code: code, What: open.Text, Err: err}
 }
 
-// openClient builds the way by the configured API and, where payments of the other one are still open, the way by that too.
+// openClient builds the way by the configured API and, where payments of the other one are still open or may be refunded, the way by
+// that too.
 func (a *agent) openClient(agentOptions) error {
 	w := &ways{api: payflow.API(a.cfg.WeChat.API)}
 	var err error
@@ -158,7 +164,7 @@ func (a *agent) openClient(agentOptions) error {
 		return &Failure{Code: ExitUsage, What: "the connection to WeChat Pay can't be set up: " + err.Error(), Next: "correct the [wechat] section, then run: posagent check", Err: err}
 	}
 	a.client = w
-	if other := otherAPI(w.api); a.leftBehind(other) > 0 {
+	if other := otherAPI(w.api); a.leftBehind(other) > 0 || a.mayRefundBy(other) {
 		log := a.log.With().Str("part", "wechat").Str("api", string(other)).Logger()
 		if w.other, err = a.openWay(other, logCondition(log)); err != nil {
 			log.Error().Err(err).Msg("payments of the other API are still open, and can't be finished; put its key and the certificate back")
@@ -194,6 +200,23 @@ func (a *agent) leftBehind(api payflow.API) int {
 		return 0 // the engine reads them next, and says what is wrong
 	}
 	return len(slices.DeleteFunc(entries, func(e payflow.Entry) bool { return e.API != api }))
+}
+
+// refundsBack is how many payments a start looks back for one that the other API made.
+const refundsBack = 5000
+
+// mayRefundBy reports that the key of an API that is configured no more is still installed, and that a payment which it made may have to be
+// refunded. Without the key nothing is read.
+func (a *agent) mayRefundBy(api payflow.API) bool {
+	key := a.creds.get().APIv3Key
+	if api == payflow.APIv2 {
+		key = a.creds.get().APIv2Key
+	}
+	if key == nil {
+		return false
+	}
+	entries, err := a.journal.Recent(refundsBack)
+	return err == nil && slices.ContainsFunc(entries, func(e payflow.Entry) bool { return e.API == api })
 }
 
 func logCondition(log zerolog.Logger) func(wxclient.Condition) {
@@ -280,7 +303,7 @@ func (a *agent) merchant() payflow.Merchant {
 
 func (a *agent) openEngine(agentOptions) (err error) {
 	a.engine, err = queue.NewEngine(queue.Config{
-		Journal: a.journal, Gateway: a.client,
+		Journal: a.journal, Gateway: a.client, Refunds: a.client, RefundNotifyURL: a.cfg.WeChat.NotifyURL,
 		Timing:   payflow.Timing{QueryEvery: a.cfg.Flow.QueryEvery / payflow.Pace, ReverseAfter: a.cfg.Flow.ReverseAfter / payflow.Pace, ScanWithin: a.cfg.Till.ScanWithin / payflow.Pace},
 		Merchant: a.merchant(), API: payflow.API(a.cfg.WeChat.API), HostFamily: a.cfg.WeChat.Hosts[0], CodePrefixes: a.cfg.Till.CodePrefixes,
 		Store: payflow.Store{ID: a.cfg.Store.ID, Name: a.cfg.Store.Name, Address: a.cfg.Store.Address, Till: a.cfg.Till.ID, DeviceIP: a.deviceIP()},

@@ -17,6 +17,26 @@ type bookLine struct {
 	Arrivals   int   // whole pay requests that arrived from us
 	Attach     string
 	Violations []string
+	Refunds    []refundLine
+}
+
+// refundLine is one refund in WeChat Pay's books.
+type refundLine struct {
+	Number payflow.OutRefundNo
+	Amount int64 // minor units
+	Done   bool  // the money went back
+	Dead   bool  // it never will
+}
+
+// gaveBack is what refunds gave back of an order, in minor units.
+func (l bookLine) gaveBack() int64 {
+	back := int64(0)
+	for _, r := range l.Refunds {
+		if r.Done {
+			back += r.Amount
+		}
+	}
+	return back
 }
 
 // difference is one disagreement between the books and the journals.
@@ -82,12 +102,53 @@ func compareOne(entry payflow.Entry, line bookLine, known, mine bool) []string {
 		found = append(found, fmt.Sprintf("the customer was charged %d times", line.Charged))
 	}
 	switch {
-	case entry.Status == payflow.Paid && line.Held != entry.Amount.Minor:
-		found = append(found, fmt.Sprintf("the journal says paid, WeChat Pay holds %d", line.Held))
+	case entry.Status == payflow.Paid && line.Held+line.gaveBack() != entry.Amount.Minor:
+		found = append(found, fmt.Sprintf("the journal says paid, WeChat Pay holds %d and gave %d back", line.Held, line.gaveBack()))
 	case entry.Status.Final() && entry.Status != payflow.Paid && line.Held != 0:
 		found = append(found, fmt.Sprintf("the journal says %s, WeChat Pay holds %d", entry.Status, line.Held))
 	}
 	return found
+}
+
+// compareRefunds compares the refunds in WeChat Pay's books with those of every journal, both ways.
+func compareRefunds(books []bookLine, journal []payflow.RefundEntry) []difference {
+	byNumber := map[payflow.OutRefundNo]refundLine{}
+	var differences []difference
+	for _, line := range books {
+		for _, r := range line.Refunds {
+			if _, twice := byNumber[r.Number]; twice {
+				differences = append(differences, difference{line.OutTradeNo, "two refunds under one number"})
+			}
+			byNumber[r.Number] = r
+		}
+	}
+	for _, entry := range journal {
+		r, known := byNumber[entry.OutRefundNo]
+		delete(byNumber, entry.OutRefundNo)
+		if what := compareRefund(entry, r, known); what != "" {
+			differences = append(differences, difference{entry.OutTradeNo, "refund " + string(entry.OutRefundNo) + ": " + what})
+		}
+	}
+	for _, line := range books {
+		for _, r := range line.Refunds {
+			if _, left := byNumber[r.Number]; left {
+				differences = append(differences, difference{line.OutTradeNo, "WeChat Pay has refund " + string(r.Number) + ", which no journal knows"})
+			}
+		}
+	}
+	return differences
+}
+
+func compareRefund(entry payflow.RefundEntry, r refundLine, known bool) string {
+	switch {
+	case known && r.Amount != entry.Amount.Minor:
+		return fmt.Sprintf("the journal says %s, WeChat Pay %d", entry.Amount, r.Amount)
+	case entry.Status == payflow.RefundDone && !r.Done:
+		return "the journal says given back, WeChat Pay does not"
+	case entry.Status == payflow.RefundRefused && known && !r.Dead:
+		return "the journal says refused, WeChat Pay gives it back"
+	}
+	return ""
 }
 
 // tellBooks prints the comparison line by line.

@@ -29,6 +29,9 @@ type deskPC struct {
 	mu       sync.Mutex // guards what follows
 	pay      func(ctx context.Context, o payflow.Order) (payflow.Outcome, error)
 	notReady error
+	refund   func(o payflow.RefundOrder) (payflow.RefundOutcome, error)
+	taken    map[payflow.OutRefundNo]payflow.RefundReport // refunds that WeChat Pay has taken on
+	asked    int                                          // for a refund
 	stop     func()
 }
 
@@ -37,6 +40,8 @@ func newDeskPC(t *testing.T) *deskPC {
 	d := &deskPC{storePC: newStorePC(t), health: health.NewTracker(health.Config{})}
 	d.config = d.storePC.config()
 	d.pay = func(_ context.Context, o payflow.Order) (payflow.Outcome, error) { return foundPaid(o), nil }
+	d.taken = map[payflow.OutRefundNo]payflow.RefundReport{}
+	d.refund = d.takeRefund
 	d.start()
 	t.Cleanup(func() { d.stop() })
 	return d
@@ -59,12 +64,12 @@ func (d *deskPC) start() {
 	a := &agent{cfg: cfg}
 	journal, err := queue.OpenJournal(a.journalConfig(false))
 	require.NoError(t, err)
-	d.engine, err = queue.NewEngine(queue.Config{Journal: journal, Gateway: d, Merchant: a.merchant(), API: payflow.APIv3, HostFamily: cfg.WeChat.Hosts[0],
+	d.engine, err = queue.NewEngine(queue.Config{Journal: journal, Gateway: d, Refunds: d, Merchant: a.merchant(), API: payflow.APIv3, HostFamily: cfg.WeChat.Hosts[0],
 		Store: payflow.Store{ID: "SZTX001", Till: "T1"}, Ready: d.ready})
 	require.NoError(t, err)
 	words, err := till.LoadWords()
 	require.NoError(t, err)
-	server, err := till.New(till.Config{Desk: d.engine, Health: d.health, Words: words, AllowCodeInAPI: true, Currency: cfg.Till.Currency, Language: "en",
+	server, err := till.New(till.Config{Desk: d.engine, Refunds: d.engine, Late: d.engine, Health: d.health, Words: words, AllowCodeInAPI: true, Currency: cfg.Till.Currency, Language: "en",
 		Store: "Tencent Building Branch", Till: "T1", Status: func() till.Status { return d.status(journal) }})
 	require.NoError(t, err)
 	socket, err := net.Listen("unix", filepath.Join(d.folder, "posagent.sock"))
@@ -133,6 +138,43 @@ func (d *deskPC) Reverse(context.Context, payflow.Order) (payflow.Outcome, error
 }
 
 func (d *deskPC) KeepWarm(bool) {}
+
+// takeRefund takes a refund on; it is through at once.
+func (d *deskPC) takeRefund(o payflow.RefundOrder) (payflow.RefundOutcome, error) {
+	report := payflow.RefundReport{RefundID: "50000000382019052709732678859", OutRefundNo: o.OutRefundNo, OutTradeNo: o.OutTradeNo, TransactionID: o.TransactionID,
+		State: payflow.RefundStateSuccess, Amount: o.Amount, Total: o.Total}
+	d.taken[o.OutRefundNo] = report
+	return payflow.RefundOutcome{Kind: payflow.RefundAccepted, Refund: report}, nil
+}
+
+// Refund, QueryRefund and Refunds make the PC the engine's gateway for refunds.
+func (d *deskPC) Refund(_ context.Context, o payflow.RefundOrder) (payflow.RefundOutcome, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.asked++
+	return d.refund(o)
+}
+
+func (d *deskPC) QueryRefund(_ context.Context, o payflow.RefundOrder) (payflow.RefundOutcome, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if report, ok := d.taken[o.OutRefundNo]; ok {
+		return payflow.RefundOutcome{Kind: payflow.RefundFound, Refund: report}, nil
+	}
+	return payflow.RefundOutcome{Kind: payflow.NoSuchRefund}, nil
+}
+
+func (d *deskPC) Refunds(_ context.Context, o payflow.Order) ([]payflow.RefundReport, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var all []payflow.RefundReport
+	for _, report := range d.taken {
+		if report.OutTradeNo == o.OutTradeNo {
+			all = append(all, report)
+		}
+	}
+	return all, nil
+}
 
 // run runs a command against this daemon.
 func (d *deskPC) run(args ...string) (status int, stdout, stderr string) {

@@ -256,26 +256,26 @@ func (b *badLine) serve(conn net.Conn) {
 		return
 	}
 	defer gateway.Close()
-	fromTill, fromGateway := &recorder{from: till}, &recorder{from: gateway}
+	fromTill, fromGateway := &lineRecorder{from: till}, &lineRecorder{from: gateway}
 	in, back := bufio.NewReader(fromTill), bufio.NewReader(fromGateway)
 	for b.pass(conn, till, gateway, fromTill, fromGateway, in, back) {
 	}
 }
 
-// recorder keeps what is read through it.
-type recorder struct {
+// lineRecorder keeps what is read through it.
+type lineRecorder struct {
 	from io.Reader
 	kept bytes.Buffer
 }
 
-func (r *recorder) Read(p []byte) (int, error) {
+func (r *lineRecorder) Read(p []byte) (int, error) {
 	n, err := r.from.Read(p)
 	r.kept.Write(p[:n])
 	return n, err
 }
 
 // pass carries one request there and its answer back, as far as the fault lets it.
-func (b *badLine) pass(raw net.Conn, till, gateway *tls.Conn, fromTill, fromGateway *recorder, in, back *bufio.Reader) (again bool) {
+func (b *badLine) pass(raw net.Conn, till, gateway *tls.Conn, fromTill, fromGateway *lineRecorder, in, back *bufio.Reader) (again bool) {
 	fromTill.kept.Reset()
 	request, err := http.ReadRequest(in)
 	if err == nil {

@@ -111,9 +111,10 @@ type noticeDesk struct{ agent *agent }
 
 var _ wxclient.NotificationJournal = noticeDesk{}
 
-// Refund finds none: this till journals no refund of its own, so a notification of one is another's.
-func (d noticeDesk) Refund(payflow.OutRefundNo) (payflow.RefundOrder, bool) {
-	return payflow.RefundOrder{}, false
+// Refund returns the refund of that number.
+func (d noticeDesk) Refund(no payflow.OutRefundNo) (payflow.RefundOrder, bool) {
+	entry, err := d.agent.engine.RefundOf(no)
+	return entry.RefundOrder, err == nil
 }
 
 // Payment returns the order of that number.
@@ -122,9 +123,9 @@ func (d noticeDesk) Payment(no payflow.OutTradeNo) (payflow.Order, bool) {
 	return entry.Order, err == nil
 }
 
-// RefundNotified is told of no refund, for none is found.
-func (d noticeDesk) RefundNotified(context.Context, payflow.RefundReport) error {
-	return errors.New("no refund is journaled here")
+// RefundNotified has the engine ask what became of the refund. The notification decides nothing by itself.
+func (d noticeDesk) RefundNotified(ctx context.Context, report payflow.RefundReport) error {
+	return d.agent.engine.TakeRefundNotice(ctx, report)
 }
 
 // PaymentNotified notes that WeChat Pay has told of a payment. What became of it is decided by the query alone.

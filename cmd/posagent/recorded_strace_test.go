@@ -168,8 +168,8 @@ func (r *straceReader) opened(c diskCall, fd, path string, args []string) error 
 
 // toldSequence finds the entries of the chain that an answer of the local API about a payment names.
 var (
-	toldPayment  = []byte(`"id":"SZTX`)
-	toldSequence = regexp.MustCompile(`"sequence":(\d+)`)
+	answeredPayment = []byte(`"id":"SZTX`)
+	toldSequence    = regexp.MustCompile(`"sequence":(\d+)`)
 )
 
 func (r *straceReader) wrote(c diskCall, name string, args []string, written int64) error {
@@ -193,7 +193,7 @@ func (r *straceReader) wrote(c diskCall, name string, args []string, written int
 	if ours {
 		return r.keepWrite(c, strings.HasSuffix(args[1], "..."), written)
 	}
-	if !bytes.Contains(c.Data, toldPayment) {
+	if !bytes.Contains(c.Data, answeredPayment) {
 		return nil
 	}
 	for _, m := range toldSequence.FindAllSubmatch(c.Data, -1) {

@@ -29,6 +29,7 @@ func subCommands() []func(*program) *cobra.Command {
 		certificateCommand,
 		payCommand,
 		cancelCommand,
+		refundCommand,
 		statusCommand,
 		journalCommand,
 		backupCommand,

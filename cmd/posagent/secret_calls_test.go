@@ -31,6 +31,8 @@ type caller struct {
 	codes  func() string // a fresh payment code
 	others []string      // secrets that are no codes
 	armed  string        // a payment that waits for its code
+	sold   string        // one that is paid
+	refund string        // a refund of it
 	sales  int
 }
 
@@ -129,6 +131,7 @@ func (c *caller) searchAnswer(method string, answer *http.Response, body []byte)
 
 // everywhere plants secrets in every part of every call.
 func (c *caller) everywhere() {
+	c.sell()
 	for _, path := range sortedKeys(c.doc.Paths) {
 		for _, method := range sortedKeys(c.doc.Paths[path]) {
 			c.inCall(strings.ToUpper(method), path)
@@ -192,6 +195,10 @@ func (c *caller) good(operation string) map[string]any {
 		return map[string]any{"code": "287634438256643941"}
 	case "set-aside-payment":
 		return map[string]any{"operator": "M001", "reason": "queue"}
+	case "refund-payment":
+		return map[string]any{"amount": 1, "reason": "returned", "operator": "M001"}
+	case "acknowledge-refund", "look-again", "settle-late":
+		return map[string]any{"operator": "M001", "note": "seen"}
 	}
 	return nil
 }
@@ -218,7 +225,12 @@ func (c *caller) tryText(method, path, query, body string, header http.Header) {
 	if method == http.MethodPost && path == "/v1/payments" {
 		c.free()
 	}
-	if strings.Contains(path, "{id}") {
+	switch {
+	case strings.HasPrefix(path, "/v1/refunds/"):
+		path = strings.ReplaceAll(path, "{id}", c.refund)
+	case strings.HasSuffix(path, "/refunds"):
+		path = strings.ReplaceAll(path, "{id}", c.sold)
+	case strings.Contains(path, "{id}"):
 		c.arm()
 		path = strings.ReplaceAll(path, "{id}", c.armed)
 	}
@@ -231,12 +243,28 @@ func (c *caller) tryText(method, path, query, body string, header http.Header) {
 		Final bool   `json:"final"`
 	}{}
 	text := c.call(method, path+query, body, own)
-	if json.Unmarshal([]byte(text), &answer) == nil && answer.ID != "" {
+	if json.Unmarshal([]byte(text), &answer) == nil && answer.ID != "" && !strings.Contains(path, "/refunds") {
 		c.armed = answer.ID
 		if answer.Final {
 			c.armed = ""
 		}
 	}
+}
+
+// sell takes a payment of HK$ 12.50 and asks for a cent of it back.
+func (c *caller) sell() {
+	c.t.Helper()
+	c.arm()
+	c.sold, c.armed = c.armed, ""
+	body, err := json.Marshal(map[string]string{"code": c.codes()})
+	require.NoError(c.t, err)
+	c.call(http.MethodPost, "/v1/payments/"+c.sold+"/code", string(body), nil)
+	require.Eventually(c.t, func() bool { return strings.Contains(c.get("/v1/payments/"+c.sold), `"status":"paid"`) }, 20*time.Second, 50*time.Millisecond)
+	answer := struct{ ID string }{}
+	text := c.call(http.MethodPost, "/v1/payments/"+c.sold+"/refunds", `{"amount":1,"reason":"returned"}`, http.Header{"Idempotency-Key": {"sold-" + c.way}})
+	require.NoError(c.t, json.Unmarshal([]byte(text), &answer), text)
+	require.NotEmpty(c.t, answer.ID, text)
+	c.refund = answer.ID
 }
 
 // arm sees that a payment waits.

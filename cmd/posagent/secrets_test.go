@@ -139,7 +139,7 @@ func TestNoSecretInLogJournalAnswersOrPage(t *testing.T) {
 		c.codes = func() string { return s.next("pays-at-once") }
 		c.others = []string{s.key, s.pem[0], token}
 		c.everywhere()
-		for _, path := range []string{"/v1/status", "/v1/payments?limit=200", "/v1/journal?limit=200", "/v1/journal?limit=200&after=200", "/v1/payments?unannounced=true"} {
+		for _, path := range []string{"/v1/status", "/v1/payments?limit=200", "/v1/journal?limit=200", "/v1/journal?limit=200&after=200", "/v1/payments?unannounced=true", "/v1/attention"} {
 			c.get(path)
 		}
 		c.free()

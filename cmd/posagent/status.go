@@ -81,6 +81,15 @@ func (r statusReport) writeTill(row func(string, string, ...any), language strin
 	if r.Unannounced > 0 {
 		row("unanswered", "%d results that nobody has acknowledged; answer them on the page", r.Unannounced)
 	}
+	if r.LateSuccess > 0 {
+		row("late", "WeChat Pay holds the money of %d payments that ended unpaid; it is being given back, see the manager's page", r.LateSuccess)
+	}
+	if r.OpenRefunds > 0 {
+		row("refunds", "%d are not at their end; they are asked about by themselves", r.OpenRefunds)
+	}
+	if r.NeedPerson > 0 {
+		row("a person", "must look at %d payments or refunds; see the manager's page", r.NeedPerson)
+	}
 }
 
 func (r statusReport) writeParts(row func(string, string, ...any)) {

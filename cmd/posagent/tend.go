@@ -134,6 +134,7 @@ func (a *agent) tendWarnings(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		a.warnOfPayments()
+		a.warnOfRefunds()
 		a.warnOfDisk()
 		a.warnOfCertificate()
 		a.warnOfRestore()

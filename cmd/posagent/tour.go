@@ -33,6 +33,7 @@ type tour struct {
 	failed  []string
 	tills   []*trialTill
 	journal [][]payflow.Entry
+	refunds []payflow.RefundEntry
 }
 
 // lane is one till's share of the stories, told one after the other.
@@ -114,12 +115,13 @@ func (t *tour) closeTills(ctx context.Context) {
 		if err := tt.close(); err != nil {
 			t.fail(tt.name, err)
 		}
-		entries, err := tt.entries(ctx)
+		entries, refunds, err := tt.book(ctx)
 		if err != nil {
 			t.fail(tt.name, err)
 			continue
 		}
 		t.journal = append(t.journal, entries)
+		t.refunds = append(t.refunds, refunds...)
 	}
 }
 
@@ -130,7 +132,7 @@ func (t *tour) settle() error {
 		books[0].Held++
 		fmt.Fprintln(t.out, "(a difference of one cent is planted in WeChat Pay's books)")
 	}
-	differences := compareBooks(books, t.journal...)
+	differences := append(compareBooks(books, t.journal...), compareRefunds(books, t.refunds)...)
 	fmt.Fprintln(t.out, "The simulator's books against the journals, line by line:")
 	tellBooks(t.out, books, differences, t.journal...)
 	took := time.Since(t.began).Round(time.Second)
@@ -138,7 +140,7 @@ func (t *tour) settle() error {
 		return &Failure{What: fmt.Sprintf("the tour found %d stories that ended wrong and %d differences in the books, after %s", len(t.failed), len(differences), took),
 			Next: "look at the daemons' logs in " + t.dir}
 	}
-	fmt.Fprintf(t.out, "\n%d stories, %d orders, %d tills, %s: every story ended as it must, and the books agree.\n", t.told, len(books), len(t.tills), took)
+	fmt.Fprintf(t.out, "\n%d stories, %d orders, refunds: %d, %d tills, %s: every story ended as it must, and the books agree.\n", t.told, len(books), len(t.refunds), len(t.tills), took)
 	return nil
 }
 

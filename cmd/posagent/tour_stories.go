@@ -30,6 +30,7 @@ func (t *tour) lanes() []lane {
 			{"The customer types the password, then it is paid", t.password},
 			{"An Alipay code is named, and costs nothing", t.alipay},
 			{"Refused, with the reason", t.refused},
+			{"One of two things is brought back: a part of a paid sale is refunded", t.refundedInPart},
 		}},
 		{"T2", usual("T2"), []tourStory{
 			{"The answer is lost; the till finds out that it was paid", t.answerLost},

@@ -270,26 +270,39 @@ func (t *trialTill) close() error {
 
 // entries reads the whole journal of a stopped daemon, and checks it.
 func (t *trialTill) entries(ctx context.Context) ([]payflow.Entry, error) {
+	entries, _, err := t.book(ctx)
+	return entries, err
+}
+
+// book reads the payments and refunds in the journal of a stopped daemon, and checks it.
+func (t *trialTill) book(ctx context.Context) ([]payflow.Entry, []payflow.RefundEntry, error) {
 	cfg, err := LoadConfig(filepath.Join(t.dir, "posagent.toml"))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	a := &agent{cfg: cfg}
 	c := a.journalConfig(false)
 	c.ReadOnly = true
 	journal, err := queue.OpenJournal(c)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer journal.Close()
 	report, err := journal.Verify(ctx, nil)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if !report.Clean() {
-		return nil, fmt.Errorf("the journal of %s: %s", t.name, report)
+		return nil, nil, fmt.Errorf("the journal of %s: %s", t.name, report)
 	}
-	return journal.Recent(10_000)
+	entries, err := journal.Recent(10_000)
+	var refunds []payflow.RefundEntry
+	for _, e := range entries {
+		of, lost := journal.RefundsOfPayment(e.OutTradeNo)
+		err = errors.Join(err, lost)
+		refunds = append(refunds, of...)
+	}
+	return entries, refunds, err
 }
 
 // telling keeps one story's lines together, so that stories told on several tills at once are read one after the other.

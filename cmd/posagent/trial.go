@@ -84,7 +84,7 @@ func (t *trial) books() []bookLine {
 		}
 		lines = append(lines, bookLine{
 			OutTradeNo: payflow.OutTradeNo(o.Number), State: string(o.State), Amount: payflow.Amount{Minor: o.Total, Currency: payflow.Currency(o.Currency)},
-			Held: o.Held, Charged: o.Charged, Arrivals: o.PayWhole, Attach: o.Attach,
+			Held: o.Held, Charged: o.Charged, Arrivals: o.PayWhole, Attach: o.Attach, Refunds: refundLines(o.Refunds),
 		})
 	}
 	slices.SortFunc(lines, func(a, b bookLine) int { return strings.Compare(string(a.OutTradeNo), string(b.OutTradeNo)) })
@@ -93,6 +93,15 @@ func (t *trial) books() []bookLine {
 	}
 	if t.sim.Carried("Idempotency-Key") > 0 {
 		lines = withViolation(lines, "", "a request carried an Idempotency-Key")
+	}
+	return lines
+}
+
+func refundLines(refunds []wxsim.RefundBook) []refundLine {
+	var lines []refundLine
+	for _, r := range refunds {
+		lines = append(lines, refundLine{Number: payflow.OutRefundNo(r.Number), Amount: r.Amount, Done: r.State == wxsim.RefundSuccess,
+			Dead: r.State == wxsim.RefundClosed || r.State == wxsim.RefundAbnormal})
 	}
 	return lines
 }

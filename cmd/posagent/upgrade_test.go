@@ -82,7 +82,7 @@ func TestAnOpenOrderIsFinishedByTheAPIThatMadeIt(t *testing.T) {
 
 func TestAnOpenOrderWhoseAPIHasNoKeyIsNeverGuessedAt(t *testing.T) {
 	w := &ways{api: payflow.APIv3}
-	_, err := w.of("query", payflow.Order{OutTradeNo: "N1", API: payflow.APIv2})
+	_, err := w.of("query", payflow.APIv2, "N1")
 	require.ErrorContains(t, err, "put api_v2_key back")
 	var lost *payflow.LostError
 	assert.ErrorAs(t, err, &lost, "not known is never no")

@@ -13,6 +13,7 @@ import (
 // wechat is the way to WeChat Pay by one of its APIs.
 type wechat interface {
 	queue.Gateway
+	queue.RefundGateway
 	Run(ctx context.Context)
 	Close()
 	State() wxclient.State
@@ -30,7 +31,7 @@ type ways struct {
 
 // Query asks by the order's own API.
 func (w *ways) Query(ctx context.Context, o payflow.Order) (payflow.Outcome, error) {
-	by, err := w.of("query", o)
+	by, err := w.of("query", o.API, o.OutTradeNo)
 	if err != nil {
 		return payflow.Outcome{}, err
 	}
@@ -39,22 +40,54 @@ func (w *ways) Query(ctx context.Context, o payflow.Order) (payflow.Outcome, err
 
 // Reverse takes back by the order's own API.
 func (w *ways) Reverse(ctx context.Context, o payflow.Order) (payflow.Outcome, error) {
-	by, err := w.of("reverse", o)
+	by, err := w.of("reverse", o.API, o.OutTradeNo)
 	if err != nil {
 		return payflow.Outcome{}, err
 	}
 	return by.Reverse(ctx, o)
 }
 
-func (w *ways) of(call string, o payflow.Order) (wechat, error) {
+// Refund asks by the API that the payment was made with.
+func (w *ways) Refund(ctx context.Context, o payflow.RefundOrder) (payflow.RefundOutcome, error) {
+	by, err := w.of("refund", o.API, o.OutTradeNo)
+	if err != nil {
+		return payflow.RefundOutcome{}, err
+	}
+	return by.Refund(ctx, o)
+}
+
+// QueryRefund asks by the API that the payment was made with.
+func (w *ways) QueryRefund(ctx context.Context, o payflow.RefundOrder) (payflow.RefundOutcome, error) {
+	by, err := w.of("query the refund of", o.API, o.OutTradeNo)
+	if err != nil {
+		return payflow.RefundOutcome{}, err
+	}
+	return by.QueryRefund(ctx, o)
+}
+
+// Refunds asks by the API that the payment was made with.
+func (w *ways) Refunds(ctx context.Context, o payflow.Order) ([]payflow.RefundReport, error) {
+	by, err := w.of("list the refunds of", o.API, o.OutTradeNo)
+	if err != nil {
+		return nil, err
+	}
+	return by.Refunds(ctx, o)
+}
+
+// speaks reports that a payment made by an API can be asked for, taken back and refunded.
+func (w *ways) speaks(api payflow.API) bool {
+	return api == w.api || api == "" || w.other != nil
+}
+
+func (w *ways) of(call string, api payflow.API, no payflow.OutTradeNo) (wechat, error) {
 	switch {
-	case o.API == w.api || o.API == "":
+	case api == w.api || api == "":
 		return w.wechat, nil
 	case w.other != nil:
 		return w.other, nil
 	}
 	return nil, &payflow.LostError{Lost: payflow.Lost{Reason: payflow.ReasonConfiguration}, Err: fmt.Errorf(
-		"%s %s: it was made by API %s; put api_%s_key back in the [wechat] section until it has ended", call, o.OutTradeNo, o.API, o.API)}
+		"%s %s: it was made by API %s; put api_%s_key back in the [wechat] section until it has ended", call, no, api, api)}
 }
 
 // Run runs both ways until ctx ends.

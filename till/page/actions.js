@@ -60,6 +60,7 @@ export class Actions {
     other_means() { this.#otherMeans(); },
     scan_again() { this.#scanAgain(); },
     set_aside() { this.#setAside(); },
+    manage() { this.go('/?view=manager'); },
     print() { this.print(); },
   };
 

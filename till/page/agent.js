@@ -33,6 +33,10 @@ export const agent = {
   code: (id, code) => post(`${of(id)}/code`, { code }),
   cancel: (id) => post(`${of(id)}/cancel`, {}),
   setAside: (id, operator, reason) => post(`${of(id)}/set-aside`, { operator, reason }),
+  attention: () => call('/v1/attention').then((list) => list.concerns),
+  refund: (id, request, key) => post(`${of(id)}/refunds`, request, { 'Idempotency-Key': key }),
+  refundSeen: (id, operator) => post(`/v1/refunds/${encodeURIComponent(id)}/acknowledge`, { operator }),
+  settleLate: (id, operator, note) => post(`${of(id)}/settle-late`, { operator, note }),
   acknowledge: (id, how) => post(`${of(id)}/acknowledge`, { how }),
 };
 
@@ -57,7 +61,7 @@ export class Stream {
 
   #open() {
     this.#source = new EventSource('/v1/events');
-    for (const kind of ['payment', 'alive']) {
+    for (const kind of ['payment', 'refund', 'alive']) {
       this.#source.addEventListener(kind, (event) => {
         this.#alive();
         this.handlers.heard(kind, JSON.parse(event.data));

@@ -4,6 +4,8 @@ import { patch } from './dom.js';
 import { KeyReader, keyOf, quietAfter } from './keys.js';
 import { again, Sounds } from './sound.js';
 import { choose } from './choose.js';
+import { Manage, newManage } from './manage.js';
+import { listsOf } from './manager.js';
 import { labelIn } from './texts.js';
 import { render } from './view.js';
 
@@ -18,19 +20,21 @@ const known = new Map(); // payments by id, each in its newest form
 
 const state = {
   words: null, language: '', view: query.get('view') || '', now: Date.now(), status: null, payment: null, payments: [],
-  typed: '', codeOpen: false, codeLength: 0, asking: '', warning: 0, operator: '', recovered: false, otherMeans: false, lost: false, refused: '', note: '',
+  typed: '', codeOpen: false, codeLength: 0, asking: '', warning: 0, operator: '', recovered: false, otherMeans: false, lost: false, refused: '', note: '', manage: newManage(),
 };
 
 let ahead = 0; // the agent's clock minus this page's, in ms
 let screen = { keys: {}, name: '', sound: '' };
 let heardAt = 0; // when the screen's tone was last heard
 
-const actions = new Actions({ state, agent, ProblemError, learn, settle, show, language: setLanguage, print: () => window.print() });
+const managing = state.view === 'manager';
+const parts = { state, agent, ProblemError, learn, settle, show, language: setLanguage, print: () => window.print(), go: (where) => { location.href = where; }, reasonText };
+const actions = managing ? new Manage(parts) : new Actions(parts);
 
 function show() {
   if (!state.words) return;
   state.now = Date.now() + ahead;
-  choose(state, known, actions.mine);
+  if (!managing) choose(state, known, actions.mine);
   const before = screen;
   screen = render(state);
   patch(root, [screen.tree]);
@@ -54,7 +58,7 @@ function learn(payment) {
   const old = known.get(payment.id);
   if (old && (old.version > payment.version || (old.version === payment.version && old.acknowledged && !payment.acknowledged))) return;
   known.set(payment.id, payment);
-  if (!payment.final) actions.mine.add(payment.id);
+  if (!payment.final && !managing) actions.mine.add(payment.id);
   ahead = Date.parse(payment.times.now) - Date.now();
 }
 
@@ -70,6 +74,7 @@ const recentFew = 20; // and later, when it has heard of all others
 
 // settle reads anew all that the page shows.
 async function settle() {
+  if (managing) return settleManager();
   const [status, recent, unannounced] = await Promise.all([agent.status(), agent.recent(known.size ? recentFew : recentMany), agent.unannounced()]);
   takeStatus(status);
   if (known.size > shownMax) dropOldest();
@@ -81,6 +86,22 @@ async function settle() {
   read.forEach(learn);
   state.untold = unannounced.map((p) => p.id);
   show();
+}
+
+// settleManager reads anew the manager's lists, and the payment that is looked at.
+async function settleManager() {
+  const { manage } = state;
+  const { open } = manage;
+  const [status, concerns, unannounced, recent, payment] = await Promise.all([agent.status(), agent.attention(), agent.unannounced(), agent.recent(recentMany), open ? agent.payment(open) : null]);
+  takeStatus(status);
+  manage.lists = listsOf(concerns, unannounced, recent);
+  if (payment && manage.open === open) manage.payment = payment;
+  show();
+}
+
+// reasonText is a refund's reason as the customer reads it, in the page's language.
+function reasonText(why) {
+  return labelIn(state, state.language, `refund_why_${why}`);
 }
 
 function takeStatus(status) {
@@ -129,7 +150,11 @@ function heard(kind, data) {
   if (kind === 'payment') {
     learn(data);
     show();
-    if (data.final) refresh();
+    if (data.final || managing) refresh();
+    return;
+  }
+  if (kind === 'refund') {
+    if (managing) refresh();
     return;
   }
   ahead = Date.parse(data.now) - Date.now();

@@ -172,7 +172,7 @@ function declined(state, p) {
 
 // reversed is two screens: money goes back or may go back, or none was ever taken.
 function reversed(state, p) {
-  const untaken = p.reason === 'never_arrived' && !p.attention; // one that shows up after its end has arrived after all
+  const untaken = p.reason === 'never_arrived' && !p.attention && !(p.late && p.late.money_seen); // one that shows up after its end has arrived after all
   return {
     name: 'reversed', frame: untaken ? 'untaken' : '', signs: untaken ? ['zero'] : ['cross', 'returned'], sound: 'reversed',
     actions: [{ key: 'R', action: 'scan_again', label: label(state, 'scan_again') }, { ...otherMeans(state), pad: 'Enter' }, print(state, 'print_slip')],
@@ -284,7 +284,7 @@ function idle(state) {
   const next = state.refused ? notice(state, state.refused) : null;
   const enter = { key: 'Enter', action: 'arm', label: label(state, 'take_payment'), first: true, disabled: !/[1-9]/.test(typed) };
   return {
-    name: 'idle', keys: { digits: 'amount' }, sound: state.refused ? 'wrong_code' : '',
+    name: 'idle', keys: { digits: 'amount', m: 'manage' }, sound: state.refused ? 'wrong_code' : '',
     actions: [enter, { key: 'Esc', action: 'clear', label: label(state, 'clear') }, askWarnings(state)].filter(Boolean),
     body: [
       h('h1', { class: 'message' }, label(state, 'enter_amount'), ' ', h('span', { class: 'second', lang: other(state) }, both(state, 'enter_amount')[other(state)])),

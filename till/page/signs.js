@@ -14,6 +14,7 @@ const drawings = {
   hourglass: () => [path('M24 10H76M24 90H76M30 10C30 40 70 60 70 90M70 10C70 40 30 60 30 90')],
   phone: () => [h('rect', { ...line, x: 26, y: 6, width: 48, height: 88, rx: 10 }), path('M38 46h.1M50 46h.1M62 46h.1', { 'stroke-width': 11 }), path('M44 82H56', { 'stroke-width': 6 })],
   triangle: () => [path('M50 10L94 88H6Z'), path('M50 38V60M50 74v.1', { 'stroke-width': 10 })],
+  list: () => [path('M30 22H90M30 50H90M30 78H90M10 22h.1M10 50h.1M10 78h.1')],
   tick: () => [path('M12 54L40 82L88 20', { 'stroke-width': 14 })],
   cross: () => [path('M20 20L80 80M80 20L20 80', { 'stroke-width': 14 })],
   back: () => [path('M90 50H14M44 18L12 50L44 82', { 'stroke-width': 11 })],

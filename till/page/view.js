@@ -2,6 +2,7 @@ import { h } from './dom.js';
 import { amountOf, ring, sign } from './signs.js';
 import { hasSlip, screenOf, warningsFor } from './screens.js';
 import { customerPage } from './customer.js';
+import { managerScreen } from './manager.js';
 import { amountText, clockText, grouped, label, labelIn, languages, secondOf } from './texts.js';
 
 // render makes of a state, a plain object, what the page shows and what its keys do. It is pure: the same state gives the same screen,
@@ -9,7 +10,7 @@ import { amountText, clockText, grouped, label, labelIn, languages, secondOf } f
 //
 //   state.words      labels, notices and currencies (words.json)
 //   state.language   en, zh-Hans, zh-Hant
-//   state.view       "customer" for the window that faces the customer
+//   state.view       "customer" for the window that faces the customer, "manager" for the manager's page (manager.js)
 //   state.now        the agent's time, in ms
 //   state.status     the agent's status report, or null before the first
 //   state.payment    the payment that the screen is about, or null
@@ -28,19 +29,21 @@ import { amountText, clockText, grouped, label, labelIn, languages, secondOf } f
 // It returns {tree, keys, name, sound}: keys maps a key to the action that it stands for.
 export function render(state) {
   if (state.view === 'customer') return customerPage(state);
-  const screen = screenOf(state);
+  const screen = (!state.lost && state.view === 'manager' && managerScreen(state)) || screenOf(state);
   const tree = h('div', { class: `page ${screen.name} ${screen.frame || ''}`, 'data-screen': screen.name, lang: state.language },
-    header(state), screen.name !== 'warnings' && banners(state, screen.name), stage(state, screen), footer(state, screen), slip(state));
+    header(state, screen.name), screen.name !== 'warnings' && banners(state, screen.name), stage(state, screen), footer(state, screen), slip(state));
   return { tree, keys: keysOf(screen), name: screen.name, sound: screen.sound || '' };
 }
 
 // header names the till, what is open on the side, and the languages.
-function header(state) {
+function header(state, name) {
   const { status } = state;
-  const name = status ? [status.store, `${label(state, 'till')} ${status.till}`].filter(Boolean).join(' · ') : 'posagent';
+  const till = status ? [status.store, `${label(state, 'till')} ${status.till}`].filter(Boolean).join(' · ') : 'posagent';
   const aside = state.payments.filter((p) => p.set_aside && !p.final).length;
   return h('header', {},
-    h('div', { class: 'name' }, name),
+    h('div', { class: 'name' }, till),
+    name === 'idle' && h('button', { type: 'button', 'data-action': 'manage', key: 'manage' }, h('kbd', {}, 'M'), ` ${label(state, 'manager')}`),
+    state.view === 'manager' && status && status.holding && h('div', { class: 'aside' }, `⚠ ${label(state, 'payment_in_progress')}`),
     aside > 0 && h('div', { class: 'aside' }, `⚠ ${label(state, 'set_aside_open')}: ${aside}`),
     h('nav', {}, languages.map(([language, short]) => h('button', {
       type: 'button', 'data-action': `language:${language}`, lang: language, 'aria-pressed': String(language === state.language),

@@ -42,13 +42,13 @@
       if (parseFloat(style.fontSize) < 24) say(`"${text}" is ${style.fontSize}`);
       if (contrast(e) < 4.5) say(`"${text}" has a contrast of ${contrast(e).toFixed(2)}`);
       if (box.left < 0 || box.top < 0 || box.right > innerWidth + 1 || box.bottom > innerHeight + 1) say(`"${text}" lies outside`);
-      if (!e.closest('header .name, .banner') && e.scrollWidth > e.clientWidth + 2 && style.display !== 'inline') say(`"${text}" is cut off`);
+      if (!e.closest('header .name, .banner, .row .why') && e.scrollWidth > e.clientWidth + 2 && style.display !== 'inline') say(`"${text}" is cut off`);
       if (/undefined|null|NaN|\[object/.test(e.textContent)) say(`"${text}" is no text`);
     }
     for (const e of root.querySelectorAll('.amount .number')) {
       if (parseFloat(getComputedStyle(e).fontSize) < 96) say('the amount is too small');
     }
-    if (!root.querySelector('svg, .keypad') && !root.querySelector('.customer')) say('it has no sign');
+    if (!root.querySelector('svg, .keypad, .tabs') && !root.querySelector('.customer')) say('it has no sign');
   }
 
   for (const story of stories) {

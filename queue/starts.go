@@ -1,0 +1,139 @@
+package queue
+
+import (
+	"crypto/hmac"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.etcd.io/bbolt"
+)
+
+const (
+	// startsMax is how many starts are kept, the newest: a restore asks for the orders of each since the backup.
+	startsMax = 40
+	// startsBytesMax bounds the file as it is read.
+	startsBytesMax = 16 << 10
+	// startsMark opens the file; its number is the format's.
+	startsMark = "posagent-journal-starts-1"
+)
+
+// journalStart is one start of this till: the random characters of the order numbers that it draws, how many had been drawn before it, and
+// its day in the store. The journal itself does not hold them, so that two copies of one journal draw different numbers; a file beside the key
+// does, because after a restore the orders that the lost part of the journal made are asked for by their numbers.
+type journalStart struct {
+	Random string
+	Drawn  uint64
+	Day    string // 2006-01-02
+}
+
+func (s journalStart) String() string {
+	return s.Random + " " + strconv.FormatUint(s.Drawn, 10) + " " + s.Day
+}
+
+func (cfg JournalConfig) startsFile() string { return cfg.KeyFile + ".starts" }
+
+// begin draws the characters of this start and notes them beside the key, on disk, before any number is drawn. Where they can't be noted the
+// characters that the journal holds serve: a number that could not be found again after a restore is worse than one that a copy may draw too.
+func (j *Journal) begin() error {
+	one := journalStart{Random: j.drawRandom(), Day: j.storeDay(j.cfg.Now())}
+	err := j.view(func(tx *bbolt.Tx) error {
+		count, err := j.counters(tx)
+		one.Drawn = count.Number
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	known, err := readStarts(j.cfg.startsFile(), j.keys)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		known = nil // damaged: what it held is lost, and this start is noted all the same
+	}
+	known = append(known, one)
+	j.random = ""
+	if j.cfg.step("starts") == nil && writeFile(j.cfg.startsFile(), startsText(j.keys, known[max(0, len(known)-startsMax):])) == nil {
+		j.random = one.Random
+	}
+	return nil
+}
+
+// characters are those of the order numbers that are drawn now.
+func (j *Journal) characters(about aboutRecord) string {
+	if j.random != "" {
+		return j.random
+	}
+	return about.Random
+}
+
+func startsText(k keys, starts []journalStart) []byte {
+	var body strings.Builder
+	body.WriteString(startsMark + "\n")
+	for _, s := range starts {
+		body.WriteString(s.String() + "\n")
+	}
+	return []byte(body.String() + hex.EncodeToString(mac(k.memo, []byte(body.String()))) + "\n")
+}
+
+var errStartsDamaged = errors.New("the list of starts beside the key is damaged, or sealed by another key")
+
+// readStarts reads the starts that are noted, the oldest first. An error that is fs.ErrNotExist says that there is no list.
+func readStarts(path string, k keys) ([]journalStart, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > startsBytesMax {
+		return nil, errStartsDamaged
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	body, seal, ok := cutLastLine(string(text))
+	if !ok || !hmac.Equal([]byte(seal), []byte(hex.EncodeToString(mac(k.memo, []byte(body))))) {
+		return nil, errStartsDamaged
+	}
+	lines := strings.Split(strings.TrimSuffix(body, "\n"), "\n")
+	if lines[0] != startsMark || len(lines) > startsMax+1 {
+		return nil, errStartsDamaged
+	}
+	starts := make([]journalStart, 0, len(lines)-1)
+	for _, line := range lines[1:] {
+		s, err := parseStart(line)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", errStartsDamaged, err)
+		}
+		starts = append(starts, s)
+	}
+	return starts, nil
+}
+
+// cutLastLine parts a text from its last line; both end in a line feed.
+func cutLastLine(text string) (before, last string, ok bool) {
+	trimmed, ok := strings.CutSuffix(text, "\n")
+	at := strings.LastIndexByte(trimmed, '\n')
+	if !ok || at < 0 {
+		return "", "", false
+	}
+	return trimmed[:at+1], trimmed[at+1:], true
+}
+
+func parseStart(line string) (journalStart, error) {
+	f := strings.Fields(line)
+	if len(f) != 3 || len(f[0]) != randomWidth || strings.Trim(f[0], digits36) != "" {
+		return journalStart{}, fmt.Errorf("%.40q is no start", line)
+	}
+	drawn, err := strconv.ParseUint(f[1], 10, 64)
+	if err != nil {
+		return journalStart{}, err
+	}
+	if _, err := time.Parse(time.DateOnly, f[2]); err != nil {
+		return journalStart{}, err
+	}
+	return journalStart{Random: f[0], Drawn: drawn, Day: f[2]}, nil
+}

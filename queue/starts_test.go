@@ -1,0 +1,69 @@
+package queue
+
+import (
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.etcd.io/bbolt"
+)
+
+func TestEachStartIsNotedBesideTheKeyBeforeItDrawsANumber(t *testing.T) {
+	b := bookIn(t, t.TempDir())
+	b.open()
+	first := b.arm(b.freshKey(), "A-1").OutTradeNo
+	require.NoError(t, b.Close())
+	b.open()
+	second := b.arm(b.freshKey(), "A-2").OutTradeNo
+
+	starts, err := readStarts(b.cfg.startsFile(), b.keys)
+	require.NoError(t, err)
+	require.Len(t, starts, 2)
+	assert.NotEqual(t, starts[0].Random, starts[1].Random, "a copy that is started draws other numbers")
+	assert.Contains(t, string(first), starts[0].Random)
+	assert.Contains(t, string(second), starts[1].Random)
+	assert.Equal(t, []uint64{0, 1}, []uint64{starts[0].Drawn, starts[1].Drawn})
+
+	for range startsMax + 3 {
+		require.NoError(t, b.Close())
+		b.open()
+	}
+	starts, err = readStarts(b.cfg.startsFile(), b.keys)
+	require.NoError(t, err)
+	assert.Len(t, starts, startsMax, "the newest are kept")
+}
+
+func TestStartsThatCannotBeNotedOrBelieved(t *testing.T) {
+	b := bookIn(t, t.TempDir())
+	b.open()
+	require.NoError(t, b.Close())
+	text, err := os.ReadFile(b.cfg.startsFile())
+	require.NoError(t, err)
+	for at := range text {
+		hurt := append([]byte(nil), text...)
+		hurt[at] ^= 1
+		require.NoError(t, os.WriteFile(b.cfg.startsFile(), hurt, 0o600))
+		_, err := readStarts(b.cfg.startsFile(), b.keys)
+		require.ErrorIs(t, err, errStartsDamaged, "byte %d", at)
+	}
+	b.open()
+	starts, err := readStarts(b.cfg.startsFile(), b.keys)
+	require.NoError(t, err, "a damaged list is begun anew")
+	assert.Len(t, starts, 1)
+	require.NoError(t, b.Close())
+
+	b.cfg.fault = func(step string) error {
+		if step == "starts" {
+			return os.ErrPermission
+		}
+		return nil
+	}
+	b.open()
+	no := b.arm(b.freshKey(), "A-1").OutTradeNo
+	require.NoError(t, b.view(func(tx *bbolt.Tx) error {
+		about, err := b.about(tx)
+		assert.Contains(t, string(no), about.Random, "what could not be noted is not used")
+		return err
+	}))
+}

@@ -1,0 +1,156 @@
+import { listsOf, reasons, rowsMax, tabs, toBeSeen } from './manager.js';
+
+const digitsMax = 9; // of an amount, as at the keypad
+const operatorMax = 16;
+const refundTries = 20; // of one refund with one key, while the agent does not answer
+
+// newManage is what the manager's page holds at its beginning.
+export function newManage() {
+  return { tab: 'late', page: 0, open: '', concern: null, payment: null, asking: '', operator: '', refund: null, lists: listsOf([], [], []) };
+}
+
+// Manage carries out what the manager wants. Every wish is one call of the agent; a refund that was sent is never sent under another key.
+export class Manage {
+  constructor(parts) {
+    Object.assign(this, parts);
+  }
+
+  // key carries out a key of the screen.
+  key(key, keys) {
+    const { refund } = this.state.manage;
+    if (/^[0-9]$/.test(key) && keys.digits === 'row') return this.carry(`row:${key}`);
+    if (/^[0-9]$/.test(key) && keys.digits === 'refund_amount') return this.#digit(refund, key);
+    if (/^[0-9a-z_-]$/.test(key) && keys.text === 'refund_operator') return this.#operator(refund, key);
+    if (/^[0-9a-z_-]$/.test(key) && keys.text === 'seen_operator') return this.#seenBy(key);
+    if (key === 'Backspace') return this.carry('erase');
+    if (keys[key]) this.carry(keys[key]);
+  }
+
+  // scanned drops a scan: nothing on this page takes a code.
+  scanned() {}
+
+  carry(action) {
+    const [name, argument] = action.split(':');
+    const wish = this.#wishes[name];
+    if (wish) wish.call(this, argument);
+  }
+
+  #wishes = {
+    language(language) { this.language(language); },
+    to_till() { this.go('/'); },
+    tab(tab) { if (tabs.some(([known]) => known === tab)) Object.assign(this.state.manage, { tab, page: 0 }); },
+    next_rows() { this.state.manage.page++; },
+    row(number) { this.#open(Number(number)); },
+    back() { this.#back(); },
+    refund() { this.#begin(); },
+    refund_step(step) { this.state.manage.refund.step = step; },
+    refund_why(why) { Object.assign(this.state.manage.refund, { why, step: 'sure', problem: '' }); },
+    refund_send() { this.#send(); },
+    erase() { this.#erase(); },
+    ask(question) { Object.assign(this.state.manage, { asking: question, operator: '' }); },
+    answer(how) { this.#answer(how); },
+  };
+
+  #open(number) {
+    const { manage } = this.state;
+    const rows = manage.lists[manage.tab];
+    const pages = Math.max(1, Math.ceil(rows.length / rowsMax));
+    const row = rows[(manage.page % pages) * rowsMax + number - 1];
+    if (number < 1 || number > rowsMax || !row) return;
+    Object.assign(manage, { open: row.payment.id, payment: row.payment, concern: row.message ? row : null, refund: null });
+    this.settle();
+  }
+
+  #back() {
+    const { manage } = this.state;
+    if (manage.asking) manage.asking = '';
+    else if (!manage.refund) Object.assign(manage, { open: '', payment: null, concern: null });
+    else if (manage.refund.sending) return;
+    else if (manage.refund.step === 'amount') manage.refund = null;
+    else manage.refund.step = manage.refund.step === 'sure' ? 'reason' : 'amount';
+  }
+
+  // begin makes the refund's one key out of the payment and how many refunds it has: a second press, a second window and a page that was
+  // loaded again while the first is under way all mean the same refund.
+  #begin() {
+    const { payment } = this.state.manage;
+    if (!payment || !(payment.refundable > 0)) return;
+    this.state.manage.refund = {
+      key: `page-${payment.id}-${(payment.refunds || []).length + 1}`, step: 'amount', amount: String(payment.refundable), fresh: true, why: '1', operator: '', sending: false, problem: '',
+    };
+  }
+
+  #digit(refund, digit) {
+    const amount = ((refund.fresh ? '' : refund.amount) + digit).replace(/^0+/, '');
+    if (amount.length <= digitsMax) Object.assign(refund, { amount, fresh: false });
+  }
+
+  #operator(refund, key) {
+    if (!refund.sending && refund.operator.length < operatorMax) refund.operator += key.toUpperCase();
+  }
+
+  #seenBy(key) {
+    const { manage } = this.state;
+    if (manage.operator.length < operatorMax) manage.operator += key.toUpperCase();
+  }
+
+  #erase() {
+    const { manage } = this.state;
+    const { refund } = manage;
+    if (manage.asking) manage.operator = manage.operator.slice(0, -1);
+    if (!refund || refund.sending) return;
+    if (refund.step === 'amount') Object.assign(refund, { amount: refund.fresh ? '' : refund.amount.slice(0, -1), fresh: false });
+    if (refund.step === 'sure') refund.operator = refund.operator.slice(0, -1);
+  }
+
+  // send asks for the refund until the agent answers: the same key with the same body is the same refund.
+  async #send() {
+    const { manage } = this.state;
+    const { refund, payment } = manage;
+    if (!refund || refund.sending || !refund.operator || Number(refund.why) > reasons) return;
+    Object.assign(refund, { sending: true, problem: '' });
+    const body = { amount: Number(refund.amount), reason: this.reasonText(refund.why), operator: refund.operator };
+    try {
+      await this.#until(() => this.agent.refund(payment.id, body, refund.key));
+      if (manage.refund === refund) manage.refund = null;
+    } catch (error) {
+      refund.problem = error instanceof this.ProblemError ? error.problem.reason || error.problem.code : 'internal';
+    } finally {
+      refund.sending = false;
+      await this.settle();
+      this.show();
+    }
+  }
+
+  async #until(wish) {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await wish();
+      } catch (error) {
+        if (error instanceof this.ProblemError || tries === refundTries) throw error;
+        await new Promise((done) => { setTimeout(done, 500); });
+      }
+    }
+  }
+
+  // seen ends what needed a person, by that person's word.
+  #seen({ payment, operator }) {
+    const what = toBeSeen(payment) || {};
+    if (what.refund) return this.agent.refundSeen(what.refund, operator);
+    return what.late && this.agent.settleLate(what.late, operator, 'seen to, at the manager\'s page');
+  }
+
+  async #answer(how) {
+    const { manage } = this.state;
+    if (this.answering || !manage.payment || (how === 'seen' && !manage.operator)) return;
+    this.answering = true;
+    manage.asking = '';
+    try {
+      await (how === 'seen' ? this.#seen(manage) : this.agent.acknowledge(manage.payment.id, how));
+    } catch { /* the payment, read anew, says what is so */ } finally {
+      this.answering = false;
+      await this.settle();
+      this.show();
+    }
+  }
+}

@@ -1,0 +1,193 @@
+import { h } from './dom.js';
+import { amountText, both, clockText, grouped, label, notice, withAmount } from './texts.js';
+
+// The manager's page: what needs a person, the payments with their refunds, and the question that gives money back. It is a window of
+// its own (?view=manager): nothing on it sells.
+//
+//   state.manage.tab       late, person, twice, untold, recent
+//   state.manage.page      which page of the list, counting from 0
+//   state.manage.open      the id of the payment that is looked at; '' for the list
+//   state.manage.lists     {late, person, twice, untold, recent}: each a list of rows {payment, refund, message, next, twin}
+//   state.manage.payment   the payment that is looked at, or null before it was read
+//   state.manage.asking    goods_given, money_given_back or seen, while that is asked
+//   state.manage.operator  typed so far, in the question about having seen
+//   state.manage.refund    the refund that is being typed, or null: {step, amount, typed, why, operator, sending}
+
+export const tabs = [['late', 'L'], ['person', 'P'], ['twice', 'D'], ['untold', 'U'], ['recent', 'A']];
+export const rowsMax = 4; // that fit in the smallest window
+export const reasons = 5; // refund_why_1 to refund_why_5
+const refundsShown = 2;
+
+export function managerScreen(state) {
+  const { manage, status } = state;
+  if (!status) return null;
+  if (manage.refund && manage.payment) return steps[manage.refund.step](state, manage.payment, manage.refund);
+  if (manage.asking && manage.payment) return answerScreen(state, manage.payment);
+  if (manage.open && manage.payment) return paymentScreen(state, manage.payment);
+  return listScreen(state);
+}
+
+// listScreen shows one list, four lines at a time; a line is opened by its number.
+function listScreen(state) {
+  const { manage } = state;
+  const rows = manage.lists[manage.tab] || [];
+  const pages = Math.max(1, Math.ceil(rows.length / rowsMax));
+  const from = (manage.page % pages) * rowsMax;
+  const shown = rows.slice(from, from + rowsMax);
+  return {
+    name: 'manage_list', keys: { digits: 'row', ...Object.fromEntries(tabs.map(([tab, key]) => [key.toLowerCase(), `tab:${tab}`])) },
+    actions: [
+      pages > 1 && { key: 'N', pad: 'Enter', action: 'next_rows', label: `${label(state, 'more_rows')} (${manage.page % pages + 1}/${pages})` },
+      { key: 'Esc', action: 'to_till', label: label(state, 'to_till') },
+    ].filter(Boolean),
+    body: [
+      h('div', { class: 'tabs', role: 'tablist' }, tabs.map(([tab, key]) => h('button', {
+        type: 'button', key: tab, role: 'tab', 'data-action': `tab:${tab}`, 'aria-selected': String(tab === manage.tab),
+      }, h('kbd', {}, key), h('span', {}, `${label(state, `tab_${tab}`)} ${tab === 'recent' ? '' : manage.lists[tab].length}`.trim())))),
+      shown.length === 0 ? h('p', { class: 'nothing' }, '✓ ', label(state, 'nothing_here')) : h('p', { class: 'hint' }, label(state, 'choose_row')),
+      shown.map((row, i) => h('button', { type: 'button', class: 'row', key: row.payment.id, 'data-action': `row:${i + 1}` },
+        h('kbd', {}, String(i + 1)), h('span', { class: 'sum' }, grouped((row.refund || row.payment).amount_text)),
+        h('span', { class: 'what' }, h('span', { class: 'sale' }, saleOf(state, row)), h('span', { class: row.message ? 'why alarm' : 'why' }, whyOf(state, row))))),
+    ],
+  };
+}
+
+function saleOf(state, row) {
+  const at = (p) => `${dayOf(state, p)}${clockText(p.times.armed_at)}`;
+  const one = (p) => `${at(p)} · ${p.sale_ref}`;
+  return row.twin ? `${one(row.payment)}  ↔  ${one(row.twin)}` : one(row.payment);
+}
+
+// dayOf names the day of a payment that is not of today.
+function dayOf(state, p) {
+  const today = new Date(state.now);
+  const day = new Date(p.times.armed_at);
+  return today.toDateString() === day.toDateString() ? '' : `${day.getDate()}.${day.getMonth() + 1}. `;
+}
+
+function whyOf(state, row) {
+  if (row.message) return row.message[state.language];
+  return [label(state, `status_${row.payment.status}`), row.payment.refunded > 0 && `${label(state, 'refunded_so_far')} ${amountText(state, row.payment.refunded, row.payment.currency)}`].filter(Boolean).join(' · ');
+}
+
+// paymentScreen is all of one payment: what happened, what to do, its refunds, and the wishes that it takes.
+function paymentScreen(state, p) {
+  const refunds = p.refunds || [];
+  const older = refunds.length - refundsShown;
+  const [message, next] = newsOf(state, p, refunds);
+  return {
+    name: 'manage_payment', signs: [needsPerson(state, p, refunds) ? 'person' : 'list'], amount: p.amount_text,
+    message, next: withAmount(next, p.amount_text),
+    facts: [
+      [`${label(state, 'sale')} ${p.sale_ref}`, `${dayOf(state, p)}${clockText(p.times.armed_at)}`, p.operator, p.refunds && `${label(state, 'refund_left')} ${amountText(state, p.refundable, p.currency)}`].filter(Boolean).join(' · '),
+      [`${label(state, 'order_number')} ${p.id}`, p.wechat_code && `WeChat Pay: ${p.wechat_code}`].filter(Boolean).join(' · '),
+      p.transaction_id && `${label(state, 'transaction_id')} ${p.transaction_id}`,
+      ...refunds.slice(-refundsShown).map((r) => refundFact(state, r)),
+      older > 0 && `+${older} ${label(state, 'refund')}`,
+    ].filter(Boolean),
+    actions: [
+      { key: 'R', action: 'refund', label: label(state, 'refund'), disabled: !(p.refundable > 0) },
+      !toBeSeen(p) && unanswered(p) && p.status === 'paid' && { key: 'A', action: 'ask:goods_given', label: label(state, 'goods_given') },
+      !toBeSeen(p) && unanswered(p) && { key: 'B', action: 'ask:money_given_back', label: label(state, 'money_back') },
+      toBeSeen(p) && { key: 'S', action: 'ask:seen', label: label(state, 'seen') },
+      { key: 'Esc', action: 'back', label: label(state, 'back') },
+    ].filter(Boolean),
+  };
+}
+
+// toBeSeen is what a person may end by having seen to it: a refund that is at its end, or what was learnt after the payment's.
+export function toBeSeen(p) {
+  const refund = (p.refunds || []).find((r) => r.final && r.attention);
+  return refund ? { refund: refund.id } : p.late && p.late.needs_person && { late: p.id };
+}
+
+const needsPerson = (state, p, refunds) => p.attention || state.manage.concern || refunds.some((r) => r.attention);
+
+// newsOf is what is said of a payment: what it was opened for, what needs a person, then its newest refund that is not at its end, then the payment.
+function newsOf(state, p, refunds) {
+  const { concern } = state.manage;
+  const newest = [...refunds].reverse();
+  const refund = newest.find((r) => r.attention) || (newest[0] && (!newest[0].final || newest[0].status === 'refused') && newest[0]);
+  if (concern && concern.twin) return [concern.message, concern.next];
+  if (p.attention || !refund) return [p.message, p.next_step];
+  return [refund.message, refund.next_step];
+}
+
+const unanswered = (p) => p.final && !p.acknowledged && (p.status === 'paid' || p.attention !== '');
+
+const answers = { goods_given: ['goods_given_sure', 'goods_given_how', 'goods_given_yes'], money_given_back: ['money_back_sure', 'money_back_how', 'money_back_yes'] };
+
+// answerScreen asks once what became of goods or money.
+function answerScreen(state, p) {
+  if (state.manage.asking === 'seen') return seenScreen(state, p);
+  const [sure, how, yes] = answers[state.manage.asking];
+  return {
+    name: 'manage_sure', signs: ['question'], amount: p.amount_text, lead: `${label(state, 'sale')} ${p.sale_ref} · ${clockText(p.times.final_at)}`, message: both(state, sure), next: both(state, how),
+    actions: [{ key: 'Enter', action: `answer:${state.manage.asking}`, label: label(state, yes) }, back(state)],
+  };
+}
+
+// seenScreen asks who has seen to what needed a person.
+function seenScreen(state, p) {
+  const { operator } = state.manage;
+  const [message] = newsOf(state, p, p.refunds || []);
+  return {
+    name: 'manage_sure', signs: ['person', 'question'], amount: p.amount_text, message: both(state, 'seen_sure'), next: both(state, 'seen_how'),
+    facts: [message[state.language], `${label(state, 'operator')}: ${operator || '…'}`], keys: { text: 'seen_operator' },
+    actions: [{ key: 'Enter', action: 'answer:seen', label: label(state, 'seen'), disabled: !operator }, { key: '⌫', action: 'erase', label: label(state, 'erase') }, back(state)],
+  };
+}
+
+const marks = { requested: '…', processing: '→', refunded: '✓', refused: '✖', abnormal: '⚠' };
+
+function refundFact(state, r) {
+  return [`${marks[r.status] || ''} ${label(state, 'refund')} ${grouped(r.amount_text)}: ${label(state, `refund_${r.status}`)}`, clockText(r.times.requested_at), r.operator, r.wechat_code].filter(Boolean).join(' · ');
+}
+
+const steps = { amount: amountStep, reason: reasonStep, sure: sureStep };
+
+const back = (state) => ({ key: 'Esc', action: 'back', label: label(state, 'back') });
+
+const typed = (state, p, r) => amountText(state, r.amount || '0', p.currency);
+
+function amountStep(state, p, r) {
+  const over = Number(r.amount) > p.refundable;
+  return {
+    name: 'manage_refund', frame: over ? 'undecided' : '', signs: ['returned'], amount: typed(state, p, r),
+    message: both(state, over ? 'refund_over' : 'refund_amount'), next: both(state, 'refund_amount_how'),
+    facts: [`${label(state, 'sale')} ${p.sale_ref} · ${grouped(p.amount_text)}`, `${label(state, 'refund_left')}: ${amountText(state, p.refundable, p.currency)}`],
+    keys: { digits: 'refund_amount' },
+    actions: [{ key: 'Enter', action: 'refund_step:reason', label: label(state, 'next_step'), first: true, disabled: over || !(Number(r.amount) > 0) }, { key: '⌫', action: 'erase', label: label(state, 'erase') }, back(state)],
+  };
+}
+
+function reasonStep(state, p, r) {
+  return {
+    name: 'manage_refund', signs: ['question'], amount: typed(state, p, r), message: both(state, 'refund_reason'), next: both(state, 'refund_reason_how'), keys: {},
+    actions: [...Array.from({ length: reasons }, (_, i) => ({ key: String(i + 1), action: `refund_why:${i + 1}`, label: label(state, `refund_why_${i + 1}`) })), back(state)],
+  };
+}
+
+// sureStep asks once. While the wish is on its way its button does nothing more, and a repeat of it is the same refund by its key.
+function sureStep(state, p, r) {
+  const problem = r.problem ? notice(state, r.problem) : null;
+  return {
+    name: 'manage_sure', frame: 'undecided', signs: ['returned', 'question'], amount: typed(state, p, r),
+    message: problem ? problem.message : both(state, r.sending ? 'refund_sending' : 'refund_sure'), next: problem ? problem.next_step : both(state, 'refund_sure_how'),
+    facts: [`${label(state, 'sale')} ${p.sale_ref} · ${label(state, `refund_why_${r.why}`)}`, `${label(state, 'operator')}: ${r.operator || '…'}`],
+    keys: { text: 'refund_operator' },
+    actions: [{ key: 'Enter', action: 'refund_send', label: label(state, 'refund_yes'), disabled: !r.operator || r.sending }, { key: '⌫', action: 'erase', label: label(state, 'erase'), disabled: r.sending }, { ...back(state), disabled: r.sending }],
+  };
+}
+
+// listsOf sorts what the agent names into the lists of the page.
+export function listsOf(concerns, unannounced, recent) {
+  const row = (c) => ({ payment: c.payments[0], twin: c.kind === 'suspected_duplicate' ? c.payments[1] : null, refund: c.refund || null, message: c.message, next: c.next_step });
+  const of = (kind) => concerns.filter((c) => c.kind === kind && c.payments.length > 0).map(row);
+  const plain = (payment) => ({ payment, refund: null, message: null, next: null, twin: null });
+  return {
+    late: of('late_success'), person: of('person'), twice: of('suspected_duplicate'),
+    untold: [...unannounced].reverse().map(plain), recent: [...recent].sort((a, b) => b.sequence - a.sequence).map(plain),
+  };
+}
+

@@ -1,0 +1,175 @@
+package till
+
+import (
+	"fmt"
+	"time"
+
+	"posagent/health"
+	"posagent/payflow"
+)
+
+// managePage is what the manager's page holds by itself (manager.js).
+type managePage struct {
+	Tab      string                 `json:"tab"`
+	Page     int                    `json:"page"`
+	Open     string                 `json:"open"`
+	Concern  *manageRow             `json:"concern"`
+	Payment  *Payment               `json:"payment"`
+	Asking   string                 `json:"asking"`
+	Operator string                 `json:"operator"`
+	Refund   *manageRefund          `json:"refund"`
+	Lists    map[string][]manageRow `json:"lists"`
+}
+
+// manageRow is one line of a list.
+type manageRow struct {
+	Payment Payment       `json:"payment"`
+	Twin    *Payment      `json:"twin"`
+	Refund  *Refund       `json:"refund"`
+	Message *health.Words `json:"message"`
+	Next    *health.Words `json:"next"`
+}
+
+// manageRefund is a refund that is being typed.
+type manageRefund struct {
+	Step     string `json:"step"`
+	Amount   string `json:"amount"`
+	Why      string `json:"why"`
+	Operator string `json:"operator"`
+	Sending  bool   `json:"sending"`
+	Problem  string `json:"problem"`
+}
+
+// manager are the states of the manager's page.
+func (b *storyBook) manager() {
+	b.manage("manage-empty", b.lists(), nil)
+	full := b.lists(b.row(lateStory(payflow.LateTakingBack)))
+	for i := range 7 {
+		full["recent"] = append(full["recent"], b.row(paidStory(func(e *payflow.Entry) {
+			e.OutTradeNo, e.SaleRef = payflow.OutTradeNo(fmt.Sprintf("SZTX001T12611280000%02dAB12C9", i)), payflow.SaleRef(fmt.Sprintf("A-%d", 1000+i))
+			e.ArmedAt = storyAt.AddDate(0, 0, -i)
+		})))
+	}
+	full["person"] = []manageRow{b.abnormal(), b.row(aStory(payflow.Reversing, payflow.ReasonTakingBack, func(e *payflow.Entry) { e.Attention = payflow.AttentionReverseRefused }))}
+	full["twice"] = []manageRow{b.twice()}
+	full["untold"] = full["recent"][:2]
+	for _, tab := range []string{"late", "person", "twice", "untold", "recent"} {
+		b.manage("manage-"+tab, full, func(m *managePage) { m.Tab = tab })
+	}
+	b.manage("manage-recent-busy", full, func(m *managePage) { m.Tab = "recent" }, func(s *story) { s.Status.HoldingID = "SZTX001T1261128000042AB12C9" })
+	b.managePayments()
+	b.manageRefunds()
+}
+
+func (b *storyBook) managePayments() {
+	b.manageOne("manage-payment", paidStory(), nil)
+	b.manageOne("manage-payment-late", lateStory(payflow.LateTakingBack), nil)
+	for status, why := range map[payflow.RefundStatus]payflow.Reason{
+		payflow.RefundRequested: payflow.ReasonRefundUnknown, payflow.RefundProcessing: payflow.ReasonRefundProcessing, payflow.RefundDone: payflow.ReasonRefundDone,
+		payflow.RefundRefused: payflow.ReasonRefundNoFunds, payflow.RefundAbnormal: payflow.AttentionRefundAbnormal,
+	} {
+		b.manageOne("manage-payment-"+string(status), paidStory(), []payflow.RefundEntry{aRefund(status, why)})
+	}
+	b.manageOne("manage-payment-many-refunds", paidStory(), []payflow.RefundEntry{
+		aRefund(payflow.RefundDone, payflow.ReasonRefundDone), aRefund(payflow.RefundRefused, payflow.ReasonRefundOthersFailed),
+		aRefund(payflow.RefundRequested, payflow.AttentionRefundUnsettled), aRefund(payflow.RefundProcessing, payflow.ReasonRefundProcessing),
+	})
+	b.manageOne("manage-answer-asked", paidStory(), nil, func(m *managePage) { m.Asking = "money_given_back" })
+	refusedOne := aRefund(payflow.RefundRefused, payflow.ReasonRefundDeclined)
+	refusedOne.Attention, refusedOne.Refusal = payflow.AttentionRefundRefused, payflow.Refusal{Code: "TRADESTATEERROR"}
+	b.manageOne("manage-payment-refused-unseen", paidStory(), []payflow.RefundEntry{refusedOne})
+	b.manageOne("manage-seen-asked", paidStory(), []payflow.RefundEntry{refusedOne}, func(m *managePage) { m.Asking, m.Operator = "seen", "M001" })
+	b.manageOne("manage-payment-late-person", aStory(payflow.Reversed, payflow.ReasonNeverArrived, func(e *payflow.Entry) {
+		e.Late = payflow.Late{Stage: payflow.LateOwed, Attention: payflow.AttentionLateUnanswered}
+	}), nil)
+	b.manageOne("manage-duplicate", paidStory(), nil, func(m *managePage) {
+		row := b.twice()
+		m.Concern = &row
+	})
+}
+
+func (b *storyBook) manageRefunds() {
+	for name, r := range map[string]manageRefund{
+		"amount": {Step: "amount", Amount: "1250", Why: "1"}, "amount-part": {Step: "amount", Amount: "250", Why: "1"},
+		"amount-over": {Step: "amount", Amount: "1251", Why: "1"}, "amount-none": {Step: "amount", Why: "1"},
+		"reason": {Step: "reason", Amount: "250", Why: "1"}, "sure": {Step: "sure", Amount: "250", Why: "1"},
+		"sure-typed": {Step: "sure", Amount: "250", Why: "4", Operator: "M001"}, "sending": {Step: "sure", Amount: "250", Why: "4", Operator: "M001", Sending: true},
+		"refused": {Step: "sure", Amount: "250", Why: "4", Operator: "M001", Problem: string(RefundTooMuch)},
+		"again":   {Step: "sure", Amount: "250", Why: "4", Operator: "M001", Problem: string(KeyReused)},
+	} {
+		b.manageOne("manage-refund-"+name, paidStory(), nil, func(m *managePage) { m.Refund = &r })
+	}
+}
+
+// manage keeps a story of the manager's page.
+func (b *storyBook) manage(name string, lists map[string][]manageRow, change func(*managePage), more ...func(*story)) {
+	b.add(name, nil, append([]func(*story){func(s *story) {
+		s.View, s.Page.Manage = "manager", &managePage{Tab: "late", Lists: lists}
+		if change != nil {
+			change(s.Page.Manage)
+		}
+	}}, more...)...)
+}
+
+// manageOne keeps a story of one payment that the manager looks at.
+func (b *storyBook) manageOne(name string, e *payflow.Entry, refunds []payflow.RefundEntry, change ...func(*managePage)) {
+	p := b.server.view(*e, storyAt)
+	if e.Status == payflow.Paid {
+		p.Refundable = p.Amount
+	}
+	for _, r := range refunds {
+		p.Refunds = append(p.Refunds, b.server.viewRefund(r, storyAt))
+		if !r.Dead() {
+			p.Refundable -= r.Amount.Minor
+		}
+	}
+	b.manage(name, b.lists(), func(m *managePage) {
+		m.Open, m.Payment = string(p.ID), &p
+		for _, c := range change {
+			c(m)
+		}
+	})
+}
+
+func (b *storyBook) lists(late ...manageRow) map[string][]manageRow {
+	return map[string][]manageRow{"late": append([]manageRow{}, late...), "person": {}, "twice": {}, "untold": {}, "recent": {}}
+}
+
+// row is a line of a payment, in the payment's words where it needs a person.
+func (b *storyBook) row(e *payflow.Entry) manageRow {
+	row := manageRow{Payment: b.server.view(*e, storyAt)}
+	if row.Payment.Attention != "" {
+		row.Message, row.Next = &row.Payment.Message, &row.Payment.NextStep
+	}
+	return row
+}
+
+func (b *storyBook) abnormal() manageRow {
+	r := b.server.viewRefund(aRefund(payflow.RefundAbnormal, payflow.AttentionRefundAbnormal), storyAt)
+	row := b.row(paidStory())
+	row.Refund, row.Message, row.Next = &r, &r.Message, &r.NextStep
+	return row
+}
+
+func (b *storyBook) twice() manageRow {
+	row := b.row(paidStory())
+	twin := b.server.view(*paidStory(func(e *payflow.Entry) {
+		e.OutTradeNo, e.SaleRef, e.ArmedAt = "SZTX001T1261128000043AB12C9", "A-1002", storyAt.Add(3*time.Minute)
+	}), storyAt)
+	message, next := b.server.cfg.Words.Notice("suspected_duplicate")
+	said, then := inAll(message), inAll(next)
+	row.Twin, row.Message, row.Next = &twin, &said, &then
+	return row
+}
+
+// aRefund is a refund of HK$ 2.50 of the stories' payment.
+func aRefund(status payflow.RefundStatus, why payflow.Reason) payflow.RefundEntry {
+	r := payflow.RefundEntry{SaleRef: "A-1001", StoreDay: "2026-11-28", Sequence: 9}
+	r.OutRefundNo, r.OutTradeNo = "SZTX001T1261128000042AB12C9-ABCDEFGHIJKLMNOP", "SZTX001T1261128000042AB12C9"
+	r.Amount, r.Total = payflow.Amount{Minor: 250, Currency: "HKD"}, payflow.Amount{Minor: 1250, Currency: "HKD"}
+	r.Status, r.Why, r.Version, r.RequestedAt, r.Operator = status, why, 2, storyAt, "M001"
+	if status == payflow.RefundAbnormal {
+		r.Attention = why
+	}
+	return r
+}

@@ -1,0 +1,97 @@
+package till
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"posagent/payflow"
+)
+
+// aRefundEntry is a refund of HK$ 2.50 that stands somewhere.
+func aRefundEntry(status payflow.RefundStatus, why, attention payflow.Reason) payflow.RefundEntry {
+	e := payflow.RefundEntry{}
+	e.Amount, e.Status, e.Why, e.Attention = payflow.Amount{Minor: 250, Currency: "HKD"}, status, why, attention
+	return e
+}
+
+func TestEveryRefundSaysWhatHappenedAndWhatToDo(t *testing.T) {
+	w := loadedWords(t)
+	for _, status := range payflow.RefundStatuses() {
+		for _, why := range payflow.RefundReasons() {
+			for _, attention := range append(payflow.RefundReasons(), "") {
+				e := aRefundEntry(status, why, attention)
+				assertSaid(t, w.RefundMessage(e), status, why, attention)
+				assertSaid(t, w.RefundNextStep(e), status, why, attention)
+				assert.Contains(t, w.RefundMessage(e)["en"], "HK$ 2.50")
+			}
+		}
+	}
+}
+
+func TestEveryReasonOfARefundHasBothPartsInEveryLanguage(t *testing.T) {
+	w := loadedWords(t)
+	for _, language := range WordLanguages() {
+		c := w.catalogues[language]
+		assert.Equal(t, keys(w.catalogues["en"].RefundReasons), keys(c.RefundReasons), language)
+		assert.Len(t, c.RefundReasons, len(payflow.RefundReasons()), language)
+		for _, why := range payflow.RefundReasons() {
+			assert.NotEmpty(t, c.RefundReasons[string(why)].Message, "%s in %s", why, language)
+			assert.NotEmpty(t, c.RefundReasons[string(why)].NextStep, "%s in %s", why, language)
+		}
+		for _, status := range payflow.RefundStatuses() {
+			assert.NotEmpty(t, c.Refunds[string(status)].Message, "%s in %s", status, language)
+			assert.NotEmpty(t, c.Labels["refund_"+string(status)], "%s in %s", status, language)
+		}
+	}
+}
+
+// A refund of which it is not known that the money went back is never told as done, and nobody is told to give the money back another way
+// while it may still go back by this one.
+func TestARefundThatIsNotDoneIsNeverCalledDone(t *testing.T) {
+	w := loadedWords(t)
+	open := []payflow.Reason{payflow.ReasonRefundAsking, payflow.ReasonRefundBusy, payflow.ReasonRefundUnknown, payflow.ReasonRefundChecking,
+		payflow.ReasonRefundProcessing, payflow.AttentionRefundSlow, payflow.AttentionRefundUnsettled, payflow.AttentionRefundVanished}
+	for _, why := range open {
+		e := aRefundEntry(payflow.RefundRequested, why, "")
+		assert.NotRegexp(t, `went back|gone back|has the money|REFUSED`, w.RefundMessage(e)["en"], why)
+		assert.Regexp(t, `[Mm]ake no second refund`, w.RefundNextStep(e)["en"], why)
+		assert.Contains(t, w.RefundNextStep(e)["zh-Hans"], "请勿再次退款", why)
+		assert.Contains(t, w.RefundNextStep(e)["zh-Hant"], "請勿再次退款", why)
+	}
+	assert.Contains(t, w.RefundMessage(aRefundEntry(payflow.RefundDone, payflow.ReasonRefundDone, ""))["en"], "the money went back")
+}
+
+// A refusal keeps its own reason, also where a person must look because nobody waited for it; the step is then the person's.
+func TestARefusedRefundKeepsItsReason(t *testing.T) {
+	w := loadedWords(t)
+	e := aRefundEntry(payflow.RefundRefused, payflow.ReasonRefundNoFunds, payflow.AttentionRefundRefused)
+	assert.Contains(t, w.RefundMessage(e)["en"], "the shop's money at WeChat Pay is too little")
+	assert.Contains(t, w.RefundNextStep(e)["en"], "then confirm it")
+	e.Status, e.Why, e.Attention = payflow.RefundRequested, payflow.ReasonRefundUnknown, payflow.AttentionRefundUnsettled
+	assert.Contains(t, w.RefundMessage(e)["en"], "still not known")
+}
+
+func TestMoneyThatCameLateIsSaidBeforeAllElse(t *testing.T) {
+	w := loadedWords(t)
+	e := anEntry(payflow.Declined, payflow.ReasonCodeExpired)
+	e.Late = payflow.Late{Stage: payflow.LateTakingBack, MoneySeen: true}
+	assert.Contains(t, w.Message(e)["en"], "HOLDS THIS MONEY")
+	assert.Contains(t, w.NextStep(e)["en"], "Call the manager")
+	e.Late.Stage = payflow.LateGivenBack
+	assert.Contains(t, w.Message(e)["en"], "it has gone back")
+	assertSaid(t, w.NextStep(e))
+	e.Late = payflow.Late{Stage: payflow.LateClear}
+	assert.Contains(t, w.Message(e)["en"], "Not paid")
+}
+
+func TestEveryRefusalOfARefundHasWordsOnThePage(t *testing.T) {
+	w := loadedWords(t)
+	general, _ := w.Notice("something new")
+	for _, code := range []ProblemCode{NotPaid, RefundTooMuch, RefundTooMany, RefundOverdue, RefundOpen, CannotRefund, KeyReused, "other_api", "suspected_duplicate"} {
+		message, next := w.Notice(string(code))
+		assertSaid(t, message, code)
+		assertSaid(t, next, code)
+		assert.NotEqual(t, general["en"], message["en"], code)
+	}
+}
