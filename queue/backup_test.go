@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -166,14 +167,26 @@ func TestAnEncryptedBackupIsVerifiedWithItsPrivateKeyAndWithNothingElse(t *testi
 	assert.Empty(t, names(t, folder), "nothing of a journal is left in the clear")
 }
 
-// 1,000 commits, and backups all the time: each is the journal as one of those commits left it.
+// backupCommits is how many commits are made beside backups: some in every run, POSAGENT_BACKUP_COMMITS=1000 in the long ones.
+func backupCommits(t *testing.T) int {
+	t.Helper()
+	asked := os.Getenv("POSAGENT_BACKUP_COMMITS")
+	if asked == "" {
+		return 200
+	}
+	n, err := strconv.Atoi(asked)
+	require.NoError(t, err)
+	return n
+}
+
+// Commits all the time, and three backups among them: each is the journal as one of those commits left it.
 func TestABackupWhilePaymentsGoOnIsAWholePrefix(t *testing.T) {
-	b := newBook(t)
+	b, commits := newBook(t), backupCommits(t)
 	heads := map[Head]bool{b.Head(): true}
 	selling := make(chan struct{})
 	go func() {
 		defer close(selling)
-		for i := range 500 {
+		for i := range commits / 2 {
 			entry := b.arm(fmt.Sprint("key ", i), fmt.Sprint("A-", i))
 			heads[b.Head()] = true
 			b.become(entry, payflow.Cancelled)
@@ -181,8 +194,8 @@ func TestABackupWhilePaymentsGoOnIsAWholePrefix(t *testing.T) {
 		}
 	}()
 	var made []Backup
-	for _, from := range []uint64{20, 400, 800} {
-		for b.Head().Sequence < from {
+	for _, from := range []int{commits / 50, commits * 2 / 5, commits * 4 / 5} {
+		for int(b.Head().Sequence) < from {
 			time.Sleep(time.Millisecond)
 		}
 		made = append(made, b.backup(func(o *BackupOptions) { o.To += fmt.Sprint("-", from) }))
