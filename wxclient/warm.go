@@ -105,6 +105,17 @@ func (w *warmth) replace(l *link) (old *link) {
 	return old
 }
 
+// giveUp takes l away, and reports whether it was still the warm connection.
+func (w *warmth) giveUp(l *link) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.link != l {
+		return false
+	}
+	w.link = nil
+	return true
+}
+
 func (w *warmth) drop() {
 	if l := w.replace(nil); l != nil {
 		l.close(errRested)
@@ -175,7 +186,9 @@ func (c *line) probe(ctx context.Context, l *link) {
 	if err == nil || ctx.Err() != nil {
 		return
 	}
-	l.close(errSilent)
+	if c.warm.giveUp(l) { // else a pay call has taken it meanwhile, and waits for its own answer
+		l.close(errSilent)
+	}
 	c.warm.setSilent(true)
 	c.noteBroken(errSilent)
 }

@@ -262,3 +262,15 @@ func TestNoProxyIsTakenFromTheEnvironment(t *testing.T) {
 	g.serve(l)
 	require.NoError(t, newClient(t, testConfig(g, nil, l.Addr().String())).FirstRoundTrip(t.Context()))
 }
+
+// A probe that began before the scan and is not answered must not end the connection on which the pay call waits for its answer.
+func TestAProbeThatFailsLeavesTheConnectionThatAPayCallHasTaken(t *testing.T) {
+	var w warmth
+	l := &link{dead: make(chan struct{})}
+	w.replace(l)
+	assert.Same(t, l, w.take())
+	assert.False(t, w.giveUp(l), "the pay call has it")
+	w.replace(l)
+	assert.True(t, w.giveUp(l))
+	assert.Nil(t, w.current())
+}

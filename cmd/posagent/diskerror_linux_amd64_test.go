@@ -287,6 +287,10 @@ func (c stoppedCall) onJournal() bool {
 // judgeStrike holds I12 against what was seen after the struck call, and starts the daemon again where it has ended.
 func (f *diskFailure) judgeStrike(ctx context.Context, call stoppedCall, at time.Time, told error) error {
 	mustEnd := f.kind.fails && call.onJournal()
+	if refused := (*till.Problem)(nil); !mustEnd && errors.As(told, &refused) && refused.Reason == "journal" {
+		f.where.noteEnd("the till showed only, until it could write")
+		return nil // a start could not write, says so, and starts over by itself
+	}
 	within := time.Duration(0)
 	if mustEnd || told != nil {
 		within = f.patience
