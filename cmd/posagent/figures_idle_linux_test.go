@@ -90,6 +90,7 @@ func withSystemRoots(b *testing.B, account string) (shop, roots string) {
 type figureDaemon struct {
 	b      *testing.B
 	cmd    *exec.Cmd
+	exited <-chan error
 	stderr *bufio.Scanner
 	ready  time.Duration // from before the process was begun
 	inside time.Duration // as the daemon counts
@@ -97,12 +98,12 @@ type figureDaemon struct {
 
 func startDaemon(b *testing.B, binary, dir string) *figureDaemon {
 	d := &figureDaemon{b: b, cmd: exec.Command(binary, "run", "--config", filepath.Join(dir, "posagent.toml"))}
-	d.cmd.SysProcAttr = diesWithParent()
 	pipe, err := d.cmd.StderrPipe()
 	require.NoError(b, err)
 	d.stderr = bufio.NewScanner(pipe)
 	began := time.Now()
-	require.NoError(b, d.cmd.Start())
+	d.exited, err = startChild(d.cmd)
+	require.NoError(b, err)
 	for d.stderr.Scan() {
 		var line struct {
 			Message   string
@@ -120,7 +121,7 @@ func startDaemon(b *testing.B, binary, dir string) *figureDaemon {
 
 func (d *figureDaemon) stop() {
 	require.NoError(d.b, d.cmd.Process.Signal(syscall.SIGTERM))
-	require.NoError(d.b, d.cmd.Wait())
+	require.NoError(d.b, <-d.exited)
 }
 
 // residentMB reads the process's memory in use.

@@ -205,6 +205,7 @@ func judgeKilled(t *testing.T, tills []*trialTill, books []bookLine) {
 // simulator is simulated WeChat Pay as a process of its own.
 type simulator struct {
 	cmd     *exec.Cmd
+	exited  <-chan error
 	account string
 	books   string
 }
@@ -218,8 +219,8 @@ func startSimulator(t testing.TB, dir string) *simulator {
 	s.cmd = exec.Command(binary, "simulate", "--dir", filepath.Join(dir, "wechat-pay"), "--listen", "127.0.0.1:0", "--books", s.books, "--account", ready)
 	s.cmd.Env = append(os.Environ(), asPosagent+"=1")
 	s.cmd.Stderr = os.Stderr
-	s.cmd.SysProcAttr = diesWithParent()
-	require.NoError(t, s.cmd.Start())
+	s.exited, err = startChild(s.cmd)
+	require.NoError(t, err)
 	t.Cleanup(func() { _ = s.cmd.Process.Kill() })
 	require.Eventually(t, func() bool {
 		text, err := os.ReadFile(ready)
@@ -233,7 +234,7 @@ func startSimulator(t testing.TB, dir string) *simulator {
 func (s *simulator) stop(t testing.TB) []bookLine {
 	t.Helper()
 	require.NoError(t, s.cmd.Process.Signal(syscall.SIGTERM))
-	_ = s.cmd.Wait()
+	<-s.exited
 	text, err := os.ReadFile(s.books)
 	require.NoError(t, err)
 	var lines []bookLine

@@ -81,7 +81,7 @@ func press(t *testing.T, browser context.Context, keys ...string) {
 // onScreen waits for a screen by its name, and takes its picture where pictures are asked for.
 func onScreen(t *testing.T, browser context.Context, screen string) {
 	t.Helper()
-	within, stop := context.WithTimeout(browser, 20*time.Second)
+	within, stop := context.WithTimeout(browser, time.Minute)
 	defer stop()
 	require.NoError(t, chromedp.Do(within, chromedp.WaitVisible(`[data-screen="`+screen+`"]`)), "the screen %s never came", screen)
 	folder := os.Getenv("POSAGENT_PICTURES")

@@ -112,12 +112,9 @@ func (t *trialTill) start(ctx context.Context) error {
 	t.cmd = exec.Command(t.binary, "run", "--log-level", "debug", "--config", filepath.Join(t.dir, "posagent.toml"))
 	t.cmd.Env = append(os.Environ(), t.extra...)
 	t.cmd.Stdout, t.cmd.Stderr = output, output
-	t.cmd.SysProcAttr = diesWithParent()
-	if err := t.cmd.Start(); err != nil {
+	if t.exited, err = startChild(t.cmd); err != nil {
 		return fmt.Errorf("start a daemon: %w", err)
 	}
-	t.exited = make(chan error, 1)
-	go func(cmd *exec.Cmd, exited chan<- error) { exited <- cmd.Wait() }(t.cmd, t.exited)
 	return t.awaitAPI(ctx)
 }
 
@@ -145,8 +142,12 @@ func (t *trialTill) lastLines() string {
 	if err != nil {
 		return err.Error()
 	}
-	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
-	return strings.Join(lines[max(0, len(lines)-3):], " | ")
+	return lastLinesOf(string(text), 3)
+}
+
+func lastLinesOf(text string, n int) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], " | ")
 }
 
 // awaitReady returns when the daemon would take a payment, its scanner too.
@@ -235,11 +236,22 @@ func (t *trialTill) stop() error {
 	select {
 	case err = <-t.exited:
 	case <-time.After(20 * time.Second):
-		_ = t.cmd.Process.Kill()
-		err = errors.Join(fmt.Errorf("the daemon of %s did not stop within 20 s", t.name), <-t.exited)
+		_ = t.cmd.Process.Signal(syscall.SIGQUIT)
+		<-t.exited
+		err = fmt.Errorf("the daemon of %s did not stop within 20 s: %s", t.name, t.whereItHangs())
 	}
 	t.forget()
 	return err
+}
+
+// whereItHangs is what the daemon wrote when it was told to quit: the stack of each goroutine, cut to 32 kB.
+func (t *trialTill) whereItHangs() string {
+	text, err := os.ReadFile(filepath.Join(t.dir, "daemon.log"))
+	if err != nil {
+		return err.Error()
+	}
+	before, stacks, _ := strings.Cut(string(text), "SIGQUIT: quit")
+	return lastLinesOf(before, 20) + "\n" + stacks[:min(len(stacks), 32<<10)]
 }
 
 func (t *trialTill) forget() {

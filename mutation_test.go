@@ -1,0 +1,190 @@
+package posagent
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+var writeMutations = flag.Bool("write-mutations", false, "write what the mutation run found into docs/reliability.md")
+
+const (
+	mutationsBegin = "<!-- written by: POSAGENT_MUTATIONS=all go test . -run EveryRuleIsHeld -timeout 3h -write-mutations -->\n"
+	mutationsEnd   = "<!-- end of what the mutation run wrote -->\n"
+	mutationTime   = 10 * time.Minute // of one run of the tests
+	redShown       = 3
+)
+
+// TestEveryRuleIsHeldByATest switches each rule off in turn, and demands that some test turns red. POSAGENT_MUTATIONS=all runs them
+// all, and a number runs every so manieth.
+func TestEveryRuleIsHeldByATest(t *testing.T) {
+	asked := os.Getenv("POSAGENT_MUTATIONS")
+	if asked == "" {
+		t.Skip("the mutation run was not made: it takes an hour or two; POSAGENT_MUTATIONS=all asks for it")
+	}
+	var rows []string
+	for i, m := range mutations {
+		if asked != "all" && m.rule != asked {
+			continue
+		}
+		red, err := m.turnsRed(t.Context(), t.TempDir())
+		require.NoError(t, err, "%s: %s", m.rule, m.off)
+		assert.NotEmpty(t, red, "no test holds rule %s: %s", m.rule, m.off)
+		rows = append(rows, m.row(red))
+		t.Logf("%d of %d: %s", i+1, len(mutations), rows[len(rows)-1])
+	}
+	require.NotEmpty(t, rows, "POSAGENT_MUTATIONS is \"all\", or a rule of the list")
+	if *writeMutations && asked == "all" {
+		rewriteMutations(t, rows)
+	}
+}
+
+// turnsRed runs the tests with the rule switched off, and returns those that failed.
+func (m mutation) turnsRed(ctx context.Context, dir string) ([]string, error) {
+	overlay, err := m.overlay(dir)
+	if err != nil {
+		return nil, err
+	}
+	ctx, stop := context.WithTimeout(ctx, mutationTime+time.Minute)
+	defer stop()
+	args := []string{"test", "-json", "-count=1", "-vet=off", "-timeout=" + mutationTime.String(), "-overlay", overlay}
+	for _, p := range strings.Fields(m.run) {
+		args = append(args, "./"+p)
+	}
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Env = append(os.Environ(), "POSAGENT_MUTATIONS=")
+	output, _ := cmd.Output() // its end is told by the events
+	return redOf(output)
+}
+
+// overlay writes the file with the rule taken out, and the list that has go test read it in the place of the true one.
+func (m mutation) overlay(dir string) (string, error) {
+	text, err := m.mutated()
+	if err != nil {
+		return "", err
+	}
+	instead := filepath.Join(dir, filepath.Base(m.file))
+	if err := os.WriteFile(instead, text, 0o600); err != nil {
+		return "", err
+	}
+	there, err := filepath.Abs(m.file)
+	if err != nil {
+		return "", err
+	}
+	list, err := json.Marshal(map[string]any{"Replace": map[string]string{there: instead}})
+	if err != nil {
+		return "", err
+	}
+	name := filepath.Join(dir, "overlay.json")
+	return name, os.WriteFile(name, list, 0o600)
+}
+
+func (m mutation) mutated() ([]byte, error) {
+	text, err := os.ReadFile(m.file)
+	if err != nil {
+		return nil, err
+	}
+	if n := bytes.Count(text, []byte(m.old)); n != 1 {
+		return nil, fmt.Errorf("%s: what is to be switched off stands there %d times: %s", m.file, n, m.old)
+	}
+	return bytes.Replace(text, []byte(m.old), []byte(m.new), 1), nil
+}
+
+// redOf reads the tests that failed out of go test's events. A rule whose absence does not build proves nothing.
+func redOf(output []byte) ([]string, error) {
+	var red []string
+	for lines := bufio.NewScanner(bytes.NewReader(output)); lines.Scan(); {
+		var e struct{ Action, Package, Test, Output string }
+		if json.Unmarshal(lines.Bytes(), &e) != nil {
+			continue
+		}
+		if e.Action == "build-fail" || strings.Contains(e.Output, "[build failed]") {
+			return nil, fmt.Errorf("it does not build: %s", output)
+		}
+		top, _, sub := strings.Cut(e.Test, "/")
+		if name := strings.TrimPrefix(e.Package, "posagent/") + "." + top; e.Action == "fail" && top != "" && !sub && !slices.Contains(red, name) {
+			red = append(red, name)
+		}
+	}
+	slices.Sort(red)
+	return red, nil
+}
+
+func (m mutation) row(red []string) string {
+	shown := strings.Join(red[:min(len(red), redShown)], ", ")
+	if more := len(red) - redShown; more > 0 {
+		shown += fmt.Sprintf(" and %d more", more)
+	}
+	return fmt.Sprintf("| %s | %s | %s |\n", m.rule, m.off, shown)
+}
+
+func mutationsWritten(t *testing.T) (before, rows, after string) {
+	t.Helper()
+	text, err := os.ReadFile("docs/reliability.md")
+	require.NoError(t, err)
+	before, rest, ok := strings.Cut(string(text), mutationsBegin)
+	require.True(t, ok, "docs/reliability.md has no place for the mutation run")
+	rows, after, ok = strings.Cut(rest, mutationsEnd)
+	require.True(t, ok, "the mutation run's table has no end")
+	return before, rows, after
+}
+
+func rewriteMutations(t *testing.T, rows []string) {
+	t.Helper()
+	before, _, after := mutationsWritten(t)
+	head := "| rule | switched off | what turned red |\n| --- | --- | --- |\n"
+	require.NoError(t, os.WriteFile("docs/reliability.md", []byte(before+mutationsBegin+head+strings.Join(rows, "")+mutationsEnd+after), 0o600))
+}
+
+// TestTheMutationsFitTheCodeAndTheDocument holds the list to the code, and the written table to both.
+func TestTheMutationsFitTheCodeAndTheDocument(t *testing.T) {
+	_, written, _ := mutationsWritten(t)
+	there := functions(t)
+	rules := map[string]bool{}
+	for _, m := range mutations {
+		rules[m.rule] = true
+		text, err := m.mutated()
+		require.NoError(t, err)
+		require.NotEmpty(t, text)
+		_, row, ok := strings.Cut(written, fmt.Sprintf("| %s | %s | ", m.rule, m.off))
+		if !assert.Truef(t, ok, "the mutation run has not written rule %s: %s", m.rule, m.off) {
+			continue
+		}
+		row, _, _ = strings.Cut(row, " |\n")
+		for _, name := range regexp.MustCompile(`[a-z0-9/]+\.Test\w+`).FindAllString(row, -1) {
+			assert.Contains(t, there, name, "what turned red is gone")
+		}
+		assert.Regexp(t, `\.Test\w+`, row, "nothing turned red")
+	}
+	for n := 1; n <= 14; n++ {
+		assert.Truef(t, rules[fmt.Sprint(n)], "rule %d is never switched off", n)
+	}
+	assert.Equal(t, len(mutations), strings.Count(written, "\n")-2, "the table holds a rule that is not in the list")
+}
+
+func TestARuleThatNoTestHoldsIsNoticed(t *testing.T) {
+	red, err := redOf([]byte(`{"Action":"pass","Package":"posagent/payflow","Test":"TestA"}` + "\n" + `{"Action":"pass","Package":"posagent/payflow"}`))
+	require.NoError(t, err)
+	assert.Empty(t, red)
+	red, err = redOf([]byte(`{"Action":"fail","Package":"posagent/payflow","Test":"TestA/b"}` + "\n" + `{"Action":"fail","Package":"posagent/payflow","Test":"TestA"}`))
+	require.NoError(t, err)
+	assert.Equal(t, []string{"payflow.TestA"}, red)
+	_, err = redOf([]byte(`{"Action":"output","Package":"posagent/payflow","Output":"FAIL\tposagent/payflow [build failed]\n"}`))
+	require.Error(t, err)
+	_, err = mutation{file: "go.mod", old: "no such text"}.mutated()
+	require.ErrorContains(t, err, "0 times")
+}
