@@ -139,19 +139,21 @@ func (j *worldJudge) judgeRefunds(disk, held []worldRefund) {
 	done := map[payflow.OutRefundNo]bool{}
 	for _, r := range held {
 		perPayment[r.No]++
+	}
+	for _, no := range j.inTurn {
+		if n := perPayment[no]; n > len(j.wishes[no]) {
+			j.breach("I2", no, "%d refunds for %d wishes", n, len(j.wishes[no]))
+		}
+	}
+	for _, r := range held {
 		done[r.Refund] = r.State == payflow.RefundStateSuccess
 		switch there := known[r.Refund]; {
 		case there.Refund == "":
-			j.breach("I1", r.No, "WeChat Pay holds the refund %s, and the journal does not know it", r.Refund)
+			j.breach("I2", r.No, "WeChat Pay holds the refund %s, and the journal does not know that number", r.Refund)
 		case there.Minor != r.Minor:
 			j.breach("I2", r.No, "the refund %s gave %d back, and the journal says %d", r.Refund, r.Minor, there.Minor)
 		case there.Status == payflow.RefundRefused:
 			j.breach("I4", r.No, "the refund %s is called refused, and WeChat Pay says %s", r.Refund, r.State)
-		}
-	}
-	for no, n := range perPayment {
-		if n > len(j.wishes[no]) {
-			j.breach("I2", no, "%d refunds for %d wishes", n, len(j.wishes[no]))
 		}
 	}
 	for _, r := range disk {
