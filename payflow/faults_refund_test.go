@@ -47,6 +47,37 @@ func refundFaults() []fault {
 				return after, commands
 			})},
 		{name: "an order whose money was seen may be absent", step: blindToMoney(func(e Event) bool { return e.Outcome.Kind == NoSuchOrder })},
+		{name: "no money goes back where no reverse is possible", step: givesBack(func(p Payment, e Event, given []Command) []Command { return nil })},
+		{name: "all is given back though a part is back already", step: givesBack(func(p Payment, e Event, given []Command) []Command {
+			for i := range given {
+				given[i].Amount = p.Amount
+			}
+			return given
+		})},
+		{name: "money is given back though one refund failed", step: givesBack(func(p Payment, e Event, given []Command) []Command {
+			if p.Status == Reversing && p.ReverseTooLate && fits(p, e, QueryAnswered, Found) && e.Outcome.Trade.Refunds.Dead > 0 {
+				return []Command{{Kind: GiveBack, Amount: p.Amount}}
+			}
+			return given
+		})},
+		{name: "money is given back of which nothing is known", step: givesBack(func(p Payment, e Event, given []Command) []Command {
+			if p.Status == Reversing && p.ReverseTooLate && lost(p, e, QueryCall) {
+				return []Command{{Kind: GiveBack, Amount: p.Amount}}
+			}
+			return given
+		})},
+		{name: "money is given back while a reverse is possible", step: givesBack(func(p Payment, e Event, given []Command) []Command {
+			if p.Status == Reversing && fits(p, e, QueryAnswered, Found) && look(p, e.Outcome.Trade) == seenOurs {
+				return []Command{{Kind: GiveBack, Amount: p.Amount}}
+			}
+			return given
+		})},
+		{name: "money is given back while a reverse may be in flight", step: givesBack(func(p Payment, e Event, given []Command) []Command {
+			if p.Status == Reversing && p.ReverseTooLate && fits(p, e, QueryAnswered, Found) && look(p, e.Outcome.Trade) == seenOurs {
+				return []Command{{Kind: GiveBack, Amount: p.Amount}}
+			}
+			return given
+		})},
 		{name: "a false alarm stays behind the end", step: func(p Payment, e Event) (Payment, []Command) {
 			after, commands := Step(p, e)
 			if p.Open() && after.Status.Final() {
@@ -54,6 +85,25 @@ func refundFaults() []fault {
 			}
 			return after, commands
 		}},
+	}
+}
+
+// givesBack is Step with another mind about what goes back by a refund.
+func givesBack(other func(p Payment, e Event, given []Command) []Command) stepFunc {
+	return func(p Payment, e Event) (Payment, []Command) {
+		after, commands := Step(p, e)
+		var kept, given []Command
+		for _, c := range commands {
+			if c.Kind == GiveBack {
+				given = append(given, c)
+				continue
+			}
+			kept = append(kept, c)
+		}
+		if p.Status.Final() || after.Status.Final() {
+			return after, commands
+		}
+		return after, append(kept, other(p, e, given)...)
 	}
 }
 
