@@ -73,6 +73,11 @@
 //	  - A notification makes us ask. It decides nothing.
 //	  - Attention stays on a final refund until a person has seen it (RefundSeen): money may be owed though nothing more will happen.
 //
+// # After the end
+//
+// A final payment never changes. What it still owes, and what is learnt later, stands beside it as a [Late], a machine of the same form:
+// [BeginLate] says what an end still owes, [LateStep] takes events and returns commands, and [LateDurable] says what must be on disk first.
+//
 // # Invariants
 //
 // As far as they are decisions, these hold in every reachable state; the walk in walk_test.go checks them.

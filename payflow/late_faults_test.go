@@ -236,18 +236,24 @@ func lateTableFaults() []lateFault {
 	return faults
 }
 
-// The walk, or a story where patience decides, must find every planted fault.
+// The walk, or a story where patience decides, must find every planted fault. A plain run plants each sixth.
 func TestPlantedFaultsOfALateTruthAreFound(t *testing.T) {
 	if testing.Short() || underRace {
 		t.Skip("the faults are planted where the walk is whole")
 	}
+	asked, _ := lateDepth()
 	var table strings.Builder
-	for _, f := range lateFaults() {
+	planted := 0
+	for i, f := range lateFaults() {
+		if !asked && i%6 != 0 {
+			continue
+		}
+		planted++
 		by := lateCaughtBy(f.step)
 		assert.NotEmpty(t, by, "%s: nobody notices", f.name)
 		fmt.Fprintf(&table, "%-75s %s\n", f.name, by)
 	}
-	t.Logf("what caught each:\n%s", table.String())
+	t.Logf("%d faults, and what caught each:\n%s", planted, table.String())
 }
 
 func lateCaughtBy(step lateFunc) string {

@@ -130,6 +130,18 @@ var lateStories = map[string]func(lateFunc) string{
 	"a refund that cannot be added up brings a person after an hour": func(step lateFunc) string {
 		return lateRefundWaits(step, straight)
 	},
+	"an order that is revoked after all while its refund is awaited is over": func(step lateFunc) string {
+		till := newLateTill(step, aFinal(Declined, nil))
+		till.l.TooLate = true
+		till.answer = lateFound(till.p, TradeSuccess, straight)
+		till.until(2 * time.Minute)
+		till.answer = lateFound(till.p, TradeRevoked, straight)
+		till.until(2 * time.Minute)
+		if till.l.Stage != LateGivenBack || till.l.By != LateByReverse {
+			return fmt.Sprintf("it stands at %s %s", till.l.Stage, till.l.By)
+		}
+		return ""
+	},
 	"seven days of reverses end in a refund": func(step lateFunc) string {
 		till := newLateTill(step, aFinal(Declined, nil))
 		till.answer = lateFound(till.p, TradeSuccess, straight)
