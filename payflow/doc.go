@@ -45,7 +45,38 @@
 // all back ends; the order is asked about each minute, and not reversed meanwhile, not even when a query is lost. While Confirming, every
 // REFUND leads to Reversing, and the next answer proves it; where a reverse comes too late (rule 13) all back is the end at once.
 //
+// Where a reverse comes too late, the payment is behind the one-way door, no reverse can be in flight any more (15 minutes after the last),
+// and WeChat Pay itself says that it holds the money, with no refund that failed or is not known, Step asks for the rest of it to be given
+// back (the command GiveBack). The engine makes one refund of that, under a number derived from the payment's, however often it is asked.
+// The payment is Reversed when the refunds add up, as above, and not before.
+//
 // Once an answer has shown the money taken, "no such order" contradicts it and ends nothing (attention order_vanished).
+//
+// # Refunds
+//
+// [RefundStep] is a second, smaller machine of the same form, with the same duties of its driver: [NewRefund] makes a wish, which is on
+// disk before its first call.
+//
+//		          list: room?   request   accepted, or found by its number
+//		requested ───────────▶ ········ ─────────────────────────────────▶ processing ◀─┐ asks, with back-off
+//		   │  ▲                    │                                          │  │ │ └───┘
+//		   │  └── query: no such refund, a minute later ◀── lost, or "later"  │  │ └──▶ refunded   SUCCESS
+//		   │                       │                                          │  ▼
+//		   ▼ no room               ▼ refused, and a query agrees              │ abnormal          a person acts; asked about on
+//		refused ◀──────────────────┘◀─────────────────────────────────────────┘ CLOSED            a person looks; no new number
+//
+//	  - One wish has one out_refund_no ([NewOutRefundNo]), and every request repeats it with the same parameters. A new number is a second refund.
+//	  - Every request follows a list of the order's refunds, whoever made them, with room for this one; every repeat follows a query by
+//	    number that found nothing. Two requests of one order are a minute apart.
+//	  - Accepted is not given back. Lost, unverified and unlisted are not known: asked, then the same request again.
+//	  - A refusal ends nothing while a request whose answer was lost may still be taken on (RefundRequestLife), and nothing without a query.
+//	  - A notification makes us ask. It decides nothing.
+//	  - Attention stays on a final refund until a person has seen it (RefundSeen): money may be owed though nothing more will happen.
+//
+// # After the end
+//
+// A final payment never changes. What it still owes, and what is learnt later, stands beside it as a [Late], a machine of the same form:
+// [BeginLate] says what an end still owes, [LateStep] takes events and returns commands, and [LateDurable] says what must be on disk first.
 //
 // # Invariants
 //

@@ -57,6 +57,62 @@ func refundFaults() []fault {
 	}
 }
 
+// giveBackFaults take out what rule 13 says of the refund. A story catches each; the walk alone finds them too.
+func giveBackFaults() []fault {
+	return []fault{
+		{name: "no money goes back where no reverse is possible", step: givesBack(func(p Payment, e Event, given []Command) []Command { return nil })},
+		{name: "all is given back though a part is back already", step: givesBack(func(p Payment, e Event, given []Command) []Command {
+			for i := range given {
+				given[i].Amount = p.Amount
+			}
+			return given
+		})},
+		{name: "money is given back though one refund failed", step: givesBack(func(p Payment, e Event, given []Command) []Command {
+			if p.Status == Reversing && p.ReverseTooLate && fits(p, e, QueryAnswered, Found) && e.Outcome.Trade.Refunds.Dead > 0 {
+				return []Command{{Kind: GiveBack, Amount: p.Amount}}
+			}
+			return given
+		})},
+		{name: "money is given back of which nothing is known", step: givesBack(func(p Payment, e Event, given []Command) []Command {
+			if p.Status == Reversing && p.ReverseTooLate && lost(p, e, QueryCall) {
+				return []Command{{Kind: GiveBack, Amount: p.Amount}}
+			}
+			return given
+		})},
+		{name: "money is given back while a reverse is possible", step: givesBack(func(p Payment, e Event, given []Command) []Command {
+			if p.Status == Reversing && fits(p, e, QueryAnswered, Found) && look(p, e.Outcome.Trade) == seenOurs {
+				return []Command{{Kind: GiveBack, Amount: p.Amount}}
+			}
+			return given
+		})},
+		{name: "money is given back while a reverse may be in flight", step: givesBack(func(p Payment, e Event, given []Command) []Command {
+			if p.Status == Reversing && p.ReverseTooLate && fits(p, e, QueryAnswered, Found) && look(p, e.Outcome.Trade) == seenOurs {
+				return []Command{{Kind: GiveBack, Amount: p.Amount}}
+			}
+			return given
+		})},
+	}
+}
+
+// givesBack is Step with another mind about what goes back by a refund.
+func givesBack(other func(p Payment, e Event, given []Command) []Command) stepFunc {
+	return func(p Payment, e Event) (Payment, []Command) {
+		after, commands := Step(p, e)
+		var kept, given []Command
+		for _, c := range commands {
+			if c.Kind == GiveBack {
+				given = append(given, c)
+				continue
+			}
+			kept = append(kept, c)
+		}
+		if p.Status.Final() || after.Status.Final() {
+			return after, commands
+		}
+		return after, append(kept, other(p, e, given)...)
+	}
+}
+
 // blindToMoney forgets for one event that the money was seen.
 func blindToMoney(when func(Event) bool) stepFunc {
 	return on(func(p Payment, e Event) bool { return p.MoneySeen && p.Call == QueryCall && when(e) }, func(p Payment, e Event) (Payment, []Command) {

@@ -31,6 +31,7 @@ func TestEveryFaultIsCaught(t *testing.T) {
 	}
 	require.Empty(t, caughtByStory(stories, Step), "the stories fail without any fault")
 	all := append(plantedFaults(), ruleFaults()...)
+	all = append(all, giveBackFaults()...)
 	all = append(all, tableFaults()...)
 	var table strings.Builder
 	for _, f := range all {

@@ -42,6 +42,8 @@ const (
 	otherNumber   twist = "another order number"
 	otherNumberTo twist = "another order number and attach"
 	numberMissing twist = "no order number"
+	hadBeen       twist = "had been paid"
+	anothersHad   twist = "another till's, had been paid"
 )
 
 // What the refunds of an order add up to, as an answer tells it; straight leaves it out, as a client does that could not add them up.
@@ -109,6 +111,10 @@ func aTrade(o Order, state TradeState, odd twist) Trade {
 		t.Attach = ""
 	case noAttachWrong:
 		t.Attach, t.Amount.Minor = "", t.Amount.Minor+1
+	case hadBeen:
+		t.SuccessTime = beginning
+	case anothersHad:
+		t.Attach, t.SuccessTime = theirTag, beginning
 	case otherNumber:
 		t.OutTradeNo += "X"
 	case otherNumberTo:

@@ -49,12 +49,10 @@ var lateAnswers = lateTable{
 		seenPartBack:     lateWatch,
 		seenRefundFailed: lateWatch,
 		seenRefund:       lateWatch,
-		seenAbsent:       lateAbsent,
-		seenVanished:     lateVanished,
+		seenAbsent:       lateVanished,
 	},
 	LateRefunding: {
 		seenOurs:         lateWait,
-		seenMismatch:     lateWait,
 		seenAnother:      lateStranger,
 		seenUnclaimed:    lateStranger,
 		seenClosed:       lateEnd,
@@ -63,7 +61,7 @@ var lateAnswers = lateTable{
 		seenPartBack:     lateWatch,
 		seenRefundFailed: lateWatch,
 		seenRefund:       lateWatch,
-		seenVanished:     lateVanished,
+		seenAbsent:       lateVanished,
 	},
 }
 

@@ -144,18 +144,10 @@ func (s *lateStepper) queryAnswered(o Outcome) {
 	case Found:
 		s.judge(o.Trade)
 	case NoSuchOrder:
-		s.act(s.absent())
+		s.act(seenAbsent)
 	default:
 		s.act(seenLost)
 	}
-}
-
-// absent: an order whose money was seen, before the end or after it, cannot be absent.
-func (s *lateStepper) absent() seen {
-	if s.l.MoneySeen {
-		return seenVanished
-	}
-	return seenAbsent
 }
 
 // queryLost: nothing is known. What ended by rule 9, because WeChat Pay leaves such answers unsigned, is not doubted for want of a signature:
@@ -249,6 +241,8 @@ func (s *lateStepper) takeBack(row seen) {
 	switch {
 	case !s.tooLate():
 		s.wakeFor(ReverseCall, s.l.NextReverseAt)
+	case row == seenOurs && s.at.Before(s.quiet()):
+		s.wakeFor(QueryCall, earlier(s.at.Add(lateAskEvery), s.quiet()))
 	case row == seenOurs:
 		s.wishRefund()
 	default: // an order that may still be paid after seven days, or of another amount than ours: a person's work
@@ -256,6 +250,9 @@ func (s *lateStepper) takeBack(row seen) {
 		s.wakeFor(QueryCall, s.at.Add(lateAskEvery))
 	}
 }
+
+// quiet is when no reverse can be in flight any more (rule 13): one whose answer was lost may be carried out until then.
+func (s *lateStepper) quiet() time.Time { return s.l.NextReverseAt.Add(reverseLate) }
 
 // tooLate is rule 13: WeChat Pay's word, the corrected clock's on two starts, or seven days of this process.
 func (s *lateStepper) tooLate() bool {
@@ -311,16 +308,13 @@ func (s *lateStepper) watchRefund(row seen) {
 	s.askAtLeisure()
 }
 
-// noSuchOrder: an answer counts when it was asked for after T_dead; an order that was seen open must have been reversed since.
+// noSuchOrder: an answer counts when it was asked for after T_dead.
 func (s *lateStepper) noSuchOrder() {
-	switch {
-	case !s.deadWhenAsked():
+	if !s.deadWhenAsked() {
 		s.wakeFor(QueryCall, s.l.DeadAt)
-	case s.l.Stage == LateTakingBack && s.l.Reverses == 0 && !s.tooLate():
-		s.wakeFor(ReverseCall, s.l.NextReverseAt)
-	default:
-		s.end(LateClear)
+		return
 	}
+	s.end(LateClear)
 }
 
 func (s *lateStepper) deadWhenAsked() bool { return !s.l.CallStartedAt.Before(s.l.DeadAt) }
@@ -462,7 +456,7 @@ func LateLinks(before, after Late) []Link {
 			links = append(links, Link{At: at, Kind: kind, Ref: ref})
 		}
 	}
-	add(after.Stage == LateTakingBack && after.MoneySeen && !before.MoneySeen, after.FoundAt, LinkLateSuccess, string(after.Trade.TransactionID))
+	add(!after.Stage.Over() && after.MoneySeen && !before.MoneySeen, after.FoundAt, LinkLateSuccess, string(after.Trade.TransactionID))
 	add(after.OutRefundNo != "" && before.OutRefundNo == "", time.Time{}, LinkLateRefund, string(after.OutRefundNo))
 	add(after.Attention != "" && after.Attention != before.Attention, time.Time{}, LinkLatePerson, string(after.Attention))
 	add(after.Stage == LateGivenBack && before.Stage != LateGivenBack, after.EndedAt, LinkLateGivenBack, string(after.By))

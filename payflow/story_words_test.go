@@ -142,6 +142,8 @@ func tellCommand(c Command) string {
 		return "reverses"
 	case Wake:
 		return "waits until " + clock(c.At)
+	case GiveBack:
+		return "gives " + c.Amount.String() + " back by a refund"
 	case Announce:
 		return "tells the till"
 	}

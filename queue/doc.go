@@ -16,11 +16,22 @@
 //	unannounced  the results that nobody has acknowledged
 //	late         the final payments of which it is not certain yet what became of them
 //	by_arming, by_day, by_sale, by_key, by_code, by_payer   where to find a payment
+//	refunds      the present state of every refund, by out_refund_no
+//	open_refunds the refunds that are not final, or that a person must look at: a start reads these, and no others
+//	refunds_by_payment, refunds_by_day, refunds_by_key   where to find a refund
 //
 // A step is one bbolt Update, which holds the event, the payment after it and its places in the indexes, and returns
 // after two fdatasyncs. Each record is JSON with a format number, followed by its seal: HMAC-SHA-256 over the bucket, the key and
 // the text, under a key that lies outside the journal. The seal is checked at every read, because bbolt's data pages
 // carry no checksum. Each event names the seal of the one before it, and the seal of the payment's state after it.
+//
+// A refund's step is the same: one Update with the event (kinds refund_…), the refund, and its places. Its first one also adds up the
+// payment's other refunds, those that are merely requested too, so that more than was paid is never even wished for.
+//
+// The refunds' buckets came later, without a new format. A journal that lacks them gets them, in one Update without an entry, when it is
+// opened for writing. A program from before refunds opens and verifies a journal that holds some: it passes over their buckets, and takes
+// their entries for none of a payment's, because they name the payment as refund_of. While it runs, open refunds wait; the next start of
+// this program asks about each.
 //
 // # What is assumed, and what a crash can leave
 //

@@ -43,7 +43,14 @@ func (j *Journal) SuspectedDuplicates(day string) ([]payflow.SuspectedDuplicate,
 			if err != nil {
 				return nil, err
 			}
-			if paidBefore(earlier, later) && !givenBack(earlier) && !givenBack(later) {
+			if !paidBefore(earlier, later) {
+				continue
+			}
+			back, err := j.oneGivenBack(earlier, later)
+			if err != nil {
+				return nil, err
+			}
+			if !back {
 				pairs = append(pairs, payflow.SuspectedDuplicate{First: earlier, Second: later})
 			}
 		}
@@ -59,8 +66,28 @@ func paidBefore(a, b payflow.Entry) bool {
 	return a.OutTradeNo < b.OutTradeNo
 }
 
-// givenBack reports a paid payment whose money went back, as far as this till was told.
-func givenBack(e payflow.Entry) bool { return e.Acknowledged.How == payflow.MoneyGivenBack }
+// oneGivenBack reports that the whole money of a payment went back: by the cashier's word, or by refunds that are done.
+func (j *Journal) oneGivenBack(entries ...payflow.Entry) (bool, error) {
+	for _, e := range entries {
+		if e.Acknowledged.How == payflow.MoneyGivenBack {
+			return true, nil
+		}
+		refunds, err := j.RefundsOfPayment(e.OutTradeNo)
+		if err != nil {
+			return false, err
+		}
+		back := int64(0)
+		for _, r := range refunds {
+			if r.Status == payflow.RefundDone {
+				back += r.Amount.Minor
+			}
+		}
+		if back >= e.Amount.Minor {
+			return true, nil
+		}
+	}
+	return false, nil
+}
 
 // HashPayer returns a keyed hash of a payer's open id, 24 characters, or nothing where there is none. As with payment codes, the journal
 // keeps the hash alone.

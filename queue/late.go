@@ -169,9 +169,19 @@ func (e *Engine) lateHeard(no payflow.OutTradeNo, event payflow.Event) {
 	}
 }
 
-// wishLateRefund has the money given back by a refund, because a reverse comes too late.
+// wishLateRefund has the money given back by a refund, because a reverse comes too late: all that WeChat Pay says it took. The same wish
+// again is the same refund.
 func (e *Engine) wishLateRefund(l *live) error {
-	return e.applyLate(l, payflow.Event{Kind: payflow.RefundWished})
+	t := l.entry.Late.Trade
+	refund, err := e.wishRefund(payflow.WishLateSuccess, l.entry.OutTradeNo, t.Amount, t.Amount, t.TransactionID)
+	if e.Err() != nil {
+		return e.Err()
+	}
+	if err != nil {
+		e.cfg.Log.Error().Str("out_trade_no", string(l.entry.OutTradeNo)).Err(err).Msg("money that turned up late cannot be refunded")
+		return e.applyLate(l, payflow.Event{Kind: payflow.RefundWished})
+	}
+	return e.applyLate(l, payflow.Event{Kind: payflow.RefundWished, OutRefundNo: refund.OutRefundNo})
 }
 
 func (e *Engine) logLate(entry payflow.Entry) {

@@ -236,10 +236,10 @@ func (j *Journal) settle() error {
 	if err := j.makeRoom(); err != nil {
 		return err
 	}
-	if err := j.grow(); err != nil {
+	if err := j.addRefundBuckets(); err != nil {
 		return err
 	}
-	if err := j.addRefundBuckets(); err != nil {
+	if err := j.grow(); err != nil {
 		return err
 	}
 	event, err := j.strange()

@@ -293,6 +293,24 @@ func TestAnothersRefundLeavesNoRoom(t *testing.T) {
 	})
 }
 
+func TestWhatIsNotListedYetLeavesNoRoomEither(t *testing.T) {
+	refundStory(t, func(t *testing.T, s *shop, c *cashbox) {
+		no := s.paid("A-1", codeA)
+		c.set(func(call string, _ payflow.RefundOrder) string { return map[string]string{"refund": "lost"}[call] })
+		_, err := s.refund(no, 800, "k1") // on its way, or lost: WeChat Pay lists nothing of it
+		require.NoError(t, err)
+		c.mu.Lock()
+		c.takeOn(payflow.RefundOrder{OutRefundNo: "PLATFORM", OutTradeNo: no, Amount: payflow.Amount{Minor: 300, Currency: "HKD"}, Total: hkd1250})
+		c.mu.Unlock()
+		entry, err := s.refund(no, 200, "k2")
+		require.NoError(t, err)
+		now, err := s.engine.RefundOf(entry.OutRefundNo)
+		require.NoError(t, err)
+		assert.Equal(t, payflow.RefundRefused, now.Status)
+		assert.Equal(t, payflow.ReasonRefundExceeds, now.Why)
+	})
+}
+
 func TestRefundRefusals(t *testing.T) {
 	refundStory(t, func(t *testing.T, s *shop, c *cashbox) {
 		no := s.paid("A-1", codeA)
