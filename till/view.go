@@ -184,7 +184,7 @@ func inAll(texts map[string]string) health.Words {
 type JournalEntry struct {
 	Sequence  uint64             `json:"sequence"`
 	At        time.Time          `json:"at"`
-	Kind      string             `json:"kind" doc:"What was recorded: armed, code_scanned, pay_answered, query_answered, reverse_answered, call_lost, woken, cancel_asked, restarted, expired, set_aside_asked, acknowledged, …"`
+	Kind      string             `json:"kind" doc:"What was recorded: armed, code_scanned, pay_answered, query_answered, reverse_answered, call_lost, woken, cancel_asked, restarted, expired, set_aside_asked, acknowledged, late, and of a refund refund_wished, refund_listed, refund_answered, refund_query_answered, …"`
 	Payment   payflow.OutTradeNo `json:"payment,omitempty"`
 	SaleRef   payflow.SaleRef    `json:"sale_ref,omitempty"`
 	Status    payflow.Status     `json:"status,omitempty"`

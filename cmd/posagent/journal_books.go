@@ -64,13 +64,19 @@ func (b daemonBook) show(ctx context.Context, no payflow.OutTradeNo) (paymentSho
 		return paymentShown{}, daemonFailure(err)
 	}
 	s := paymentShown{paymentLine: lineOfView(p), Proof: p.Proof, WeChatCode: p.WeChatCode, WeChatText: p.WeChatText, How: p.How,
-		Links: append([]till.LinkView{}, p.Links...), Events: []eventLine{}}
+		Links: append([]till.LinkView{}, p.Links...), Refunds: []refundRow{}, Events: []eventLine{}}
+	for _, r := range p.Refunds {
+		s.Refunds = append(s.Refunds, rowOfRefundView(r))
+	}
 	for query := (till.JournalQuery{Payment: no, Limit: pageSize}); query.After < p.Sequence; {
 		page, err := b.client.Journal(ctx, query)
 		if err != nil {
 			return paymentShown{}, daemonFailure(err)
 		}
 		for _, e := range page.Entries {
+			if e.Refund != "" {
+				continue // it stands among the refunds
+			}
 			s.Events = append(s.Events, eventLine{e.Sequence, e.At, e.Kind, e.Status, e.Reason, e.Attention, e.Operator, e.Note})
 		}
 		if query.After, err = nextPage(page.NextCursor); err != nil || page.NextCursor == "" {
@@ -125,7 +131,14 @@ func (b fileBook) show(_ context.Context, no payflow.OutTradeNo) (paymentShown, 
 		return paymentShown{}, journalOpenFailure(err)
 	}
 	s := paymentShown{paymentLine: lineOfEntry(e), Proof: e.Proof, WeChatCode: e.Refusal.Code, WeChatText: e.Refusal.Text, How: e.Acknowledged.How,
-		Links: []till.LinkView{}, Events: []eventLine{}}
+		Links: []till.LinkView{}, Refunds: []refundRow{}, Events: []eventLine{}}
+	refunds, err := b.journal.RefundsOfPayment(no)
+	if err != nil {
+		return paymentShown{}, journalOpenFailure(err)
+	}
+	for _, r := range refunds {
+		s.Refunds = append(s.Refunds, rowOfRefund(r))
+	}
 	for _, l := range e.Links {
 		s.Links = append(s.Links, till.LinkView{Kind: l.Kind, Ref: l.Ref, At: l.At})
 	}

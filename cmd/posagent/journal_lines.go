@@ -40,7 +40,38 @@ type paymentShown struct {
 	WeChatText string           `json:"wechat_text,omitempty"`
 	How        payflow.Handover `json:"how,omitempty"`
 	Links      []till.LinkView  `json:"links"`
+	Refunds    []refundRow      `json:"refunds"`
 	Events     []eventLine      `json:"events"`
+}
+
+// refundRow is one refund of a payment as journal show prints it, the same whether the daemon or the file told it.
+type refundRow struct {
+	ID          payflow.OutRefundNo  `json:"id"`
+	Amount      int64                `json:"amount"` // minor units
+	Currency    payflow.Currency     `json:"currency"`
+	Status      payflow.RefundStatus `json:"status"`
+	Why         payflow.Reason       `json:"why"`
+	Attention   payflow.Reason       `json:"attention"`
+	Reason      string               `json:"reason,omitempty"`
+	Operator    string               `json:"operator,omitempty"`
+	RequestedAt time.Time            `json:"requested_at,omitzero"`
+	FinalAt     time.Time            `json:"final_at,omitzero"`
+}
+
+func rowOfRefundView(r till.Refund) refundRow {
+	return refundRow{ID: r.ID, Amount: r.Amount, Currency: r.Currency, Status: r.Status, Why: r.Why, Attention: r.Attention, Reason: r.Reason,
+		Operator: r.Operator, RequestedAt: r.Times.RequestedAt, FinalAt: r.Times.FinalAt}
+}
+
+func rowOfRefund(r payflow.RefundEntry) refundRow {
+	return refundRow{ID: r.OutRefundNo, Amount: r.Amount.Minor, Currency: r.Amount.Currency, Status: r.Status, Why: r.Why, Attention: r.Attention,
+		Reason: r.RefundOrder.Reason, Operator: r.Operator, RequestedAt: r.RequestedAt, FinalAt: r.FinalAt}
+}
+
+func (r refundRow) text(zone *time.Location) string {
+	tail := strings.Join([]string{when(r.Attention != "", "A PERSON MUST LOOK: "+string(r.Attention)), when(r.Operator != "", "by "+r.Operator), r.Reason}, " ")
+	return strings.TrimSpace(fmt.Sprintf("%s  %s  %s (%s)  %s  %s", r.RequestedAt.In(zone).Format(time.DateTime),
+		payflow.Amount{Minor: r.Amount, Currency: r.Currency}, r.Status, r.Why, r.ID, strings.TrimSpace(tail)))
 }
 
 // eventLine is one entry of the chain about a payment.
@@ -123,6 +154,9 @@ func (s paymentShown) write(w io.Writer, zone *time.Location) {
 	row("handed over", string(s.How))
 	for _, l := range s.Links {
 		row("later", fmt.Sprintf("%s  %s %s", l.At.In(zone).Format(time.DateTime), l.Kind, l.Ref))
+	}
+	for _, r := range s.Refunds {
+		row("refund", r.text(zone))
 	}
 	for _, e := range s.Events {
 		fmt.Fprintln(w, strings.TrimRight(e.text(zone), " "))

@@ -59,6 +59,8 @@ func TestARefundIsMadeOnceHoweverOftenItIsRepeated(t *testing.T) {
 	assert.Equal(t, key[1], shown.Key)
 	assert.Equal(t, payflow.RefundDone, shown.Status)
 	assert.Equal(t, 1, d.askedFor())
+	_, byDaemon, _ := d.run("journal", "show", id)
+	assert.Regexp(t, `refund +\S+ \S+  HK\$ 2.50  refunded \(refund_done\)  `+string(shown.ID)+`  by M001 one cup returned`, byDaemon)
 	refunds, err := d.engine.RefundsOfPayment(payflow.OutTradeNo(id))
 	require.NoError(t, err)
 	assert.Len(t, refunds, 1)
@@ -66,6 +68,10 @@ func TestARefundIsMadeOnceHoweverOftenItIsRepeated(t *testing.T) {
 	status, _, stderr = d.run("refund", id, "--amount", "3", "--reason", "one cup returned", "--key", key[1])
 	assert.Equal(t, ExitUsage, status, "the key is another refund's")
 	assert.Contains(t, stderr, "was used for another request")
+
+	d.stop()
+	_, byFile, _ := d.run("journal", "show", id)
+	assert.Equal(t, byDaemon, byFile, "the file tells the same as the daemon")
 }
 
 func TestARefundThatIsRefusedEndsWithOne(t *testing.T) {

@@ -125,3 +125,57 @@ func TestOpenOrdersWhoseAPIHasNoKeyAreWarnedOf(t *testing.T) {
 	assert.True(t, a.health.Holds(health.APIv2KeyWrong))
 	assert.False(t, a.health.Holds(health.APIKeyWrong))
 }
+
+// A payment is refunded by the API that made it, also after the till has changed to the other one: as long as its key is installed.
+func TestAPaymentIsRefundedByTheAPIThatMadeIt(t *testing.T) {
+	for _, way := range []struct{ from, to payflow.API }{{payflow.APIv2, payflow.APIv3}, {payflow.APIv3, payflow.APIv2}} {
+		t.Run(fmt.Sprintf("%s to %s", way.from, way.to), func(t *testing.T) {
+			t.Parallel()
+			gateway, err := openTrial(filepath.Join(t.TempDir(), "wechat-pay"), way.from)
+			require.NoError(t, err)
+			t.Cleanup(gateway.close)
+			config := trialConfig{StoreID: "SZTX001", TillID: "U3", Account: gateway.account()}
+			tt := openAPITill(t, gateway, config)
+			require.NoError(t, tt.start(t.Context()))
+			require.NoError(t, tt.awaitReady(t.Context()))
+			p, err := tt.arm(t.Context(), "A-1", 1250)
+			require.NoError(t, err)
+			require.NoError(t, tt.scan(gateway.code("pays-at-once")))
+			p, err = tt.client.WaitFinal(t.Context(), p.ID, nil)
+			require.NoError(t, err)
+			require.Equal(t, payflow.Paid, p.Status)
+			require.NoError(t, tt.stop())
+
+			gateway.api = way.to
+			restart := func(account string) {
+				config.Account, config.Scanner = account, tt.pty.Path()
+				require.NoError(t, writeTrialConfig(tt.dir, config))
+				require.NoError(t, tt.start(t.Context()))
+				require.NoError(t, tt.awaitReady(t.Context()))
+			}
+			restart(gateway.account())
+			_, err = tt.client.Refund(t.Context(), p.ID, till.RefundBody{Amount: 250, Reason: "returned"}, "r1")
+			var refused *till.Problem
+			require.ErrorAs(t, err, &refused)
+			assert.Equal(t, till.NotTaken, refused.Code)
+			assert.Equal(t, "other_api", refused.Reason)
+			assert.Contains(t, refused.Detail, fmt.Sprintf("put api_%s_key back", way.from))
+			require.NoError(t, tt.stop())
+
+			restart(gateway.account() + fmt.Sprintf("api_%s_key = %q\n", way.from, filepath.Join(gateway.dir, fmt.Sprintf("api_%s_key", way.from))))
+			refund, err := tt.client.Refund(t.Context(), p.ID, till.RefundBody{Amount: 250, Reason: "returned"}, "r1")
+			require.NoError(t, err, "what was refused was not journaled, so that its key is free")
+			refund, err = tt.client.FollowRefund(t.Context(), refund.ID, nil)
+			require.NoError(t, err)
+			assert.Equal(t, payflow.RefundDone, refund.Status)
+			order, known := gateway.sim.Books().Order(string(p.ID))
+			require.True(t, known)
+			require.Len(t, order.Refunds, 1)
+			assert.EqualValues(t, 250, order.Refunds[0].Amount)
+			require.NoError(t, tt.stop())
+			_, refunds, err := tt.book(t.Context())
+			require.NoError(t, err)
+			assert.Empty(t, compareRefunds(gateway.books(), refunds))
+		})
+	}
+}
