@@ -133,14 +133,18 @@ type plantedBug struct {
 	shape     func(*worldScript)
 }
 
-// Each planted bug is seen, in at least three worlds, by the invariant that names it.
+// Each planted bug is seen by the invariant that names it: in one world, and in three where more than the default is asked for.
 func TestFullPlantedBugsAreCaught(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	wanted := 1
+	if os.Getenv(fullWorldsVariable) != "" {
+		wanted = 3
+	}
 	for _, p := range fullPlants {
 		began := time.Now()
 		caught, lived := 0, 0
 		seen := map[string]int{}
-		for seed := uint64(500); caught < 3 && lived < fullPlantWorlds; seed++ {
+		for seed := uint64(500); caught < wanted && lived < fullPlantWorlds; seed++ {
 			s := fullFromSeed(seed)
 			if p.shape != nil {
 				p.shape(&s)
@@ -154,8 +158,8 @@ func TestFullPlantedBugsAreCaught(t *testing.T) {
 				caught++
 			}
 		}
-		assert.GreaterOrEqualf(t, caught, 3, "%s: seen by %s in %d of %d worlds", p.bug, p.invariant, caught, lived)
-		t.Logf("%-50s %-4s 3 of %d worlds in %s; %v", p.bug, p.invariant, lived, time.Since(began), seen)
+		assert.GreaterOrEqualf(t, caught, wanted, "%s: seen by %s in %d of %d worlds", p.bug, p.invariant, caught, lived)
+		t.Logf("%-50s %-4s %d of %d worlds in %s; %v", p.bug, p.invariant, caught, lived, time.Since(began), seen)
 	}
 }
 

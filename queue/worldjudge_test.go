@@ -83,9 +83,11 @@ type judgedOrder struct {
 	endedBoot int
 	endedAt   time.Duration
 
-	refunded  bool // by a wish
-	lateMoney bool // WeChat Pay took it after the end
-	theirs    bool // the last verified word on whose order it is
+	moneyAt   time.Duration
+	asOf      time.Duration // when WeChat Pay took the newest call
+	refunded  bool          // by a wish
+	lateMoney bool          // WeChat Pay took it after the end
+	theirs    bool          // the last verified word on whose order it is
 	moneySeen bool
 	acted     time.Duration // of the last thing that the till did about it
 }
@@ -159,6 +161,10 @@ func (j *worldJudge) hear(l worldLine) {
 		j.armed(l)
 	case worldSent:
 		j.sent(j.order(l.No), l)
+	case worldArrived:
+		if o := j.order(l.No); o.sent == l.Call {
+			o.asOf = l.At
+		}
 	case worldMoney:
 		j.money(j.order(l.No), l)
 	case worldEnded:
@@ -311,7 +317,7 @@ func (j *worldJudge) ended(o *judgedOrder, l worldLine) {
 
 // money: what a verdict said must stay true (I4).
 func (j *worldJudge) money(o *judgedOrder, l worldLine) {
-	o.net = l.Net
+	o.net, o.moneyAt = l.Net, l.At
 	o.refunded = o.refunded || l.Text == wishedRefund
 	switch {
 	case !o.final:
@@ -413,7 +419,11 @@ func (j *worldJudge) decided(o *judgedOrder, l worldLine) {
 	case payflow.Reversed:
 		j.reversedOn(o, a, closed, absent)
 	}
-	if o.net != 0 {
+	switch {
+	case o.net == 0:
+	case absent && o.moneyAt >= o.asOf && o.moneyAt < o.payEnd+judgeDead:
+		o.lateMoney = true // taken after the answer was made
+	default:
 		j.breach("I4", o.no, "%s, and WeChat Pay holds %d", l.Record.Status, o.net)
 	}
 }

@@ -128,6 +128,11 @@ func plants() []*plant {
 					open++
 				}
 			}
+			for _, r := range b.onDisk().refunds() {
+				if !r.Status.Final() {
+					open++
+				}
+			}
 			return open == 0
 		}},
 		{name: "a final status changed", invariant: "I5", shape: paysAtOnce, commit: func(b *worldBoot) {
@@ -146,6 +151,17 @@ func plants() []*plant {
 		{name: "the check at the code's death sees nothing", invariant: "I4", shape: topsUp, heard: func(c *fastCall, h *heard) {
 			if c.g.b.onDisk().record(c.order.OutTradeNo).Status.Final() && h.outcome.Kind == payflow.Found {
 				h.outcome = payflow.Outcome{Kind: payflow.NoSuchOrder}
+			}
+		}},
+		{name: "a new refund number on every try", invariant: "I2", shape: givesBack, refundNo: func(c *fastCall) payflow.OutRefundNo {
+			if n := c.g.w.count("tried " + string(c.refund)); n > 1 {
+				return c.refund + payflow.OutRefundNo(fmt.Sprint("-", n))
+			}
+			return c.refund
+		}},
+		{name: "a refund's key forgotten", invariant: "I2", shape: givesBack, refund: func(b *worldBoot, r *payflow.RefundRequest) {
+			if n := b.w.count("back " + r.IdempotencyKey); n > 1 {
+				r.IdempotencyKey += fmt.Sprint("+", n)
 			}
 		}},
 		{name: "asks too seldom", invariant: "L4", shape: calm, step: func(_ *worldBoot, p payflow.Payment, e payflow.Event) (payflow.Payment, []payflow.Command) {
@@ -401,6 +417,7 @@ func clockJumps(s *worldScript) {
 }
 
 func powerInPay(s *worldScript) {
+	s.Calls = slices.DeleteFunc(s.Calls, func(f worldCallFault) bool { return f.Kind == callNotSent })
 	s.Calls = append([]worldCallFault{{Call: payflow.PayCall, N: 1, Kind: powerSent, For: worldTime(5*time.Second + 333)}}, s.Calls...)
 }
 
@@ -510,6 +527,13 @@ func topsUp(s *worldScript) {
 	eachSale(s, func(sale *worldSale) { sale.Customer, sale.Cancel = customerTopsUp, 0 })
 	s.Calls = []worldCallFault{{Call: payflow.PayCall, N: 1, Kind: requestTwice, For: worldTime(20 * time.Second)}}
 	s.Cuts, s.Commits = nil, nil
+}
+
+func givesBack(s *worldScript) {
+	eachSale(s, func(sale *worldSale) {
+		sale.Customer, sale.Cancel, sale.Refund, sale.RefundMinor, sale.RefundTwice = customerPays, 0, worldTime(5*time.Second+17), 1, false
+	})
+	s.Calls = []worldCallFault{{Call: refundCall, N: 1, Kind: requestLost}, {Call: refundCall, N: 2, Kind: answerLost}, {Call: refundQueryCall, N: 2, Kind: requestLost}}
 }
 
 func forgotten(s *worldScript) {

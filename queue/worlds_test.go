@@ -21,7 +21,7 @@ import (
 const worldsByDefault = 400
 
 // realEvery is which worlds are lived through on the real journal: one of so many, and all with a planted bug. The others have its twin.
-const realEvery = 10
+const realEvery = 20
 
 // manyWorlds lives through n worlds on all processors and hands each to seen, one at a time, in no order.
 func manyWorlds(t *testing.T, n int, script func(i int) (worldScript, *plant), seen func(i int, l lived)) {

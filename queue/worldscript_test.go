@@ -325,7 +325,7 @@ func (s *worldSale) act(d dice) {
 		s.TillCrash, s.KeyLost = d.upTo(60*time.Second), d.coin(50)
 	}
 	s.Forgets = d.coin(25)
-	if d.coin(8) {
+	if d.coin(4) {
 		s.Refund, s.RefundTwice = d.upTo(2*time.Minute), d.coin(30)
 		if d.coin(50) {
 			s.RefundMinor = 1 + s.Minor/3

@@ -522,6 +522,12 @@ func (c *fastCall) unsigned(r reply) heard {
 	lost := payflow.Lost{Reason: payflow.ReasonUnverified}
 	if r.isError && r.outcome.Kind != payflow.ReverseRefused {
 		lost.Claim, lost.Code = r.outcome.Kind, r.outcome.Code
+		switch r.refund.Kind {
+		case payflow.NoSuchRefund:
+			lost.Claim, lost.Code = payflow.NoSuchOrder, r.refund.Code
+		case payflow.RefundDeclined:
+			lost.Claim, lost.Code = payflow.Refused, r.refund.Code
+		}
 		if lost.Claim != payflow.NoSuchOrder {
 			lost.Reason = r.outcome.Reason
 		}
