@@ -8,7 +8,6 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -25,7 +24,7 @@ const (
 	seedVariable       = "POSAGENT_WORLD_SEED"
 
 	fullByDefault = 12
-	fullSeeds     = "testdata/fullworlds/seeds.txt"
+	fullStories   = "testdata/fullworlds/*.json"
 )
 
 func TestFullWorlds(t *testing.T) {
@@ -102,18 +101,19 @@ func replayFull(t *testing.T, text string) {
 	assert.Empty(t, l.verdict.Breaches)
 }
 
-// The seeds that once broke something, or nearly so, stay.
-func TestFullWorldsThatWereKept(t *testing.T) {
-	text, err := os.ReadFile(filepath.FromSlash(fullSeeds))
+// The stories that once broke something stay.
+func TestFullStories(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	files, err := filepath.Glob(filepath.FromSlash(fullStories))
 	require.NoError(t, err)
-	for line := range strings.Lines(string(text)) {
-		number, _, _ := strings.Cut(strings.TrimSpace(line), " ")
-		if number == "" || number == "#" {
-			continue
-		}
-		seed, err := strconv.ParseUint(number, 10, 64)
-		require.NoError(t, err, fullSeeds)
-		liveThrough(t, seed, 1, 1)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		s, err := worldFromStory(text)
+		require.NoError(t, err, file)
+		l := liveFull(t, s, noPlant, bugNone)
+		assert.Emptyf(t, l.verdict.Breaches, "%s\n%s", file, l.log)
 	}
 }
 
