@@ -427,7 +427,7 @@ func tryMany(t *testing.T, same bool) {
 		first = uint64(time.Now().UnixNano())
 	}
 	began, blind := time.Now(), 0
-	for seed := first; seed < first+uint64(tries) && !t.Failed(); seed++ {
+	for seed := first; seed < first+uint64(tries) && !t.Failed(); seed++ { // by default one try of each way of copying
 		c := tryCloned(t, seed, same, false)
 		blind += len(c.blind)
 		assert.Emptyf(t, c.wrong, "%s; replay: %s=%d go test ./queue -run '^%s$'", c.how, seedVariable, seed, t.Name())

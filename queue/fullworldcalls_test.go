@@ -224,6 +224,8 @@ func (c *fullCall) wireFault() wxsim.Fault {
 		}
 		return pick(wxsim.Fault{Kind: wxsim.Forged}, wxsim.Fault{Kind: wxsim.UnknownSerial}, wxsim.Fault{Kind: wxsim.Stale}, wxsim.Fault{Kind: wxsim.Replayed},
 			wxsim.Fault{Kind: wxsim.ReplayedOther}, wxsim.Fault{Kind: wxsim.Probe}, wxsim.Fault{Kind: wxsim.DuplicateHeaders})
+	case answerReplayed:
+		return wxsim.Fault{Kind: wxsim.Replayed}
 	case answerUnsigned:
 		return c.unsigned()
 	case answerBusy:
@@ -233,6 +235,9 @@ func (c *fullCall) wireFault() wxsim.Fault {
 	}
 	return wxsim.Fault{Kind: wxsim.Refuse, Status: http.StatusForbidden, Code: "INVALID_REQUEST"} // reverseRefused
 }
+
+// answerReplayed is a trouble for stories of the full form: an earlier answer to the same question about the same order.
+const answerReplayed worldTrouble = "replayed"
 
 // unsigned is the true answer without its signature, or what somebody on the way makes up for it.
 func (c *fullCall) unsigned() wxsim.Fault {

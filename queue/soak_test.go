@@ -29,7 +29,7 @@ import (
 // soakVariable says how many payments are made; soakSmall are made without it.
 const (
 	soakVariable = "POSAGENT_SOAK"
-	soakSmall    = 1200
+	soakSmall    = 800
 	soakBubble   = 400 // payments of one bubble, which is one opening day
 )
 
