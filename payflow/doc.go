@@ -52,6 +52,11 @@
 //
 // Once an answer has shown the money taken, "no such order" contradicts it and ends nothing (attention order_vanished).
 //
+// # After the end
+//
+// A final payment never changes. What it still owes, and what is learnt later, stands beside it as a [Late], a machine of the same form:
+// [BeginLate] says what an end still owes, [LateStep] takes events and returns commands, and [LateDurable] says what must be on disk first.
+//
 // # Refunds
 //
 // [RefundStep] is a second, smaller machine of the same form, with the same duties of its driver: [NewRefund] makes a wish, which is on
@@ -72,11 +77,6 @@
 //	  - A refusal ends nothing while a request whose answer was lost may still be taken on (RefundRequestLife), and nothing without a query.
 //	  - A notification makes us ask. It decides nothing.
 //	  - Attention stays on a final refund until a person has seen it (RefundSeen): money may be owed though nothing more will happen.
-//
-// # After the end
-//
-// A final payment never changes. What it still owes, and what is learnt later, stands beside it as a [Late], a machine of the same form:
-// [BeginLate] says what an end still owes, [LateStep] takes events and returns commands, and [LateDurable] says what must be on disk first.
 //
 // # Invariants
 //

@@ -502,6 +502,7 @@ func TestEachResultIsKeptUntilItWasToldWhateverCommitFails(t *testing.T) {
 			}
 			s.restart()
 			after(time.Second)
+			require.GreaterOrEqual(t, len(shown), 3, "%s %d", moment, n)
 			listed, err := s.engine.Unannounced()
 			require.NoError(t, err)
 			at := map[payflow.OutTradeNo]int{}
