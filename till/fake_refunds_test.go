@@ -148,7 +148,9 @@ func (f *fakeRefunds) AcknowledgeRefund(_ context.Context, no payflow.OutRefundN
 	if r.Open() {
 		return r, &payflow.RefundOpenError{Entry: r}
 	}
-	f.move(no, func(r *payflow.RefundEntry) { r.Seen, r.Attention = payflow.SetAside{At: noon(), Operator: operator, Note: note}, "" })
+	f.move(no, func(r *payflow.RefundEntry) {
+		r.Seen, r.Attention = payflow.SetAside{At: noon(), Operator: operator, Note: note}, ""
+	})
 	return f.RefundOf(no)
 }
 
