@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"strconv"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -56,16 +57,20 @@ type aRefundWorld struct {
 	s     *shop
 	c     *cashbox
 	r     *rand.Rand
+	fates *rand.Rand // guarded by the cashbox, as calm is
 	calm  bool
-	crash string // the step of the next commit at which the power goes
+
+	mu    sync.Mutex // guards crash and seen
+	crash string     // the step of the next commit at which the power goes
 	seen  map[string]bool
+
 	paid  []payflow.OutTradeNo
 	wants map[string]payflow.RefundRequest // by key: what persons want, and ask for again and again
 	made  map[string]payflow.OutRefundNo
 }
 
 func refundWorld(t *testing.T, seed uint64) map[string]bool {
-	w := &aRefundWorld{r: rand.New(rand.NewPCG(seed, 2)), seen: map[string]bool{}, wants: map[string]payflow.RefundRequest{}, made: map[string]payflow.OutRefundNo{}}
+	w := &aRefundWorld{r: rand.New(rand.NewPCG(seed, 2)), fates: rand.New(rand.NewPCG(seed, 3)), seen: map[string]bool{}, wants: map[string]payflow.RefundRequest{}, made: map[string]payflow.OutRefundNo{}}
 	story(t, func(t *testing.T, s *shop) {
 		w.t, w.s, w.c = t, s, &cashbox{}
 		w.c.meets = w.meets
@@ -84,12 +89,27 @@ func refundWorld(t *testing.T, seed uint64) map[string]bool {
 
 // fault cuts the power before a commit or behind it.
 func (w *aRefundWorld) fault(step string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if w.crash != step {
 		return nil
 	}
 	w.crash = ""
 	w.seen[map[string]string{"commit": "crash before a commit", "committed": "crash behind a commit"}[step]] = true
 	return errors.New("the power is gone")
+}
+
+func (w *aRefundWorld) saw(what string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.seen[what] = true
+}
+
+// cutAt has the power go at a step of the next commit; empty: not at all.
+func (w *aRefundWorld) cutAt(step string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.crash = step
 }
 
 // meets is the fate of a call. It is called with the cashbox locked.
@@ -101,12 +121,12 @@ func (w *aRefundWorld) meets(call string, o payflow.RefundOrder) string {
 	if call == "refund" {
 		fates = []string{"", "", "lost", "taken on and lost", "taken on and lost", "refused", "later", "late"}
 	}
-	fate := fates[w.r.IntN(len(fates))]
-	w.seen[fate] = true
+	fate := fates[w.fates.IntN(len(fates))]
+	w.saw(fate)
 	if fate != "late" {
 		return fate
 	}
-	after := time.Duration(w.r.Int64N(int64(10 * time.Minute)))
+	after := time.Duration(w.fates.Int64N(int64(10 * time.Minute)))
 	c := w.c
 	time.AfterFunc(after, func() {
 		c.mu.Lock()
@@ -122,9 +142,9 @@ func (w *aRefundWorld) happen() {
 	case 0, 1, 2:
 		w.ask(fmt.Sprint("key-", w.r.IntN(6)))
 	case 3:
-		w.crash = []string{"commit", "committed"}[w.r.IntN(2)]
+		w.cutAt([]string{"commit", "committed"}[w.r.IntN(2)])
 	case 4:
-		w.seen["power"] = true
+		w.saw("power")
 		w.s.restart()
 	case 5, 6:
 		w.turn()
@@ -165,7 +185,7 @@ func (w *aRefundWorld) ask(key string) {
 	case err == nil:
 		w.made[key] = entry.OutRefundNo
 	case errors.As(err, &much):
-		w.seen["too much"] = true
+		w.saw("too much")
 	}
 }
 
@@ -205,7 +225,10 @@ func (w *aRefundWorld) platform() {
 
 // heal ends the faults; the bank and its persons do their work.
 func (w *aRefundWorld) heal() {
-	w.calm, w.crash = true, ""
+	w.c.mu.Lock()
+	w.calm = true
+	w.c.mu.Unlock()
+	w.cutAt("")
 	w.powerBack()
 	for range 40 {
 		time.Sleep(time.Hour)
@@ -221,12 +244,12 @@ func (w *aRefundWorld) heal() {
 }
 
 func (w *aRefundWorld) judge() {
-	assert.Empty(w.t, w.c.broken)
+	assert.Empty(w.t, w.c.wrongs())
 	for key, no := range w.made {
 		entry, err := w.s.engine.RefundOf(no)
 		require.NoError(w.t, err, "what was once told to a person is there for good")
 		live := 0
-		for _, r := range w.c.refunds {
+		for _, r := range w.c.held() {
 			if r.OutRefundNo == no && r.State != payflow.RefundStateClosed {
 				live++
 			}
@@ -235,6 +258,6 @@ func (w *aRefundWorld) judge() {
 		count, final := want[entry.Status]
 		assert.True(w.t, final, "%s is %s (%s) though the faults are over", key, entry.Status, entry.Why)
 		assert.Equal(w.t, count, live, "%s is %s (%s)", key, entry.Status, entry.Why)
-		w.seen[string(entry.Status)] = true
+		w.saw(string(entry.Status))
 	}
 }
