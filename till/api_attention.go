@@ -102,8 +102,11 @@ func (s *Server) lateConcerns(now time.Time) ([]Concern, error) {
 	}
 	for _, e := range late {
 		kind := ConcernPerson
-		if e.Late.MoneySeen {
+		switch {
+		case e.Late.MoneySeen:
 			kind = ConcernLate
+		case e.Late.Attention == "":
+			continue // an unpaid order that is being closed, by itself
 		}
 		all = append(all, s.concernOf(kind, e, now))
 	}

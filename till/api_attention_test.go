@@ -48,6 +48,8 @@ func TestTheManagersListNamesWhatNeedsAPerson(t *testing.T) {
 	a.desk.move(unanswered, func(e *payflow.Entry) {
 		e.Late = payflow.Late{Stage: payflow.LateOwed, Attention: payflow.AttentionLateUnanswered}
 	})
+	closing := a.late("A-1006")
+	a.desk.move(closing, func(e *payflow.Entry) { e.Late = payflow.Late{Stage: payflow.LateTakingBack} }) // by itself: nobody's business
 	made := a.refund(a.sold("A-1003"), "r1", aRefundBody).refund()
 	quiet := a.refund(a.sold("A-1004"), "r2", aRefundBody).refund()
 	a.back.move(made.ID, abnormal)

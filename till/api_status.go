@@ -85,8 +85,8 @@ func (s *Server) countMoneyBack(report *StatusReport) error {
 	}
 	late, err := s.cfg.Late.LateTruths()
 	for _, e := range late {
-		report.LateSuccess += one(e.Late.HoldsMoney())
-		report.NeedPerson += one(!e.Late.HoldsMoney())
+		report.LateSuccess += one(heldLate(e.Late))
+		report.NeedPerson += one(e.Late.Attention != "")
 	}
 	for _, e := range s.cfg.Late.OpenEntries() {
 		report.NeedPerson += one(e.Attention != "")

@@ -43,3 +43,26 @@ func TestHealthAndReadinessNeedNoToken(t *testing.T) {
 		assert.Equal(t, http.StatusOK, a.do(r).Status, path)
 	}
 }
+
+func TestTheStatusCountsMoneyThatGoesBack(t *testing.T) {
+	a := newTill(t)
+	counts := func() [3]int {
+		var report StatusReport
+		require.NoError(t, json.Unmarshal([]byte(a.get("/v1/status").Body), &report))
+		return [3]int{report.OpenRefunds, report.LateSuccess, report.NeedPerson}
+	}
+	assert.Equal(t, [3]int{}, counts())
+	first := a.refund(a.sold("A-1001"), "r1", aRefundBody).refund()
+	assert.Equal(t, [3]int{1, 0, 0}, counts())
+	a.back.move(first.ID, abnormal)
+	assert.Equal(t, [3]int{1, 0, 1}, counts())
+	a.back.move(first.ID, func(r *payflow.RefundEntry) {
+		refusedForFunds(r)
+		r.Attention = payflow.AttentionRefundRefused
+	})
+	assert.Equal(t, [3]int{0, 0, 1}, counts(), "at its end, and not seen to")
+	late := a.late("A-1002")
+	assert.Equal(t, [3]int{0, 1, 1}, counts())
+	a.desk.move(late, func(e *payflow.Entry) { e.Late.MoneySeen, e.Late.Attention = false, payflow.AttentionLateUnanswered })
+	assert.Equal(t, [3]int{0, 0, 2}, counts())
+}

@@ -98,12 +98,15 @@ func lateView(l payflow.Late) *LateView {
 	return &LateView{Stage: l.Stage, MoneySeen: l.MoneySeen, Person: !l.Stage.Over() && l.Attention != "", Refund: l.OutRefundNo, By: l.By, FoundAt: l.FoundAt, EndedAt: l.EndedAt}
 }
 
+// heldLate reports money that was seen taken after a payment's end, and is not back. An unpaid order that is being closed holds none.
+func heldLate(l payflow.Late) bool { return l.MoneySeen && l.HoldsMoney() }
+
 // attentionOf is why a person must look at a payment: its own reason, or what was learnt after its end.
 func attentionOf(e payflow.Entry) payflow.Reason {
 	switch {
 	case e.Attention != "":
 		return e.Attention
-	case e.Late.HoldsMoney() && e.Late.Attention == "":
+	case heldLate(e.Late) && e.Late.Attention == "":
 		return payflow.AttentionLateSuccess
 	}
 	return e.Late.Attention

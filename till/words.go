@@ -162,7 +162,7 @@ func (c catalogue) state(e payflow.Entry) wordPair {
 // lateCase names the words of a payment of which something was learnt after its end.
 func lateCase(e payflow.Entry) string {
 	switch {
-	case e.Late.HoldsMoney():
+	case heldLate(e.Late):
 		return "late_success"
 	case e.Late.MoneySeen && e.Late.Stage == payflow.LateGivenBack:
 		return "late_given_back"

@@ -81,6 +81,8 @@ func TestMoneyThatCameLateIsSaidBeforeAllElse(t *testing.T) {
 	e.Late.Stage = payflow.LateGivenBack
 	assert.Contains(t, w.Message(e)["en"], "it has gone back")
 	assertSaid(t, w.NextStep(e))
+	e.Late = payflow.Late{Stage: payflow.LateTakingBack} // unpaid so far, and being closed
+	assert.NotContains(t, w.Message(e)["en"], "HOLDS")
 	e.Late = payflow.Late{Stage: payflow.LateClear}
 	assert.Contains(t, w.Message(e)["en"], "Not paid")
 }

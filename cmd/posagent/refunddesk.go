@@ -64,9 +64,10 @@ func (a *agent) warnOfRefunds() {
 	held, unanswered := "", ""
 	late, err := a.engine.LateTruths()
 	for _, e := range late {
-		if e.Late.MoneySeen {
+		switch {
+		case e.Late.MoneySeen:
 			held = string(e.OutTradeNo)
-		} else {
+		case e.Late.Attention != "":
 			unanswered = string(e.OutTradeNo)
 		}
 	}
