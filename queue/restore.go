@@ -298,25 +298,24 @@ func (r *restore) planSearches(j *Journal, tx *bbolt.Tx, about aboutRecord, coun
 	from, to := r.b.header.At.In(r.cfg.Location).Format(time.DateOnly), r.cfg.Now().In(r.cfg.Location).Format(time.DateOnly)
 	from, to = min(from, to), max(from, to) // a clock may have been set back
 	lost := search{Sequence: j.head.Sequence + 1, Store: about.Store, Till: about.Till, From: from, To: to, Day: from, Last: counter, Next: counter + 1, Begun: r.cfg.Now()}
-	known := map[string]bool{"": true}
-	for _, random := range []string{about.Random, former, r.b.header.Random} {
-		if known[random] {
-			continue
-		}
-		known[random] = true
-		s := lost
-		s.Random = random
-		if err := j.addSearch(tx, s); err != nil {
-			return err
-		}
-	}
+	wanted := []search{}
 	for _, one := range r.startsSince(counter) {
-		if known[one.Random] {
-			continue
-		}
 		s := lost
 		s.Random, s.From, s.Day = one.Random, max(from, min(one.Day, to)), max(from, min(one.Day, to))
 		s.Last, s.Next = one.Drawn, one.Drawn+1
+		wanted = append(wanted, s)
+	}
+	for _, random := range []string{r.b.header.Random, former, about.Random} { // the journal's own last: they serve only where a start could not be noted
+		s := lost
+		s.Random = random
+		wanted = append(wanted, s)
+	}
+	known := map[string]bool{"": true}
+	for _, s := range wanted {
+		if known[s.Random] {
+			continue
+		}
+		known[s.Random] = true
 		if err := j.addSearch(tx, s); err != nil {
 			return err
 		}

@@ -375,7 +375,7 @@ func TestTheAskingGoesOnOverLossesKillsAndCustomers(t *testing.T) {
 		c.tearOut()
 		c.restore(made.File)
 		for kills := 0; ; kills++ {
-			require.Less(t, kills, 100, "it must end")
+			require.Less(t, kills, 200, "it must end")
 			c.start()
 			c.wechatBooks.lose = 2
 			ctx, kill := context.WithTimeout(t.Context(), 40*time.Second)
