@@ -149,14 +149,14 @@ func TestAPersonMayBeginANewJournalAndNothingIsLost(t *testing.T) {
 	assert.Equal(t, "no journal", string(content))
 	keys, err := filepath.Glob(b.cfg.KeyFile + "*.aside-*")
 	require.NoError(t, err)
-	assert.Len(t, keys, 2, "the key and the head memo")
+	assert.Len(t, keys, 3, "the key, the head memo and the list of starts")
 
 	require.NoError(t, b.Close())
 	require.NoError(t, os.Remove(b.cfg.File))
 	b.open() // missing, in the same second: the second old key has a name of its own
 	keys, err = filepath.Glob(b.cfg.KeyFile + "*.aside-*")
 	require.NoError(t, err)
-	assert.Len(t, keys, 4)
+	assert.Len(t, keys, 6)
 }
 
 func TestAJournalThatAnotherHoldsIsNotSetAside(t *testing.T) {
@@ -250,4 +250,28 @@ func TestAJournalThatMovesToAnotherTillDrawsNewNumbers(t *testing.T) {
 	report, err := b.Verify(t.Context(), nil)
 	require.NoError(t, err)
 	assert.Contains(t, report.String(), "SZTX001 T1 is now that of SZTX001 T2")
+}
+
+// A start that fails while it settles must not have the memo say that nothing is missing.
+func TestAStartThatFailsLeavesTheMemoAsItWas(t *testing.T) {
+	b := bookIn(t, t.TempDir())
+	b.open()
+	b.paid("key 1", "A-1")
+	older := b.copyOf()
+	b.paid("key 2", "A-2")
+	require.NoError(t, b.Close())
+	memo := b.memo()
+	b.putBack(older)
+	b.cfg.fault = func(step string) error {
+		if step == "room" {
+			return syscall.EIO
+		}
+		return nil
+	}
+	_, err := OpenJournal(b.cfg)
+	require.Error(t, err)
+	assert.Equal(t, memo, b.memo())
+	b.cfg.fault = nil
+	b.open()
+	assert.NotEmpty(t, b.FoundAtStart())
 }
