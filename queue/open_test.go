@@ -275,3 +275,53 @@ func TestAStartThatFailsLeavesTheMemoAsItWas(t *testing.T) {
 	b.open()
 	assert.NotEmpty(t, b.FoundAtStart())
 }
+
+// An older copy of a journal of format 1 was put in place: wherever the start is cut, the next one tells that entries are missing, and the journal grows.
+func TestAStartThatIsCutAnywhereIsMadeUpForAtTheNext(t *testing.T) {
+	begin := func() (*book, payflow.OutTradeNo) {
+		b := bookIn(t, t.TempDir())
+		b.open()
+		owing := b.declinedOwing("key 1", "A-1").OutTradeNo
+		b.asFormat1(owing)
+		older := b.copyOf()
+		b.open()
+		b.paid("key 2", "A-2")
+		require.NoError(t, b.Close())
+		b.putBack(older)
+		return b, owing
+	}
+	var steps []string
+	b, _ := begin()
+	b.cfg.fault = func(step string) error { steps = append(steps, step); return nil }
+	b.open()
+	require.NoError(t, b.Close())
+	for i, step := range steps {
+		b, owing := begin()
+		at := 0
+		b.cfg.fault = func(string) error {
+			if at++; at == i+1 {
+				return syscall.EIO
+			}
+			return nil
+		}
+		if j, err := OpenJournal(b.cfg); err == nil {
+			j.forsake(syscall.EIO) // a kill
+			_ = j.Close()
+		}
+		b.cfg.fault = nil
+		b.open()
+		report, err := b.Verify(t.Context(), nil)
+		require.NoError(t, err)
+		starts := 0
+		for _, f := range report.Findings {
+			assert.Equal(t, FoundAtAStart, f.Kind, "%s %d: %s", step, i, f.Text)
+			starts++
+		}
+		assert.Positive(t, starts, "%s %d", step, i)
+		open, err := b.lateOpen()
+		require.NoError(t, err)
+		assert.Equal(t, []payflow.OutTradeNo{owing}, numbers(open, nil), "%s %d", step, i)
+		require.NoError(t, b.Close())
+	}
+	assert.Greater(t, len(steps), 12, "the growth is among them")
+}
