@@ -246,7 +246,12 @@ func (j *Journal) settle() error {
 	switch {
 	case err != nil:
 	case event.Note != "":
-		err = j.restored(event)
+		if len(j.found) > 0 {
+			err = j.doubtScans()
+		}
+		if err == nil {
+			err = j.restored(event)
+		}
 	default:
 		err = j.begin()
 	}

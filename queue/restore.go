@@ -230,6 +230,9 @@ func (r *restore) enter(context.Context) error {
 	}
 	was := r.whatWas()
 	err := j.update(func(tx *bbolt.Tx) (Head, error) { return r.enterIn(j, tx, was) })
+	if err == nil {
+		err = j.doubtScans()
+	}
 	r.done.Head, r.done.Lost = j.Head(), was.lost
 	j.retire()
 	return err
