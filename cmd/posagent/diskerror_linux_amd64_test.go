@@ -20,8 +20,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"posagent/payflow"
-	"posagent/wxsim"
 	"posagent/till"
+	"posagent/wxsim"
 )
 
 // diskError is a way in which a call to the disk goes wrong.
