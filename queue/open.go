@@ -209,12 +209,15 @@ func (j *Journal) recogniseIn(tx *bbolt.Tx) (OpenKind, error) {
 	if info, err := j.file.Stat(); err != nil || info.Size() < tx.Size() {
 		return OpenDamaged, errors.Join(errors.New("the file is shorter than it was"), err)
 	}
-	for _, name := range append(indexes(), bucketAbout, bucketCounters, bucketEvents, bucketPayments) {
-		if tx.Bucket(name) == nil && !isLater(name) {
+	if tx.Bucket(bucketAbout) == nil {
+		return OpenDamaged, errors.New("it is no journal of posagent")
+	}
+	format, err := strconv.Atoi(string(tx.Bucket(bucketAbout).Get(keyFormat)))
+	for _, name := range append(indexes(), bucketCounters, bucketEvents, bucketPayments) {
+		if tx.Bucket(name) == nil && (err != nil || format >= formatVersion || !isLater(name)) {
 			return OpenDamaged, errors.New("it is no journal of posagent")
 		}
 	}
-	format, err := strconv.Atoi(string(tx.Bucket(bucketAbout).Get(keyFormat)))
 	if err != nil || format < 1 {
 		return OpenDamaged, errors.New("it does not say its format")
 	}

@@ -325,3 +325,16 @@ func TestAStartThatIsCutAnywhereIsMadeUpForAtTheNext(t *testing.T) {
 	}
 	assert.Greater(t, len(steps), 12, "the growth is among them")
 }
+
+// A journal of this format has every bucket: one without is damaged, and none is opened to sell on without what it owes.
+func TestAJournalOfThisFormatThatLacksALaterBucketIsDamaged(t *testing.T) {
+	for _, name := range laterBuckets() {
+		b := bookIn(t, t.TempDir())
+		b.open()
+		require.NoError(t, b.Close())
+		whole := b.copyOf()
+		b.tamper(func(tx *bbolt.Tx) error { return tx.DeleteBucket(name) })
+		assert.Equal(t, OpenDamaged, b.mustNotOpen().Kind, "%s", name)
+		b.putBack(whole)
+	}
+}
