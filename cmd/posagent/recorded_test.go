@@ -38,8 +38,11 @@ type tillFrom struct {
 // journalFiles are the files that the journal consists of, below the till's folder. What else the daemon writes is no part of it.
 var journalFiles = []string{
 	"journal.db", "journal.db.new", "journal.db.room", "journal.db.reserve", "journal.db.reserve.new",
-	"keys/journal.key", "keys/journal.key.new", "keys/journal.key.head", "keys/journal.key.head.new",
+	"keys/journal.key", "keys/journal.key.new", "keys/journal.key.head", "keys/journal.key.head.new", startsName, startsName + ".new",
 }
+
+// startsName is the list of starts, whose random characters stand in the order numbers.
+const startsName = "keys/journal.key.starts"
 
 // requireStrace skips where there is no strace, unless the environment wants it.
 func requireStrace(t *testing.T) string {
