@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,6 +40,8 @@ func TestAPowerCutAtAnyMomentLosesNothingThatWasAcknowledged(t *testing.T) {
 		assert.GreaterOrEqual(t, int(tally.images.Load()), plan.images)
 		assert.GreaterOrEqual(t, int(tally.commits.Load()), plan.commits)
 		assert.Positive(t, tally.told.Load(), "the daemon told the world of what it had committed")
+		assert.Positive(t, tally.grown.Load(), "a journal of an older format grew")
+		assert.Positive(t, min(tally.starts.Load(), tally.refunds.Load(), tally.late.Load()), "the session held starts, refunds and late checks")
 	}
 }
 
@@ -81,7 +84,7 @@ func (p imagePlan) record(t *testing.T) []*recording {
 	gateway.used = 1000 // the journal of testdata knows the codes before
 	day := recordingPlan{payments: 12}
 	if p.commits >= 1_000 {
-		day = recordingPlan{payments: 300, reversed: 2}
+		day = recordingPlan{payments: 300, reversed: 1}
 	}
 	began := time.Now()
 	parts := []*recording{recordDay(t, gateway, filepath.Join(dir, "day"), day), recordUpgrade(t, gateway, filepath.Join(dir, "upgrade"))}
@@ -99,13 +102,13 @@ func (p imagePlan) record(t *testing.T) []*recording {
 
 // imageTally counts what was seen.
 type imageTally struct {
-	images, different, commits, creation, grown, starts, told, records, closely, missed atomic.Int64
-	ways                                                                                sync.Map
+	images, different, commits, creation, grown, starts, refunds, late, told, records, closely, missed atomic.Int64
+	ways                                                                                               sync.Map
 }
 
 func (y *imageTally) String() string {
-	return fmt.Sprintf("%d images (%d different) of %d commits, %d of the creation, %d of an older format that grows; %d with a list of starts; %d records compared; %d chains verified in an image; %d older files missed by a later memo; %d answers of the daemon against what was synced",
-		y.images.Load(), y.different.Load(), y.commits.Load(), y.creation.Load(), y.grown.Load(), y.starts.Load(), y.records.Load(), y.closely.Load(), y.missed.Load(), y.told.Load())
+	return fmt.Sprintf("%d images (%d different) of %d commits, %d of the creation, %d of an older format that grows; %d with a list of starts, %d with refunds, %d with a late check that is open; %d records compared; %d chains verified in an image; %d older files missed by a later memo; %d answers of the daemon against what was synced",
+		y.images.Load(), y.different.Load(), y.commits.Load(), y.creation.Load(), y.grown.Load(), y.starts.Load(), y.refunds.Load(), y.late.Load(), y.records.Load(), y.closely.Load(), y.missed.Load(), y.told.Load())
 }
 
 // add lays out the images of one recording.
@@ -302,6 +305,7 @@ func (f *imageFailure) Error() string {
 // run lays out the images, the windows shared out among as many workers as there are processors, and returns the first failure.
 func (s *imageSeries) run(t *testing.T) *imageFailure {
 	t.Helper()
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // an image leaves garbage, and little that lasts
 	workers := runtime.GOMAXPROCS(0)
 	failures := make([]*imageFailure, workers)
 	var running sync.WaitGroup
@@ -496,6 +500,11 @@ func (w *imageWorker) image(win window, c cut, m moment, acknowledged, committed
 		return err
 	}
 	w.tally.records.Add(int64(len(acknowledged.lines)))
+	for bucket, tally := range map[string]*atomic.Int64{"refunds": &w.tally.refunds, "late": &w.tally.late} {
+		if slices.ContainsFunc(acknowledged.lines, func(l fileLine) bool { return string(l.bucket) == bucket }) {
+			tally.Add(1)
+		}
+	}
 	return w.clear()
 }
 
