@@ -232,7 +232,7 @@ func unwritable(path string, err error) error {
 // unreadable is no damage: an error of the disk, its cable or its bus passes by itself more often than not, and nothing may be put in the place of a
 // journal that is whole.
 func unreadable(path string, err error) error {
-	return &OpenError{OpenUnreadable, fmt.Sprintf("the disk failed to read %s (%v), which may pass, and the start is tried again; take cash meanwhile, and if it stays so see to the disk and its cable, and copy the file to another disk before anything else", path, err), err}
+	return &OpenError{OpenUnreadable, fmt.Sprintf("the disk failed to read %s (%v), which may pass: the start is tried again; take cash meanwhile, and if it stays so see to the disk and its cable, and copy the file to another disk before anything else", path, err), err}
 }
 
 // unseen is for a file of which it is not even known whether it is there.
