@@ -3,7 +3,7 @@ package payflow
 import "time"
 
 // DuplicateWithin is how near in time two payments of one payer and one amount on one till are suspected to be one payment made twice.
-const DuplicateWithin = 10 * time.Minute
+const DuplicateWithin = 10 * time.Minute / Pace
 
 // SuspectedDuplicate is two payments that look like one made twice. Nothing is given back by itself: a customer may buy the same thing
 // twice, and a manager decides.

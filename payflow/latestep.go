@@ -7,13 +7,13 @@ import (
 
 const (
 	// latePatience is how long a check may go without a certain answer before a person is told; asking goes on.
-	latePatience = 30 * time.Minute
+	latePatience = 30 * time.Minute / Pace
 
 	// lateAskEvery is the pause between questions that nobody waits for: after latePatience, and while only a person can end it.
-	lateAskEvery = 10 * time.Minute
+	lateAskEvery = 10 * time.Minute / Pace
 
 	// lateRefundPatience is how long a refund may take to show before a person is told ("wallet within 20 minutes" is the usual; refund page).
-	lateRefundPatience = time.Hour
+	lateRefundPatience = time.Hour / Pace
 )
 
 // LateStep returns the late truth after e, and what to do next. As Step it reads no clock, and the engine must commit what it returned

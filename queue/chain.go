@@ -18,6 +18,7 @@ const (
 	EventAcknowledged = "acknowledged"
 	EventLinked       = "linked"
 	EventRestored     = "restored"
+	EventScanInDoubt  = "scan_in_doubt" // it waited for its scan, and the entries behind are gone
 )
 
 // eventTextMax bounds each free text of an event, in bytes.

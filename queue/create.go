@@ -255,8 +255,8 @@ func maySetAside(err error) bool {
 
 // beginNew moves everything of the old journal aside and makes a new one, whose first entry says why.
 func beginNew(cfg JournalConfig, why error) (*Journal, error) {
-	suffix := ".aside-" + cfg.Now().UTC().Format("20060102T150405Z")
-	for _, path := range []string{cfg.File, cfg.newFile(), cfg.KeyFile, cfg.memoFile()} {
+	suffix := cfg.asideSuffix()
+	for _, path := range []string{cfg.File, cfg.newFile(), cfg.KeyFile, cfg.memoFile(), cfg.startsFile()} {
 		there, err := exists(path)
 		if err == nil && there {
 			err = renameFree(path, path+suffix)
@@ -266,6 +266,11 @@ func beginNew(cfg JournalConfig, why error) (*Journal, error) {
 		}
 	}
 	return createNoting(cfg, "begun anew: "+why.Error())
+}
+
+// asideSuffix ends the name of what is set aside now.
+func (cfg JournalConfig) asideSuffix() string {
+	return ".aside-" + cfg.Now().UTC().Format("20060102T150405Z")
 }
 
 // renameFree renames to a name that is free, so that nothing set aside is ever written over.

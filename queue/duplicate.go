@@ -3,6 +3,7 @@ package queue
 import (
 	"bytes"
 	"encoding/hex"
+	"errors"
 	"slices"
 
 	"go.etcd.io/bbolt"
@@ -172,6 +173,11 @@ func tiedTo(entry payflow.Entry, no payflow.OutTradeNo) bool {
 // recoverTies makes the links that a crash cut off behind the commit that found a duplicate.
 func (e *Engine) recoverTies() error {
 	entries, err := e.cfg.hooks.ledger.newestTouched(tiedBack)
+	var damage *DamageError
+	if errors.As(err, &damage) {
+		e.cfg.Log.Error().Err(err).Msg("suspected duplicates could not be tied to each other; what is open is seen through all the same")
+		return nil // the journal's check, which comes next, has nothing more sold
+	}
 	if err != nil {
 		e.fail(err)
 		return err
@@ -196,7 +202,7 @@ func (j *Journal) newestTouched(n int) ([]payflow.Entry, error) {
 			if err != nil {
 				return nil, err
 			}
-			if seen[event.OutTradeNo] {
+			if seen[event.OutTradeNo] || isOfFound(event.Kind) {
 				continue
 			}
 			seen[event.OutTradeNo] = true

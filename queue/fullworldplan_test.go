@@ -57,7 +57,7 @@ func fullPlanOf(s *worldScript) fullPlan {
 		kinds := wholesome
 		switch on {
 		case wxsim.Certificates:
-			kinds = wxsim.Kinds()
+			kinds = certificatesKinds()
 		case wxsim.Connect:
 			kinds = []wxsim.Kind{wxsim.DropUnread, wxsim.Stall, wxsim.DeadLink, wxsim.ReadLate}
 		}
@@ -68,6 +68,12 @@ func fullPlanOf(s *worldScript) fullPlan {
 		p.faults = append(p.faults, f)
 	}
 	return p
+}
+
+// certificatesKinds are the faults of the certificates call. A replay is none of them: a start's first answer cannot be told from one that was
+// signed for an earlier start, because the nonces die with the process, and the clock that would date it is not known yet.
+func certificatesKinds() []wxsim.Kind {
+	return slices.DeleteFunc(wxsim.Kinds(), func(k wxsim.Kind) bool { return k == wxsim.Replayed || k == wxsim.ReplayedOther })
 }
 
 // wholesome are what an answer may look like and be good.

@@ -83,6 +83,7 @@ func OpenJournal(cfg JournalConfig) (*Journal, error) {
 		case isUnwritable(err):
 			err = unwritable(cfg.File, err) // the disk ran full over what a start adds
 		}
+		j.forsake(err)
 		return nil, errors.Join(err, j.Close())
 	}
 	return j, nil
@@ -311,21 +312,26 @@ func (j *Journal) settle() error {
 	if err := j.makeRoom(); err != nil {
 		return err
 	}
-	if err := j.grow(); err != nil {
-		return err
-	}
-	if err := j.addRefundBuckets(); err != nil {
-		return err
-	}
-	event, err := j.strange()
+	event, err := j.strange() // before anything is written: the memo follows what is written here within seconds
 	switch {
 	case err != nil:
 	case event.Note != "":
-		err = j.restored(event)
+		if len(j.found) > 0 {
+			err = j.doubtScans()
+		}
+		if err == nil {
+			err = j.restored(event)
+		}
 	default:
 		err = j.begin()
 	}
 	if err != nil {
+		return err
+	}
+	if err := j.grow(); err != nil {
+		return err
+	}
+	if err := j.addRefundBuckets(); err != nil {
 		return err
 	}
 	if err := j.saveMemo(); err != nil && !isUnwritable(err) {
@@ -373,6 +379,15 @@ func (j *Journal) strange() (event eventRecord, err error) {
 // FoundAtStart returns what the start saw to be wrong: the head memo names entries that the journal lacks. A person
 // must look (journal verify); the order numbers have drawn new random characters already.
 func (j *Journal) FoundAtStart() []Finding { return j.found }
+
+// forsake stops a journal whose start went wrong: closing it must not have the head memo say that nothing is missing, before an entry says so.
+func (j *Journal) forsake(err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.stopped == nil {
+		j.stopped = err
+	}
+}
 
 // letGo closes what was opened and turned out not to be ours to use.
 func (j *Journal) letGo() error {

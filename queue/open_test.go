@@ -151,14 +151,14 @@ func TestAPersonMayBeginANewJournalAndNothingIsLost(t *testing.T) {
 	assert.Equal(t, "no journal", string(content))
 	keys, err := filepath.Glob(b.cfg.KeyFile + "*.aside-*")
 	require.NoError(t, err)
-	assert.Len(t, keys, 2, "the key and the head memo")
+	assert.Len(t, keys, 3, "the key, the head memo and the list of starts")
 
 	require.NoError(t, b.Close())
 	require.NoError(t, os.Remove(b.cfg.File))
 	b.open() // missing, in the same second: the second old key has a name of its own
 	keys, err = filepath.Glob(b.cfg.KeyFile + "*.aside-*")
 	require.NoError(t, err)
-	assert.Len(t, keys, 4)
+	assert.Len(t, keys, 6)
 }
 
 func TestAJournalThatAnotherHoldsIsNotSetAside(t *testing.T) {
@@ -303,4 +303,78 @@ func TestAJournalThatMovesToAnotherTillDrawsNewNumbers(t *testing.T) {
 	report, err := b.Verify(t.Context(), nil)
 	require.NoError(t, err)
 	assert.Contains(t, report.String(), "SZTX001 T1 is now that of SZTX001 T2")
+}
+
+// A start that fails while it settles must not have the memo say that nothing is missing.
+func TestAStartThatFailsLeavesTheMemoAsItWas(t *testing.T) {
+	b := bookIn(t, t.TempDir())
+	b.open()
+	b.paid("key 1", "A-1")
+	older := b.copyOf()
+	b.paid("key 2", "A-2")
+	require.NoError(t, b.Close())
+	memo := b.memo()
+	b.putBack(older)
+	b.cfg.fault = func(step string) error {
+		if step == "room" {
+			return syscall.EIO
+		}
+		return nil
+	}
+	_, err := OpenJournal(b.cfg)
+	require.Error(t, err)
+	assert.Equal(t, memo, b.memo())
+	b.cfg.fault = nil
+	b.open()
+	assert.NotEmpty(t, b.FoundAtStart())
+}
+
+// An older copy of a journal of format 1 was put in place: wherever the start is cut, the next one tells that entries are missing, and the journal grows.
+func TestAStartThatIsCutAnywhereIsMadeUpForAtTheNext(t *testing.T) {
+	begin := func() (*book, payflow.OutTradeNo) {
+		b := bookIn(t, t.TempDir())
+		b.open()
+		owing := b.declinedOwing("key 1", "A-1").OutTradeNo
+		b.asFormat1(owing)
+		older := b.copyOf()
+		b.open()
+		b.paid("key 2", "A-2")
+		require.NoError(t, b.Close())
+		b.putBack(older)
+		return b, owing
+	}
+	var steps []string
+	b, _ := begin()
+	b.cfg.fault = func(step string) error { steps = append(steps, step); return nil }
+	b.open()
+	require.NoError(t, b.Close())
+	for i, step := range steps {
+		b, owing := begin()
+		at := 0
+		b.cfg.fault = func(string) error {
+			if at++; at == i+1 {
+				return syscall.EIO
+			}
+			return nil
+		}
+		if j, err := OpenJournal(b.cfg); err == nil {
+			j.forsake(syscall.EIO) // a kill
+			_ = j.Close()
+		}
+		b.cfg.fault = nil
+		b.open()
+		report, err := b.Verify(t.Context(), nil)
+		require.NoError(t, err)
+		starts := 0
+		for _, f := range report.Findings {
+			assert.Equal(t, FoundAtAStart, f.Kind, "%s %d: %s", step, i, f.Text)
+			starts++
+		}
+		assert.Positive(t, starts, "%s %d", step, i)
+		open, err := b.lateOpen()
+		require.NoError(t, err)
+		assert.Equal(t, []payflow.OutTradeNo{owing}, numbers(open, nil), "%s %d", step, i)
+		require.NoError(t, b.Close())
+	}
+	assert.Greater(t, len(steps), 12, "the growth is among them")
 }

@@ -230,6 +230,9 @@ func (r *restore) enter(context.Context) error {
 	}
 	was := r.whatWas()
 	err := j.update(func(tx *bbolt.Tx) (Head, error) { return r.enterIn(j, tx, was) })
+	if err == nil {
+		err = j.doubtScans()
+	}
 	r.done.Head, r.done.Lost = j.Head(), was.lost
 	j.retire()
 	return err
@@ -298,25 +301,29 @@ func (r *restore) planSearches(j *Journal, tx *bbolt.Tx, about aboutRecord, coun
 	from, to := r.b.header.At.In(r.cfg.Location).Format(time.DateOnly), r.cfg.Now().In(r.cfg.Location).Format(time.DateOnly)
 	from, to = min(from, to), max(from, to) // a clock may have been set back
 	lost := search{Sequence: j.head.Sequence + 1, Store: about.Store, Till: about.Till, From: from, To: to, Day: from, Last: counter, Next: counter + 1, Begun: r.cfg.Now()}
-	known := map[string]bool{"": true}
-	for _, random := range []string{about.Random, former, r.b.header.Random} {
-		if known[random] {
-			continue
-		}
-		known[random] = true
-		s := lost
-		s.Random = random
-		if err := j.addSearch(tx, s); err != nil {
-			return err
-		}
-	}
-	for _, one := range r.startsSince(counter) {
-		if known[one.Random] {
-			continue
-		}
+	var wanted, last []search
+	starts := r.startsSince(counter)
+	for i, one := range starts {
 		s := lost
 		s.Random, s.From, s.Day = one.Random, max(from, min(one.Day, to)), max(from, min(one.Day, to))
 		s.Last, s.Next = one.Drawn, one.Drawn+1
+		if drewNone(starts, i) {
+			last = append(last, s) // most likely nothing is found, and that takes two minutes each
+			continue
+		}
+		wanted = append(wanted, s)
+	}
+	for _, random := range []string{r.b.header.Random, former, about.Random} { // the journal's own last: they serve only where a start could not be noted
+		s := lost
+		s.Random = random
+		wanted = append(wanted, s)
+	}
+	known := map[string]bool{"": true}
+	for _, s := range append(wanted, last...) {
+		if known[s.Random] {
+			continue
+		}
+		known[s.Random] = true
 		if err := j.addSearch(tx, s); err != nil {
 			return err
 		}
@@ -324,13 +331,27 @@ func (r *restore) planSearches(j *Journal, tx *bbolt.Tx, about aboutRecord, coun
 	return nil
 }
 
-// startsSince are the starts that drew numbers after the backup's last, as they are noted beside the key.
+// startsSince are the starts behind the one that made the backup, as they are noted beside the key. The counter does not part them where that one is
+// noted: behind a restore of a still older backup it began lower again.
 func (r *restore) startsSince(counter uint64) []journalStart {
-	starts, err := readStarts(r.cfg.startsFile(), r.u.keys)
-	if err != nil {
-		return nil // another PC, or damaged: the start that made the backup is named in it
+	starts := r.notedStarts()
+	if at := slices.IndexFunc(starts, func(s journalStart) bool { return s.Random == r.b.header.Random }); at >= 0 {
+		return starts[at+1:]
 	}
 	return slices.DeleteFunc(starts, func(s journalStart) bool { return s.Drawn < counter })
+}
+
+// notedStarts is the list beside the key, or the newest of those that were set aside that is this journal's: a new one may have been begun since.
+// Nothing: another PC, or damaged; the start that made the backup is named in it.
+func (r *restore) notedStarts() []journalStart {
+	paths, _ := filepath.Glob(r.cfg.startsFile() + ".aside-*") // the date makes the order
+	slices.Reverse(paths)
+	for _, path := range append([]string{r.cfg.startsFile()}, paths...) {
+		if starts, err := readStarts(path, r.u.keys); err == nil {
+			return starts
+		}
+	}
+	return nil
 }
 
 // drawOther draws characters that are none of those that were in use.
@@ -394,7 +415,7 @@ func (r *restore) secondName(path string) (string, error) {
 	if there, err := exists(path); err != nil || !there {
 		return "", err
 	}
-	base := path + ".aside-" + r.cfg.Now().UTC().Format("20060102T150405Z")
+	base := path + r.cfg.asideSuffix()
 	for i := range 1000 {
 		name := base
 		if i > 0 {

@@ -13,13 +13,13 @@ import (
 
 // How gently WeChat Pay is asked for what a restore lost. A payment that is being made comes first: the questions wait for it.
 const (
-	restoreAskEvery  = time.Second
-	restoreBusyPause = 2 * time.Second
-	restoreLostPause = 3 * time.Second // after a question whose answer was lost, doubled up to restoreLostMax
-	restoreLostMax   = time.Minute
+	restoreAskEvery  = time.Second / payflow.Pace
+	restoreBusyPause = 2 * time.Second / payflow.Pace
+	restoreLostPause = 3 * time.Second / payflow.Pace // after a question whose answer was lost, doubled up to restoreLostMax
+	restoreLostMax   = time.Minute / payflow.Pace
 	// restoreOpenAsks is how often an order that is still being paid is asked for, restoreOpenPause apart: WeChat Pay itself revokes an unpaid one at 45 s.
 	restoreOpenAsks  = 6
-	restoreOpenPause = 10 * time.Second
+	restoreOpenPause = 10 * time.Second / payflow.Pace
 )
 
 // AskAfterRestore asks WeChat Pay for every order that the lost part of a restored journal may have made, beside all that the engine does, until the

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/bbolt"
 )
 
 // lostBook is a journal that was backed up, written on, and damaged.
@@ -312,4 +313,92 @@ func TestTheOldMemoIsAccountedForAndAStrangersIsNot(t *testing.T) {
 	l.open()
 	assert.NotEmpty(t, l.FoundAtStart(), "any other head of entries that are gone is a finding as ever")
 	require.NoError(t, l.Close())
+}
+
+// A journal that is begun anew leaves the old one all that a restore of it needs.
+func TestBeginningAnewKeepsTheOldStarts(t *testing.T) {
+	l := newLostBook(t)
+	before, err := os.ReadFile(l.cfg.startsFile())
+	require.NoError(t, err)
+	l.cfg.BeginNew = true
+	l.open()
+	asides, err := filepath.Glob(l.cfg.startsFile() + ".aside-*")
+	require.NoError(t, err)
+	require.Len(t, asides, 1)
+	after, err := os.ReadFile(asides[0])
+	require.NoError(t, err)
+	assert.Equal(t, before, after)
+}
+
+// A new journal was begun, and then the key and a backup of the old one turned up: its starts are read from where they were set aside.
+func TestARestoreReadsTheStartsThatWereSetAside(t *testing.T) {
+	l := newLostBook(t)
+	key, err := os.ReadFile(l.cfg.KeyFile)
+	require.NoError(t, err)
+	require.NoError(t, os.Rename(l.made.File, l.made.File+".kept"))
+	l.made.File += ".kept"
+	l.putBack(l.spoil)
+	l.cfg.BeginNew = true
+	l.open()
+	require.NoError(t, l.Close())
+	l.cfg.BeginNew = false
+	require.NoError(t, os.Remove(l.cfg.File))
+	require.NoError(t, os.WriteFile(l.cfg.KeyFile, key, 0o600))
+	before, err := readStarts(l.cfg.startsFile()+l.cfg.asideSuffix(), l.keysOf(key))
+	require.NoError(t, err)
+	r := &restore{cfg: l.cfg, u: unpacked{keys: l.keysOf(key)}}
+	assert.Equal(t, before, r.notedStarts())
+	l.restore()
+	l.open()
+	assert.NoFileExists(t, l.cfg.startsFile()+".new")
+	asides, err := filepath.Glob(l.cfg.startsFile() + ".aside-*")
+	require.NoError(t, err)
+	assert.Len(t, asides, 2, "the new journal's list was set aside too, and not written over")
+}
+
+func (b *book) keysOf(text []byte) keys {
+	b.t.Helper()
+	k, err := parseKey("", text)
+	require.NoError(b.t, err)
+	return k
+}
+
+// An older backup was restored and sold on; then the newer one is put in place: what was sold in between is asked for too.
+func TestARestoreAsksForWhatWasSoldBehindARestoreOfAnOlderBackup(t *testing.T) {
+	b := bookIn(t, t.TempDir())
+	b.open()
+	b.paid("key 1", "A-1")
+	older := b.backup()
+	b.now = b.now.AddDate(0, 0, 1)
+	for _, key := range []string{"key 2", "key 3", "key 4"} {
+		b.paid(key, "A-"+key)
+	}
+	newer := b.backup()
+	require.NoError(t, b.Close())
+	l := &lostBook{book: b, made: older, head: newer.Head}
+	l.damage()
+	l.restore()
+	l.open()
+	lost := l.paid("key 5", "A-5").OutTradeNo
+	random := l.random
+	require.NoError(t, l.Close())
+	l.damage()
+	l.made = newer
+	l.restore()
+	l.open()
+	assert.Contains(t, string(lost), random)
+	assert.Contains(t, l.searched(), random)
+}
+
+// searched are the random characters of the numbers that WeChat Pay is to be asked for, in their order.
+func (b *book) searched() (randoms []string) {
+	b.t.Helper()
+	require.NoError(b.t, b.view(func(tx *bbolt.Tx) error {
+		r, err := b.searches(tx)
+		for _, s := range r.Searches {
+			randoms = append(randoms, s.Random)
+		}
+		return err
+	}))
+	return randoms
 }

@@ -152,6 +152,31 @@ func (e *Engine) SettleFound(ctx context.Context, no payflow.OutTradeNo, operato
 	})
 }
 
+// doubtScans has every payment that waited for its scan asked for at the next start of the engine: the scan may be among the entries that are gone.
+func (j *Journal) doubtScans() error {
+	entries, err := j.list(func(tx *bbolt.Tx) ([]payflow.Entry, error) { return j.walk(tx, bucketOpen, nil, nil, listMax) })
+	var damage *DamageError
+	if errors.As(err, &damage) {
+		return nil // no engine starts on it
+	}
+	for _, entry := range entries {
+		if entry.Status != payflow.Waiting {
+			continue
+		}
+		if _, err := j.change(entry.OutTradeNo, j.doubtScan); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+func (j *Journal) doubtScan(r *paymentRecord) (eventRecord, error) {
+	r.Payment = payflow.MayHaveLeft(r.Payment, j.cfg.Now())
+	event := ofPayment(EventScanInDoubt, r.Payment)
+	event.At = r.FirstPayAt
+	return event, nil
+}
+
 // restoredGap is what a restore lost, as its entry names it.
 type restoredGap struct {
 	from, to uint64 // entries of the replaced journal

@@ -168,6 +168,15 @@ func (j *Journal) replaceSearch(tx *bbolt.Tx, s search) error {
 	return j.putSearches(tx, r)
 }
 
+// add counts another search of the same restore.
+func (s *search) add(other search) {
+	s.From, s.To = min(s.From, other.From), max(s.To, other.To)
+	s.Asked, s.Found, s.Unsigned = s.Asked+other.Asked, s.Found+other.Found, s.Unsigned+other.Unsigned
+	if other.Cut {
+		s.Cut, s.Day = true, other.Day
+	}
+}
+
 // LastRestore returns the sequence of the last entry that put a backup in place; 0: there is none, or it can't be read.
 func (j *Journal) LastRestore() (sequence uint64) {
 	_ = j.view(func(tx *bbolt.Tx) error {
@@ -178,14 +187,23 @@ func (j *Journal) LastRestore() (sequence uint64) {
 	return sequence
 }
 
-// AfterRestore says whether WeChat Pay is still being asked for what a restored journal lost, and how far that has come ("" where nothing was ever restored).
+// AfterRestore says whether WeChat Pay is still being asked for what a restored journal lost, and how far that has come: all searches of the
+// last restore together, up to 25 answers behind ("" where nothing was ever restored).
 func (j *Journal) AfterRestore() (asking bool, text string, err error) {
 	err = j.view(func(tx *bbolt.Tx) error {
 		r, err := j.searches(tx)
+		if len(r.Searches) == 0 {
+			return err
+		}
+		all := r.Searches[len(r.Searches)-1]
+		all.Asked, all.Found, all.Unsigned, all.Cut = 0, 0, 0, false
 		for _, s := range r.Searches {
 			asking = asking || s.Done.IsZero()
-			text = s.String()
+			if s.Sequence == all.Sequence {
+				all.add(s)
+			}
 		}
+		text = all.String()
 		return err
 	})
 	return asking, text, err

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -52,14 +53,37 @@ func (j *Journal) begin() error {
 	}
 	known, err := readStarts(j.cfg.startsFile(), j.keys)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		known = nil // damaged: what it held is lost, and this start is noted all the same
+		known = nil // damaged, or another journal's: this start is noted all the same, and the other list stays beside it
+		_ = renameFree(j.cfg.startsFile(), j.cfg.startsFile()+j.cfg.asideSuffix())
 	}
-	known = append(known, one)
+	known = keptStarts(append(known, one))
 	j.random = ""
-	if j.cfg.step("starts") == nil && writeFile(j.cfg.startsFile(), startsText(j.keys, known[max(0, len(known)-startsMax):])) == nil {
+	if j.cfg.step("starts") == nil && writeFile(j.cfg.startsFile(), startsText(j.keys, known)) == nil {
 		j.random = one.Random
 	}
 	return nil
+}
+
+// keptStarts leaves out the oldest where there are too many, and first of all those that drew no number: a start that fails is tried again
+// every two seconds, and must not push out the one whose orders a restore asks for.
+func keptStarts(starts []journalStart) []journalStart {
+	for len(starts) > startsMax {
+		at := 0
+		for i := range starts {
+			if drewNone(starts, i) {
+				at = i
+				break
+			}
+		}
+		starts = slices.Delete(starts, at, at+1)
+	}
+	return starts
+}
+
+// drewNone reports a start behind which the next began with the same count. After a restore that may be so by chance: then the restore
+// itself has noted what is to be asked.
+func drewNone(starts []journalStart, at int) bool {
+	return at+1 < len(starts) && starts[at+1].Drawn == starts[at].Drawn
 }
 
 // characters are those of the order numbers that are drawn now.

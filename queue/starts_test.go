@@ -67,3 +67,19 @@ func TestStartsThatCannotBeNotedOrBelieved(t *testing.T) {
 		return err
 	}))
 }
+
+// A start that goes wrong over and over again must not push out of the list the starts whose numbers a restore would ask for.
+func TestStartsThatSoldNothingMakeRoomFirst(t *testing.T) {
+	b := bookIn(t, t.TempDir())
+	b.open()
+	sold := b.arm(b.freshKey(), "A-1").OutTradeNo
+	for range startsMax + 3 {
+		require.NoError(t, b.Close())
+		b.open()
+	}
+	starts, err := readStarts(b.cfg.startsFile(), b.keys)
+	require.NoError(t, err)
+	assert.Len(t, starts, startsMax)
+	assert.Contains(t, string(sold), starts[0].Random)
+	assert.Equal(t, b.random, starts[len(starts)-1].Random)
+}

@@ -197,6 +197,33 @@ func TestPayOnAWarmConnectionThatDiedGoesOnOnANewOne(t *testing.T) {
 	})
 }
 
+// The connection that the call took dies while its record is written: nothing was sent on it, so the call goes on at once on another one.
+func TestPayGoesOnWhereItsConnectionDiesBeforeTheFirstByte(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, c := inTown(t)
+		require.NoError(t, c.Warm(t.Context()))
+		taken := c.warm.current()
+		g.always(reply{status: 200, body: paidBody(testOrder())})
+		leave := make(chan struct{})
+		var outcome payflow.Outcome
+		var err error
+		paid := make(chan struct{})
+		go func() {
+			defer close(paid)
+			outcome, err = c.Pay(t.Context(), testOrder(), testAuthCode(t), leave)
+		}()
+		synctest.Wait()
+		taken.conn.Conn.Close()
+		synctest.Wait()
+		require.False(t, taken.alive(), "its death is known before the call may leave")
+		close(leave)
+		<-paid
+		require.NoError(t, err)
+		assert.Equal(t, payflow.Found, outcome.Kind, outcome.Text)
+		assert.Equal(t, 1, g.count("pay"))
+	})
+}
+
 func TestPaySendsWhatItMustAndNothingElse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, c := inTown(t)

@@ -205,7 +205,7 @@ func firstPart(text string) string {
 func (r restored) uncertain() error {
 	switch {
 	case len(r.Found) > 0:
-		return &Failure{Code: ExitUncertain, What: fmt.Sprintf("restored, but WeChat Pay holds %d orders that the journal lost", len(r.Found)),
+		return &Failure{Code: ExitUncertain, What: fmt.Sprintf("restored, but WeChat Pay holds %d orders that the journal lost", len(r.Found)) + when(!r.Asked, ", and may hold more: "+r.NotYet),
 			Next: "look at each (posagent journal found), start posagent (systemctl start posagent), and settle each: posagent journal settle ID"}
 	case !r.Asked:
 		return &Failure{Code: ExitUncertain, What: "restored; " + r.NotYet, Next: "start posagent (systemctl start posagent), and look later: posagent journal found"}
@@ -230,6 +230,9 @@ func (r restored) write(w io.Writer, zone *time.Location) {
 	fmt.Fprintf(w, "head %s\n", r.Head)
 	if r.KeyNew {
 		fmt.Fprintln(w, "the journal's key came out of the backup")
+	}
+	if r.NotYet != "" {
+		fmt.Fprintf(w, "not yet: %s\n", r.NotYet)
 	}
 	writeFound(w, r.Found, zone)
 }
