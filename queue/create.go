@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"syscall"
 
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
@@ -31,12 +32,12 @@ func createJournal(cfg JournalConfig) (*Journal, error) {
 func createNoting(cfg JournalConfig, note string) (*Journal, error) {
 	made, err := firstOf(cfg.KeyFile, cfg.memoFile())
 	if err != nil {
-		return nil, unwritable(cfg.File, err)
+		return nil, unseen(cfg.File, err)
 	}
 	unfinished, err := exists(cfg.newFile())
 	switch {
 	case err != nil:
-		return nil, unwritable(cfg.File, err)
+		return nil, unseen(cfg.newFile(), err)
 	case made != "" && unfinished:
 		return finishCreation(cfg)
 	case made != "":
@@ -194,16 +195,19 @@ func (j *Journal) stillAlone(unmade ...string) error {
 
 // finishCreation goes on where a crash left FILE.new beside its key.
 func finishCreation(cfg JournalConfig) (*Journal, error) {
-	k, err := readKey(cfg.KeyFile)
+	k, err := cfg.readKey()
+	if errors.Is(err, syscall.EIO) {
+		return nil, unreadable(cfg.KeyFile, err)
+	}
 	if err != nil {
 		return nil, missing(cfg, cfg.newFile())
 	}
 	j := &Journal{cfg: cfg, keys: k}
 	if err := j.openBolt(cfg.newFile()); err != nil {
-		return nil, errUnlessLocked(err, missing(cfg, cfg.KeyFile))
+		return nil, errUnlessPassing(err, missing(cfg, cfg.KeyFile))
 	}
 	if err := j.recognise(); err != nil || j.head.Sequence != 1 {
-		return nil, errors.Join(missing(cfg, cfg.KeyFile), j.letGo())
+		return nil, errors.Join(errUnlessPassing(err, missing(cfg, cfg.KeyFile)), j.letGo())
 	}
 	return j, j.putInPlace()
 }
@@ -215,7 +219,7 @@ func removeUnfinished(cfg JournalConfig) error {
 	if err == nil {
 		err = j.letGo()
 	}
-	if err := errUnlessLocked(err, nil); err != nil {
+	if err := errUnlessPassing(err, nil); err != nil {
 		return err
 	}
 	if err := os.Remove(cfg.newFile()); err != nil {
@@ -224,10 +228,10 @@ func removeUnfinished(cfg JournalConfig) error {
 	return nil
 }
 
-// errUnlessLocked returns err where another process is the cause, and otherwise the other error.
-func errUnlessLocked(err, otherwise error) error {
+// errUnlessPassing returns err where another process is the cause, or a disk that failed to read, and otherwise the other error.
+func errUnlessPassing(err, otherwise error) error {
 	var open *OpenError
-	if errors.As(err, &open) && open.Kind == OpenLocked {
+	if errors.As(err, &open) && (open.Kind == OpenLocked || open.Kind == OpenUnreadable) {
 		return err
 	}
 	return otherwise

@@ -3,6 +3,7 @@ package queue
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"strconv"
@@ -29,6 +30,7 @@ const (
 	OpenLocked      OpenKind = "locked"                // another process holds it
 	OpenDamaged     OpenKind = "damaged"               // it is there and cannot be believed
 	OpenUnwritable  OpenKind = "unwritable"            // it can be shown, with ReadOnly, but not written
+	OpenUnreadable  OpenKind = "unreadable"            // the disk failed to read it; it may be whole, and the next try may go well
 	OpenKeyMissing  OpenKind = "key_missing"           // the journal is there, its key is not
 	OpenKeyWrong    OpenKind = "key_wrong"             // the key is another journal's, or unreadable
 	OpenNewerFormat OpenKind = "newer_format"          // a newer program wrote it
@@ -73,8 +75,13 @@ func OpenJournal(cfg JournalConfig) (*Journal, error) {
 	}
 	if err := j.settle(); err != nil {
 		var damage *DamageError
-		if errors.As(err, &damage) {
-			err = openError(cfg.File, err)
+		var open *OpenError
+		switch {
+		case errors.As(err, &open):
+		case errors.As(err, &damage):
+			err = j.openError(cfg.File, err)
+		case isUnwritable(err):
+			err = unwritable(cfg.File, err) // the disk ran full over what a start adds
 		}
 		j.forsake(err)
 		return nil, errors.Join(err, j.Close())
@@ -83,25 +90,39 @@ func OpenJournal(cfg JournalConfig) (*Journal, error) {
 }
 
 func openOrCreate(cfg JournalConfig) (*Journal, error) {
-	there, err := exists(cfg.File)
+	there, err := cfg.there()
 	switch {
 	case err != nil:
-		return nil, unwritable(cfg.File, err)
+		return nil, unseen(cfg.File, err)
 	case there:
 		return openThere(cfg)
 	}
 	return createJournal(cfg)
 }
 
+func (cfg JournalConfig) there() (bool, error) {
+	if err := cfg.step("stat"); err != nil {
+		return false, err
+	}
+	return exists(cfg.File)
+}
+
 // openThere opens a journal that must be there.
 func openThere(cfg JournalConfig) (*Journal, error) {
-	if there, _ := exists(cfg.File); !there {
+	there, err := cfg.there()
+	if errors.Is(err, syscall.EIO) {
+		return nil, unreadable(cfg.File, err)
+	}
+	if !there {
 		if made, _ := firstOf(cfg.KeyFile, cfg.memoFile()); made != "" {
 			return nil, missing(cfg, made)
 		}
 		return nil, &OpenError{OpenAbsent, fmt.Sprintf("there is no journal %s; start posagent once, or correct [journal] file", cfg.File), nil}
 	}
-	k, err := readKey(cfg.KeyFile)
+	k, err := cfg.readKey()
+	if errors.Is(err, syscall.EIO) {
+		return nil, unreadable(cfg.KeyFile, err)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, &OpenError{OpenKeyMissing, fmt.Sprintf("the journal %s is there, but its key %s is not; put the key back from its copy", cfg.File, cfg.KeyFile), err}
 	}
@@ -116,6 +137,13 @@ func openThere(cfg JournalConfig) (*Journal, error) {
 		return nil, errors.Join(err, j.letGo())
 	}
 	return j, nil
+}
+
+func (cfg JournalConfig) readKey() (keys, error) {
+	if err := cfg.step("read the key"); err != nil {
+		return keys{}, err
+	}
+	return readKey(cfg.KeyFile)
 }
 
 // openBolt opens a bbolt file that is there. bbolt panics on some damaged files.
@@ -141,7 +169,7 @@ func (j *Journal) openBolt(path string) error {
 	if j.file != nil {
 		_ = release(j.file) // bbolt may have closed it, or panicked before it could
 	}
-	return openError(path, err)
+	return j.openError(path, err)
 }
 
 // openThereFile opens for bbolt, but makes no file and takes no empty one: bbolt would make a new journal of it.
@@ -160,8 +188,36 @@ func openThereFile(name string, flag int, mode os.FileMode) (*os.File, error) {
 	return file, nil
 }
 
+// openError says why a file is not opened. What looks damaged is read through once: bbolt hides an error of the disk behind one of its own, and a page
+// that the disk fails to read is a fault of the memory map.
+func (j *Journal) openError(path string, err error) error {
+	refused := openError(path, err)
+	var open *OpenError
+	if !errors.As(refused, &open) || open.Kind != OpenDamaged {
+		return refused
+	}
+	if failed := j.readThrough(path); errors.Is(failed, syscall.EIO) {
+		return unreadable(path, failed)
+	}
+	return refused
+}
+
+func (j *Journal) readThrough(path string) error {
+	if err := j.cfg.step("read through"); err != nil {
+		return err
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, file)
+	return errors.Join(err, file.Close())
+}
+
 func openError(path string, err error) error {
 	switch {
+	case errors.Is(err, syscall.EIO):
+		return unreadable(path, err)
 	case errors.Is(err, berrors.ErrTimeout):
 		return &OpenError{OpenLocked, "another posagent holds the journal " + path + holderHint(path) + "; ask it (posagent status), or stop it first", err}
 	case isUnwritable(err):
@@ -172,6 +228,20 @@ func openError(path string, err error) error {
 
 func unwritable(path string, err error) error {
 	return &OpenError{OpenUnwritable, fmt.Sprintf("the journal %s cannot be written (%v); take cash, and see that its disk has room and is not read-only, and that it belongs to the user posagent", path, err), err}
+}
+
+// unreadable is no damage: an error of the disk, its cable or its bus passes by itself more often than not, and nothing may be put in the place of a
+// journal that is whole.
+func unreadable(path string, err error) error {
+	return &OpenError{OpenUnreadable, fmt.Sprintf("the disk failed to read %s (%v), which may pass: the start is tried again; take cash meanwhile, and if it stays so see to the disk and its cable, and copy the file to another disk before anything else", path, err), err}
+}
+
+// unseen is for a file of which it is not even known whether it is there.
+func unseen(path string, err error) error {
+	if errors.Is(err, syscall.EIO) {
+		return unreadable(path, err)
+	}
+	return unwritable(path, err)
 }
 
 func isUnwritable(err error) bool {
@@ -202,7 +272,7 @@ func (j *Journal) recognise() error {
 	case OpenKeyWrong:
 		return &OpenError{kind, fmt.Sprintf("the key %s is not that of the journal %s; put back the key that was copied with it", j.cfg.KeyFile, j.cfg.File), err}
 	}
-	return openError(j.cfg.File, err)
+	return j.openError(j.cfg.File, err)
 }
 
 func (j *Journal) recogniseIn(tx *bbolt.Tx) (OpenKind, error) {

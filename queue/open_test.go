@@ -1,7 +1,9 @@
 package queue
 
 import (
+	"bytes"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -227,6 +229,57 @@ func TestAnUnwritableJournalIsRefusedAndCanStillBeShown(t *testing.T) {
 		require.NoError(t, j.Close())
 		b.open()
 	}
+}
+
+// An error of the disk says nothing about the journal: no backup may be put in its place for it, and the next start may go well.
+func TestADiskThatFailsToReadIsNoDamageAndTheNextStartGoesOn(t *testing.T) {
+	for _, step := range []string{"stat", "open", "read the key"} {
+		for _, readOnly := range []bool{false, true} {
+			t.Run(fmt.Sprint(step, ", read only ", readOnly), func(t *testing.T) {
+				b := newBook(t)
+				entry := b.arm("key 1", "A-1")
+				require.NoError(t, b.Close())
+				b.cfg.ReadOnly, b.cfg.BeginNew = readOnly, true
+				b.cfg.fault = failing(step, &fs.PathError{Op: "read", Path: b.cfg.File, Err: syscall.EIO})
+				refused := b.mustNotOpen()
+				assert.Equal(t, OpenUnreadable, refused.Kind)
+				assert.ErrorIs(t, refused, syscall.EIO)
+				assert.Contains(t, refused.Text, "tried again")
+				assert.NotContains(t, refused.Text, "restore")
+				b.cfg.fault, b.cfg.ReadOnly, b.cfg.BeginNew = nil, false, false
+				b.open()
+				assert.Equal(t, []payflow.OutTradeNo{entry.OutTradeNo}, numbers(b.OpenPayments()))
+			})
+		}
+	}
+}
+
+func TestWhatLooksDamagedBecauseTheDiskFailedToReadIsNoDamage(t *testing.T) {
+	b := newBook(t)
+	require.NoError(t, b.Close())
+	whole := b.copyOf()
+	metas := 2 * os.Getpagesize()
+	for name, lost := range map[string][2]int{"bbolt's own error": {0, metas}, "bbolt's panic, or our check": {metas, len(whole)}} {
+		spoilt := bytes.Clone(whole)
+		clear(spoilt[lost[0]:lost[1]])
+		b.putBack(spoilt)
+		assert.Equal(t, OpenDamaged, b.mustNotOpen().Kind, name)
+		b.cfg.fault = failing("read through", syscall.EIO)
+		assert.Equal(t, OpenUnreadable, b.mustNotOpen().Kind, name)
+		b.cfg.fault = nil
+	}
+	b.putBack(whole)
+	b.open()
+}
+
+func TestACreationThatCannotReadItsKeyIsTriedAgain(t *testing.T) {
+	b := newBook(t)
+	require.NoError(t, b.Close())
+	require.NoError(t, os.Rename(b.cfg.File, b.cfg.newFile()))
+	b.cfg.fault = failing("read the key", syscall.EIO)
+	assert.Equal(t, OpenUnreadable, b.mustNotOpen().Kind)
+	b.cfg.fault = nil
+	b.open()
 }
 
 // failing makes one kind of step fail.

@@ -170,13 +170,13 @@ func (c *pageCheck) page(id uint64) (content []byte, flags uint16, err error) {
 		c.wrong("page %d is outside of the file's %d pages", id, c.end)
 		return nil, 0, nil
 	}
-	header := make([]byte, pageHeader)
-	if _, err := c.file.ReadAt(header, int64(id*c.size)); err != nil {
+	content = make([]byte, c.size)
+	if _, err := c.file.ReadAt(content, int64(id*c.size)); err != nil {
 		return nil, 0, fmt.Errorf("read page %d: %w", id, err)
 	}
-	span := uint64(native.Uint32(header[12:])) + 1
-	if native.Uint64(header) != id || span > c.end-id {
-		c.wrong("page %d says that it is page %d of %d pages", id, native.Uint64(header), span)
+	span := uint64(native.Uint32(content[12:])) + 1
+	if native.Uint64(content) != id || span > c.end-id {
+		c.wrong("page %d says that it is page %d of %d pages", id, native.Uint64(content), span)
 		return nil, 0, nil
 	}
 	for i := id; i < id+span; i++ {
@@ -186,11 +186,13 @@ func (c *pageCheck) page(id uint64) (content []byte, flags uint16, err error) {
 		}
 		c.seen[i/64] |= 1 << (i % 64)
 	}
-	content = make([]byte, span*c.size)
-	if _, err := c.file.ReadAt(content, int64(id*c.size)); err != nil {
-		return nil, 0, fmt.Errorf("read page %d: %w", id, err)
+	if span > 1 {
+		content = append(content, make([]byte, (span-1)*c.size)...)
+		if _, err := c.file.ReadAt(content[c.size:], int64((id+1)*c.size)); err != nil {
+			return nil, 0, fmt.Errorf("read page %d: %w", id, err)
+		}
 	}
-	return content, native.Uint16(header[8:]), nil
+	return content, native.Uint16(content[8:]), nil
 }
 
 // tree walks a page and all below it.

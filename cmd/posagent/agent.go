@@ -149,7 +149,7 @@ func journalFailure(err error) error {
 		return fmt.Errorf("open the journal: %w", err)
 	}
 	code := ExitUsage
-	if open.Kind == queue.OpenLocked || open.Kind == queue.OpenUnwritable {
+	if open.Kind == queue.OpenLocked || open.Kind == queue.OpenUnwritable || open.Kind == queue.OpenUnreadable {
 		code = ExitFailed
 	}
 	return &Failure{Code: code, What: open.Text, Err: err}

@@ -8,7 +8,19 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"posagent/queue"
 )
+
+// The unit does not restart on ExitUsage: what may pass by itself must never end so.
+func TestAStartIsTriedAgainWhereTheJournalMayOpenByItself(t *testing.T) {
+	for kind, status := range map[queue.OpenKind]int{
+		queue.OpenLocked: ExitFailed, queue.OpenUnwritable: ExitFailed, queue.OpenUnreadable: ExitFailed,
+		queue.OpenDamaged: ExitUsage, queue.OpenKeyMissing: ExitUsage, queue.OpenKeyWrong: ExitUsage, queue.OpenNewerFormat: ExitUsage, queue.OpenMissing: ExitUsage,
+	} {
+		assert.Equal(t, status, exitStatus(journalFailure(&queue.OpenError{Kind: kind, Text: "it is so"})), kind)
+	}
+}
 
 func TestASocketIsTakenOverOnlyFromTheDead(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")

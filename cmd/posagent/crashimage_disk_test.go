@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
@@ -54,7 +55,7 @@ func newDisk(before map[string][]byte) *disk {
 	for _, name := range journalFiles {
 		if content, there := before[name]; there {
 			f := d.newFile()
-			f.content, f.now, f.written = slices.Clone(content), slices.Clone(content), int64(len(content))
+			f.content, f.now, f.written = slices.Clone(content), slices.Clone(content), int64(len(bytes.TrimRight(content, "\x00")))
 			d.names[name], d.now[name] = f, f
 		}
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,6 +22,7 @@ func TestAJournalWithAFaultIsCaughtByTheImages(t *testing.T) {
 	gateway, err := openTrial(filepath.Join(dir, "wechat-pay"), payflow.APIv3)
 	require.NoError(t, err)
 	t.Cleanup(gateway.close)
+	gateway.used = 1000 // the journal of testdata knows the codes before
 	rec := recordDay(t, gateway, filepath.Join(dir, "day"), recordingPlan{payments: 9})
 	require.NoError(t, seriesOf(rec, nil).endsAsRecorded())
 	require.NoError(t, seriesOf(rec, nil).toldAfterSync())
@@ -39,6 +41,9 @@ func TestAJournalWithAFaultIsCaughtByTheImages(t *testing.T) {
 		{"its folder is not synced before its key is made", leavingOut(func(c *diskCall, _ int) bool { return c.Kind == callSync && c.Path == "." }), "the start does not go on"},
 		{"its folder is not synced after the last rename", renameNotSynced, "the journal is gone"},
 		{"the memo runs ahead of the journal", memoAhead, "the newest"},
+		{"the list of starts is not synced", leavingOut(func(c *diskCall, _ int) bool { return c.Kind == callSync && c.Path == startsName+".new" }), "the list of starts is damaged"},
+		{"the list of starts is written in place", startsInPlace, "the list of starts"},
+		{"its folder is not synced before a number is drawn", startsNotLasting, "the list of starts does not"},
 	} {
 		t.Run(fault.name, func(t *testing.T) {
 			failure := seriesOf(rec, fault.change(slices.Clone(rec.Calls))).run(t)
@@ -61,6 +66,12 @@ func TestAJournalWithAFaultIsCaughtByTheImages(t *testing.T) {
 		failure := seriesOf(late, nil).run(t)
 		require.NotNil(t, failure)
 		assert.ErrorContains(t, failure, "indexes and payments disagree")
+	})
+	t.Run("the number of the format is written before what it stands for", func(t *testing.T) {
+		failure := seriesOf(formatFirst(t, recordUpgrade(t, gateway, filepath.Join(dir, "upgrade"))), nil).run(t)
+		require.NotNil(t, failure)
+		assert.ErrorContains(t, failure, "a start on the journal of the older format")
+		t.Log(failure)
 	})
 }
 
@@ -140,6 +151,33 @@ func memoAhead(calls []diskCall) []diskCall {
 	return calls
 }
 
+// startsInPlace writes the list of starts under the name that it keeps.
+func startsInPlace(calls []diskCall) (rest []diskCall) {
+	for _, c := range calls {
+		if c.Path == startsName+".new" {
+			c.Path = startsName
+		}
+		if c.Kind != callRename || c.To != startsName {
+			rest = append(rest, c)
+		}
+	}
+	return rest
+}
+
+// startsNotLasting leaves out the sync that makes a new list of starts last.
+func startsNotLasting(calls []diskCall) (rest []diskCall) {
+	named := false
+	for _, c := range calls {
+		named = named || c.Kind == callRename && c.To == startsName
+		if named && c.Kind == callSync && c.Path == "keys" {
+			named = false
+			continue
+		}
+		rest = append(rest, c)
+	}
+	return rest
+}
+
 func lastWrite(calls []diskCall) int {
 	for i := len(calls) - 1; ; i-- {
 		if calls[i].Kind == callWrite && calls[i].Path == "journal.db" {
@@ -186,6 +224,43 @@ func lateIndex(t *testing.T, rec *recording) *recording {
 	}
 	require.NoError(t, db.Close())
 	return late
+}
+
+// formatFirst makes the recording of a journal that takes the new format's number first, and in a second commit what belongs to it.
+func formatFirst(t *testing.T, rec *recording) *recording {
+	t.Helper()
+	grown := seriesOf(rec, nil).grown
+	require.NotNil(t, grown)
+	before, err := readState(rec.Before["journal.db"])
+	require.NoError(t, err)
+	require.NotEqual(t, before.format, grown.format)
+	path := filepath.Join(t.TempDir(), "journal.db")
+	require.NoError(t, os.WriteFile(path, rec.Before["journal.db"], 0o600))
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{InitialMmapSize: 1 << 30})
+	require.NoError(t, err)
+	early := &recording{Dir: rec.Dir, Before: rec.Before, Tills: rec.Tills}
+	for _, step := range []func(tx *bbolt.Tx) error{
+		func(tx *bbolt.Tx) error {
+			return tx.Bucket([]byte("about")).Put([]byte("format"), []byte(grown.format))
+		},
+		func(tx *bbolt.Tx) error {
+			for _, name := range grown.buckets {
+				if _, err := tx.CreateBucketIfNotExists([]byte(name)); err != nil {
+					return err
+				}
+			}
+			return errors.Join(putLines(tx, before, grown, false), putLines(tx, before, grown, true))
+		},
+	} {
+		was, err := os.ReadFile(path)
+		require.NoError(t, err)
+		require.NoError(t, db.Update(step))
+		is, err := os.ReadFile(path)
+		require.NoError(t, err)
+		early.commit(was, is)
+	}
+	require.NoError(t, db.Close())
+	return early
 }
 
 // putLines writes what a state has beyond another: the lines of the open index, or all others.

@@ -30,6 +30,9 @@ type fileState struct {
 	about aboutLine
 
 	payments []fileLine
+	format   string
+	buckets  []string
+	drawn    []string // random characters in the order numbers, each once
 
 	sequence uint64 // of the chain's last entry
 	hash     string
@@ -65,6 +68,10 @@ func readState(file []byte) (*fileState, error) {
 	for _, l := range s.lines {
 		if string(l.bucket) == "payments" {
 			s.payments = append(s.payments, l)
+			s.drawn = append(s.drawn, string(l.key[len(l.key)-6:len(l.key)-1]))
+		}
+		if string(l.bucket) == "about" && string(l.key) == "format" {
+			s.format = string(l.value)
 		}
 		if string(l.bucket) == "about" && string(l.key) == "journal" {
 			if err := json.Unmarshal(recordOf(l.value), &s.about); err != nil {
@@ -75,7 +82,14 @@ func readState(file []byte) (*fileState, error) {
 			s.sequence, s.hash = binary.BigEndian.Uint64(l.key), string(l.value[len(l.value)-64:])
 		}
 	}
+	slices.Sort(s.drawn)
+	s.drawn = slices.Compact(s.drawn)
 	return s, nil
+}
+
+// sameForm reports that a start of the program that left the one state finds nothing to add to the other.
+func (s *fileState) sameForm(other *fileState) bool {
+	return s.format == other.format && slices.Equal(s.buckets, other.buckets)
 }
 
 type fileReader struct {
@@ -135,6 +149,7 @@ func (r *fileReader) line(bucket, e []byte, depth int) error {
 		return nil
 	}
 	name := bytes.Clone(l.key)
+	r.state.buckets = append(r.state.buckets, string(name))
 	if root := binary.NativeEndian.Uint64(l.value); root != 0 {
 		return r.tree(name, root, depth+1)
 	}
@@ -152,11 +167,12 @@ func (l fileLine) kept() fileLine {
 
 func recordOf(sealed []byte) []byte { return sealed[:max(0, len(sealed)-65)] }
 
-// indexBuckets are the buckets whose lines follow from the payments.
-var indexBuckets = []string{"open", "unannounced", "by_arming", "by_day", "by_sale", "by_key", "by_code"}
+// indexBuckets are the buckets whose lines follow from the payments, or from the refunds.
+var indexBuckets = []string{"open", "unannounced", "by_arming", "by_day", "by_sale", "by_key", "by_code", "late", "by_payer",
+	"open_refunds", "refunds_by_payment", "refunds_by_key", "refunds_by_day"}
 
-// whole checks that each index holds exactly the lines that the payments' own records ask for, and fills in open and untold. known keeps what was read
-// of payments that have not changed since.
+// whole checks that each index holds exactly the lines that the payments' and refunds' own records ask for, and fills in open and untold. known keeps
+// what was read of payments that have not changed since.
 func (s *fileState) whole(known map[string]*paymentRead) error {
 	want, have := map[string]string{}, map[string]string{}
 	s.open, s.untold = nil, 0
@@ -165,6 +181,11 @@ func (s *fileState) whole(known map[string]*paymentRead) error {
 		bucket := string(l.bucket)
 		if slices.Contains(indexBuckets, bucket) {
 			have[bucket+"\x00"+string(l.key)] = string(l.value)
+		}
+		if bucket == "refunds" {
+			if err := placesOfRefund(l, want); err != nil {
+				return err
+			}
 		}
 		if bucket != "payments" {
 			continue
@@ -223,12 +244,46 @@ func placesWanted(p paymentSaid) []string {
 	if wantsAnnouncing(p) {
 		places = append(places, "unannounced\x00"+counter)
 	}
+	if slices.Contains([]payflow.LateStage{payflow.LateOwed, payflow.LateTakingBack, payflow.LateRefunding}, p.Late.Stage) {
+		places = append(places, "late\x00"+counter)
+	}
+	if p.Status == payflow.Paid && p.Trade.PayerHash != "" {
+		places = append(places, "by_payer\x00"+p.Trade.PayerHash+"\x00"+counter)
+	}
 	return places
+}
+
+// refundSaid is what a test needs of a refund's record.
+type refundSaid struct {
+	Counter uint64 `json:"counter"`
+	Key     string `json:"key"`
+	payflow.RefundEntry
+}
+
+func placesOfRefund(l fileLine, want map[string]string) error {
+	var r refundSaid
+	if err := json.Unmarshal(recordOf(l.value), &r); err != nil {
+		return err
+	}
+	if string(r.OutRefundNo) != string(l.key) {
+		return fmt.Errorf("refund %s stands in the place of %s", r.OutRefundNo, l.key)
+	}
+	counter := string(binary.BigEndian.AppendUint64(nil, r.Counter))
+	want["refunds_by_payment\x00"+string(r.OutTradeNo)+"\x00"+counter] = string(l.key)
+	want["refunds_by_day\x00"+r.StoreDay+"/"+counter] = string(l.key)
+	if r.Key != "" {
+		want["refunds_by_key\x00"+r.Key] = string(l.key)
+	}
+	if !r.Status.Final() || r.Attention != "" {
+		want["open_refunds\x00"+counter] = string(l.key)
+	}
+	return nil
 }
 
 // wantsAnnouncing is I8: goods or money may depend on it, and nobody has acknowledged it.
 func wantsAnnouncing(p paymentSaid) bool {
-	return p.Status.Final() && p.Acknowledged.At.IsZero() && (p.Status == payflow.Paid || p.Status == payflow.Reversed || p.MoneySeen || p.Attention != "")
+	late := slices.ContainsFunc(p.Links, func(l payflow.Link) bool { return l.Kind == payflow.LinkLateSuccess })
+	return p.Status.Final() && p.Acknowledged.At.IsZero() && (p.Status == payflow.Paid || p.Status == payflow.Reversed || p.MoneySeen || p.Attention != "" || late)
 }
 
 func sameLines(want, have map[string]string) error {
@@ -252,8 +307,12 @@ func sameLines(want, have map[string]string) error {
 
 // same compares a journal that bbolt has opened with the state, every line and every byte.
 func (s *fileState) same(tx *bbolt.Tx) error {
-	rest := s.lines
+	rest, buckets := s.lines, s.buckets
 	err := tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
+		if len(buckets) == 0 || buckets[0] != string(name) {
+			return fmt.Errorf("the bucket %s was not committed", name)
+		}
+		buckets = buckets[1:]
 		return b.ForEach(func(key, value []byte) error {
 			l := fileLine{name, key, value}
 			if string(name) == ballast {
@@ -266,6 +325,9 @@ func (s *fileState) same(tx *bbolt.Tx) error {
 			return nil
 		})
 	})
+	if err == nil && len(buckets) > 0 {
+		err = fmt.Errorf("the bucket %s is gone", buckets[0])
+	}
 	if err == nil && len(rest) > 0 {
 		err = fmt.Errorf("%d records are gone, %s %q the first", len(rest), rest[0].bucket, rest[0].key)
 	}
@@ -275,8 +337,8 @@ func (s *fileState) same(tx *bbolt.Tx) error {
 // sealCheck checks the seals of records and the links of the chain by the key of the recording, without the journal's own code. A record that has not
 // changed since the state before is not checked again.
 type sealCheck struct {
-	state, chain []byte
-	seen         map[string]string // seal by bucket and key
+	state, chain, memo []byte
+	seen               map[string]string // seal by bucket and key
 }
 
 func newSealCheck(rec *recording) *sealCheck {
@@ -290,7 +352,8 @@ func newSealCheck(rec *recording) *sealCheck {
 	secret, _ := hex.DecodeString(digits)
 	state, _ := hkdf.Key(sha256.New, secret, nil, "posagent journal state", 32)
 	chain, _ := hkdf.Key(sha256.New, secret, nil, "posagent journal chain", 32)
-	return &sealCheck{state: state, chain: chain, seen: map[string]string{}}
+	memo, _ := hkdf.Key(sha256.New, secret, nil, "posagent journal memo", 32)
+	return &sealCheck{state: state, chain: chain, memo: memo, seen: map[string]string{}}
 }
 
 // sealed checks every record of a state.
@@ -304,7 +367,7 @@ func (s *fileState) sealed(c *sealCheck) error {
 			if sequence++; binary.BigEndian.Uint64(l.key) != sequence {
 				return fmt.Errorf("entry %d of the chain is missing", sequence)
 			}
-		case "about", "counters", "payments":
+		case "about", "counters", "payments", "refunds":
 		default:
 			continue
 		}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,6 +40,8 @@ func TestAPowerCutAtAnyMomentLosesNothingThatWasAcknowledged(t *testing.T) {
 		assert.GreaterOrEqual(t, int(tally.images.Load()), plan.images)
 		assert.GreaterOrEqual(t, int(tally.commits.Load()), plan.commits)
 		assert.Positive(t, tally.told.Load(), "the daemon told the world of what it had committed")
+		assert.Positive(t, tally.grown.Load(), "a journal of an older format grew")
+		assert.Positive(t, min(tally.starts.Load(), tally.refunds.Load(), tally.late.Load()), "the session held starts, refunds and late checks")
 	}
 }
 
@@ -81,7 +84,7 @@ func (p imagePlan) record(t *testing.T) []*recording {
 	gateway.used = 1000 // the journal of testdata knows the codes before
 	day := recordingPlan{payments: 12}
 	if p.commits >= 1_000 {
-		day = recordingPlan{payments: 300, reversed: 2}
+		day = recordingPlan{payments: 300, reversed: 1}
 	}
 	began := time.Now()
 	parts := []*recording{recordDay(t, gateway, filepath.Join(dir, "day"), day), recordUpgrade(t, gateway, filepath.Join(dir, "upgrade"))}
@@ -99,13 +102,13 @@ func (p imagePlan) record(t *testing.T) []*recording {
 
 // imageTally counts what was seen.
 type imageTally struct {
-	images, different, commits, creation, told, records, closely, missed atomic.Int64
-	ways                                                                 sync.Map
+	images, different, commits, creation, grown, starts, refunds, late, told, records, closely, missed atomic.Int64
+	ways                                                                                               sync.Map
 }
 
 func (y *imageTally) String() string {
-	return fmt.Sprintf("%d images (%d different) of %d commits, %d of the creation; %d records compared; %d chains verified in an image; %d older files missed by a later memo; %d answers of the daemon against what was synced",
-		y.images.Load(), y.different.Load(), y.commits.Load(), y.creation.Load(), y.records.Load(), y.closely.Load(), y.missed.Load(), y.told.Load())
+	return fmt.Sprintf("%d images (%d different) of %d commits, %d of the creation, %d of an older format that grows; %d with a list of starts, %d with refunds, %d with a late check that is open; %d records compared; %d chains verified in an image; %d older files missed by a later memo; %d answers of the daemon against what was synced",
+		y.images.Load(), y.different.Load(), y.commits.Load(), y.creation.Load(), y.grown.Load(), y.starts.Load(), y.refunds.Load(), y.late.Load(), y.records.Load(), y.closely.Load(), y.missed.Load(), y.told.Load())
 }
 
 // add lays out the images of one recording.
@@ -127,7 +130,7 @@ type window struct {
 	from, to int
 	meta     int // when the write begins that makes the next commit the journal's state; 0 where there is none
 	creation bool
-	tillID   string
+	growth   bool // a start adds to the journal as it is at this window's beginning
 	images   int
 }
 
@@ -167,14 +170,57 @@ type imageSeries struct {
 	rec     *recording
 	marks   []mark
 	windows []window
+	grown   *fileState // of an older format, once the first start has added what it lacked; else nil
 	tally   *imageTally
 }
 
 // shares are how many of a thousand images the recordings get: the day, the upgrade, and the two growths of a file that is long already.
 var shares = []int{1000, 30, 10, 10}
 
-// share spreads the images over the windows. The creation gets ten times as many as a commit.
+// findGrowth marks the windows in which the journal lacked what a start adds.
+func (s *imageSeries) findGrowth() {
+	if s.rec.Before["journal.db"] == nil || len(s.marks) == 0 {
+		return // it was made by the program that was recorded
+	}
+	last := s.stateAt(newDisk(s.rec.Before), s.marks)
+	d, passed := newDisk(s.rec.Before), 0
+	for i := range s.windows {
+		upTo := passed
+		for upTo < len(s.marks) && s.marks[upTo].at <= s.windows[i].from {
+			upTo++
+		}
+		state := s.stateAt(d, s.marks[passed:upTo])
+		passed = upTo
+		if state == nil || last == nil {
+			return // what cannot be read is told where the images are laid out
+		}
+		if state.sameForm(last) && state.whole(map[string]*paymentRead{}) == nil {
+			s.grown = state
+			return
+		}
+		s.windows[i].growth = true
+	}
+}
+
+func (s *imageSeries) stateAt(d *disk, marks []mark) *fileState {
+	for _, m := range marks {
+		if _, _, err := d.pass(m); err != nil {
+			return nil
+		}
+	}
+	if d.now["journal.db"] == nil {
+		return nil
+	}
+	state, err := readState(d.now["journal.db"].now)
+	if err != nil {
+		return nil
+	}
+	return state
+}
+
+// share spreads the images over the windows. The creation gets ten times as many as a commit, and so does each step of a growth.
 func (s *imageSeries) share() {
+	s.findGrowth()
 	images, weight := s.plan.images*shares[s.part]/1000+1, 0
 	for _, w := range s.windows {
 		weight += s.weight(w)
@@ -185,7 +231,7 @@ func (s *imageSeries) share() {
 }
 
 func (s *imageSeries) weight(w window) int {
-	if w.creation {
+	if w.creation || w.growth {
 		return 10
 	}
 	return 1
@@ -259,6 +305,7 @@ func (f *imageFailure) Error() string {
 // run lays out the images, the windows shared out among as many workers as there are processors, and returns the first failure.
 func (s *imageSeries) run(t *testing.T) *imageFailure {
 	t.Helper()
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // an image leaves garbage, and little that lasts
 	workers := runtime.GOMAXPROCS(0)
 	failures := make([]*imageFailure, workers)
 	var running sync.WaitGroup
@@ -287,10 +334,18 @@ type imageWorker struct {
 
 	committed *fileState // at the end of the window before
 	seals     *sealCheck
+	drawnOld  []string // random characters in order numbers from before the recording
 }
 
 func (w *imageWorker) windowsFrom(from, to int) *imageFailure {
 	w.disk, w.ahead, w.seals = newDisk(w.rec.Before), newDisk(w.rec.Before), newSealCheck(w.rec)
+	if before := w.rec.Before["journal.db"]; before != nil {
+		state, err := readState(before)
+		if err != nil {
+			return &imageFailure{part: w.part, err: err}
+		}
+		w.drawnOld = state.drawn
+	}
 	for i := from; i < to; i++ {
 		if f := w.window(i); f != nil {
 			return f
@@ -425,6 +480,13 @@ func (w *imageWorker) image(win window, c cut, m moment, acknowledged, committed
 		return err
 	}
 	want := expected{acknowledged: acknowledged, chance: m.chance, closely: m.chance.IntN(closelyEvery) == 0}
+	if want.seals, want.drawnOld = w.seals, w.drawnOld; win.growth {
+		w.tally.grown.Add(1)
+		want.grown = w.grown
+	}
+	if c.names[startsName] != nil {
+		w.tally.starts.Add(1)
+	}
 	if win.meta > 0 && w.next > 0 && w.marks[w.next-1].at >= win.meta {
 		want.inFlight = committed
 	}
@@ -438,6 +500,11 @@ func (w *imageWorker) image(win window, c cut, m moment, acknowledged, committed
 		return err
 	}
 	w.tally.records.Add(int64(len(acknowledged.lines)))
+	for bucket, tally := range map[string]*atomic.Int64{"refunds": &w.tally.refunds, "late": &w.tally.late} {
+		if slices.ContainsFunc(acknowledged.lines, func(l fileLine) bool { return string(l.bucket) == bucket }) {
+			tally.Add(1)
+		}
+	}
 	return w.clear()
 }
 

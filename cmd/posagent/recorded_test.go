@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -38,8 +41,11 @@ type tillFrom struct {
 // journalFiles are the files that the journal consists of, below the till's folder. What else the daemon writes is no part of it.
 var journalFiles = []string{
 	"journal.db", "journal.db.new", "journal.db.room", "journal.db.reserve", "journal.db.reserve.new",
-	"keys/journal.key", "keys/journal.key.new", "keys/journal.key.head", "keys/journal.key.head.new",
+	"keys/journal.key", "keys/journal.key.new", "keys/journal.key.head", "keys/journal.key.head.new", startsName, startsName + ".new",
 }
+
+// startsName is the list of starts, whose random characters stand in the order numbers.
+const startsName = "keys/journal.key.starts"
 
 // requireStrace skips where there is no strace, unless the environment wants it.
 func requireStrace(t *testing.T) string {
@@ -153,6 +159,30 @@ func (r *recorder) sell(ctx context.Context, wallet string, told bool) till.Paym
 	return p
 }
 
+// refund gives half of a paid payment back; the daemon asks for its end in its own time.
+func (r *recorder) refund(ctx context.Context, p till.Payment) {
+	r.t.Helper()
+	_, err := r.client.Refund(ctx, p.ID, till.RefundBody{Amount: p.Amount / 2, Reason: "one of two returned", Operator: "M001"}, "refund-"+string(p.ID))
+	require.NoError(r.t, err)
+}
+
+// lookAgain has WeChat Pay asked once more about a payment that was not paid.
+func (r *recorder) lookAgain(ctx context.Context, p till.Payment) {
+	r.t.Helper()
+	socket := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(r.dir, "posagent.sock"))
+	}}
+	defer socket.CloseIdleConnections()
+	ask, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://posagent/v1/payments/"+string(p.ID)+"/look-again", strings.NewReader(`{"operator":"M001"}`))
+	require.NoError(r.t, err)
+	ask.Header.Set("Content-Type", "application/json")
+	answer, err := (&http.Client{Transport: socket}).Do(ask)
+	require.NoError(r.t, err)
+	text, err := io.ReadAll(answer.Body)
+	require.NoError(r.t, errors.Join(err, answer.Body.Close()))
+	require.Equal(r.t, http.StatusOK, answer.StatusCode, string(text))
+}
+
 // recordingPlan is how long a till is recorded.
 type recordingPlan struct {
 	payments int // that end at once
@@ -186,7 +216,14 @@ func recordDay(t *testing.T, gateway *trial, dir string, plan recordingPlan) *re
 		}
 		for i := range share {
 			day := dayOf[i%len(dayOf)]
-			require.Equal(t, day.status, r.sell(ctx, day.wallet, day.told).Status)
+			p := r.sell(ctx, day.wallet, day.told)
+			require.Equal(t, day.status, p.Status)
+			switch i % len(dayOf) {
+			case 0:
+				r.refund(ctx, p)
+			case 2:
+				r.lookAgain(ctx, p)
+			}
 		}
 		for i := range plan.reversed {
 			if i%3 == start {

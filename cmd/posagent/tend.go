@@ -19,7 +19,7 @@ import (
 const (
 	warningsEvery = 2 * time.Second
 	headEvery     = time.Hour
-	verifyFirst   = time.Minute
+	verifyFirst   = 10 * time.Second / payflow.Pace
 	verifyEvery   = 24 * time.Hour
 	writableEvery = 10 * time.Second / payflow.Pace
 	diskLowBytes  = 256 << 20
