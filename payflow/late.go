@@ -116,5 +116,5 @@ func BeginLate(p Payment) Late {
 	if !p.Status.Final() || p.Status == Paid || !p.CodeSpent || !p.CallStartedAt.Before(p.DeadAt()) {
 		return Late{}
 	}
-	return Late{Stage: LateOwed, Since: p.FinalAt, DeadAt: p.DeadAt(), GuardAt: p.PayEndedAt.Add(ReverseGuard), WakeAt: p.DeadAt(), NextCall: QueryCall}
+	return Late{Stage: LateOwed, Since: p.FinalAt, DeadAt: p.DeadAt(), GuardAt: p.PayEndedAt.Add(ReverseGuard), WakeAt: p.DeadAt(), NextCall: QueryCall, TooLate: p.ReverseTooLate}
 }

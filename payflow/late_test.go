@@ -238,3 +238,11 @@ func TestWhetherMoneyHadBeenTaken(t *testing.T) {
 	assert.Equal(t, MoneyHeldLate, Entry{Payment: aFinal(Declined, nil), Late: Late{Stage: LateTakingBack, MoneySeen: true}}.MoneyTaken())
 	assert.Equal(t, MoneyGoesBack, Entry{Payment: aFinal(Declined, nil), Late: Late{Stage: LateGivenBack, MoneySeen: true}}.MoneyTaken())
 }
+
+// What is given back by a refund because no reverse is possible any more is not reversed beside it by the check after the end (rule 13).
+func TestALateCheckKnowsThatAReverseComesTooLate(t *testing.T) {
+	p := Payment{Status: Reversed, CodeSpent: true, ReverseTooLate: true, PayEndedAt: beginning, CallStartedAt: beginning}
+	l := BeginLate(p)
+	assert.Equal(t, LateOwed, l.Stage)
+	assert.True(t, l.TooLate)
+}

@@ -43,7 +43,10 @@ type Refund struct {
 	Requests      int       `json:"requests,omitempty"`
 	Queries       int       `json:"queries,omitempty"`
 	Patience      int       `json:"patience,omitempty"` // questions since something changed; the pauses grow with it
-	Restarts      int       `json:"restarts,omitempty"`
+	// Waited and WaitedFrom are how long it has stood at its status: what the journal has of that, and since when this process counts on.
+	Waited     time.Duration `json:"waited,omitempty"`
+	WaitedFrom time.Time     `json:"waited_from,omitzero"`
+	Restarts   int           `json:"restarts,omitempty"`
 }
 
 // RefundWish is why a refund exists. One wish has one out_refund_no, for ever.

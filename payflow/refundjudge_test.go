@@ -2,6 +2,7 @@ package payflow
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -10,7 +11,7 @@ import (
 func judgeRefund(before, after, kept *Refund, asked *RefundOrder, e *RefundEvent, commands []RefundCommand, w *refundWorld) string {
 	for _, broken := range [...]string{
 		judgeRefundCalls(after, kept, asked, e, commands, w), judgeRefundEnd(before, after, e, commands, w),
-		judgeRefundForgotten(after, commands, w), judgeRefundAttention(before, after, e, w), judgeRefundTold(before, after, e, commands, w),
+		judgeRefundForgotten(after, commands, w), judgeRefundAttention(before, after, e, commands, w), judgeRefundTold(before, after, e, commands, w),
 	} {
 		if broken != "" {
 			return broken
@@ -55,7 +56,7 @@ func judgeRequest(after, kept *Refund, e *RefundEvent, w *refundWorld) string {
 		return "a request of what was refused"
 	case !w.asked:
 		return "a request before the first question since the start"
-	case w.requests > 0 && !w.absent:
+	case w.requests > 0 && !w.absent && !w.claimed:
 		return "a request again, and nobody asked whether the first was taken on"
 	case !w.requestEnd.IsZero() && w.now.Sub(w.requestEnd) < time.Minute, w.now.Before(e.FreeAt):
 		return "two requests of one order within a minute"
@@ -146,23 +147,26 @@ func judgeRefundForgotten(after *Refund, commands []RefundCommand, w *refundWorl
 }
 
 // judgeRefundAttention: what a person must look at is said, and stays said.
-func judgeRefundAttention(before, after *Refund, e *RefundEvent, w *refundWorld) string {
+func judgeRefundAttention(before, after *Refund, e *RefundEvent, commands []RefundCommand, w *refundWorld) string {
 	fits := e.Call == before.Calls && before.Call != NoRefundCall
 	vanished := fits && e.Kind == RefundQueryAnswered && e.Outcome.Kind == NoSuchRefund && before.AcceptedAt != (time.Time{})
-	lost := fits && e.Kind == RefundCallLost && before.Call != RefundRequestCall
+	waits := after.Attention == "" && slices.ContainsFunc(commands, func(c RefundCommand) bool { return c.Kind == WakeRefund })
+	unseen := w.crashes > 0 || w.now.Sub(before.RequestedAt) >= time.Minute
 	doubt := before.Attention == AttentionRefundUnsettled || before.Attention == AttentionRefundVanished
 	switch {
 	case after.Status == RefundDone && after.Attention != "":
 		return "a false alarm: a person must look at money that is back"
-	case after.Status == RefundRefused && before.Open() && after.Attention == "" && (before.Wish != WishPerson || w.truth == refundClosed || w.now.Sub(before.RequestedAt) >= time.Minute):
+	case after.Status == RefundRefused && before.Open() && after.Attention == "" && (before.Wish != WishPerson || w.truth == refundClosed || unseen):
 		return "refused, and nobody is told"
 	case after.Open() && w.abnormal && after.Attention != AttentionRefundAbnormal && after.Attention != AttentionRefundClosed && e.Kind != RefundRestarted:
 		return "abnormal, and nobody is told"
 	case vanished && after.Attention == "":
 		return "a refund that was taken on is gone, and nobody is told"
-	case lost && after.Status == RefundRequested && after.Attention == "" && w.now.Sub(after.RequestedAt) >= 15*time.Minute:
+	case !vanished && after.Attention == AttentionRefundVanished && before.Attention != after.Attention:
+		return "said to be gone, by a word that proves nothing"
+	case waits && after.Status == RefundRequested && w.now.Sub(w.standing) >= 15*time.Minute:
 		return "not known for long, and nobody is told"
-	case lost && after.Status == RefundProcessing && after.Attention == "" && w.now.Sub(after.AcceptedAt) >= 10*24*time.Hour:
+	case waits && after.Status == RefundProcessing && before.Status == RefundProcessing && w.now.Sub(w.standing) >= 10*24*time.Hour:
 		return "not back for ten days, and nobody is told"
 	case before.Attention != "" && after.Attention == "" && after.Open() && !(doubt && w.taken):
 		return "attention is lost"

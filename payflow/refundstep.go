@@ -11,6 +11,9 @@ import (
 func RefundStep(r Refund, e RefundEvent) (Refund, []RefundCommand) {
 	s := &refundStepper{r: r, at: e.At, freeAt: e.FreeAt}
 	s.take(e)
+	if s.r != r && e.Kind != RefundRestarted {
+		s.keepWait()
+	}
 	if visibleRefund(r) != visibleRefund(s.r) {
 		s.r.Version++
 		s.commands = append(s.commands, RefundCommand{Kind: AnnounceRefund})
@@ -22,7 +25,7 @@ func RefundStep(r Refund, e RefundEvent) (Refund, []RefundCommand) {
 // NewRefund returns a wish to give money back, and its first call: the order's refunds are listed before any is asked for. It must be
 // on disk before that call is made.
 func NewRefund(o RefundOrder, wish RefundWish, operator string, at time.Time) (Refund, []RefundCommand) {
-	s := &refundStepper{at: at, r: Refund{RefundOrder: o, Wish: wish, Operator: operator, Status: RefundRequested, Version: 1, Why: ReasonRefundAsking, RequestedAt: at}}
+	s := &refundStepper{at: at, r: Refund{RefundOrder: o, Wish: wish, Operator: operator, Status: RefundRequested, Version: 1, Why: ReasonRefundAsking, RequestedAt: at, WaitedFrom: at}}
 	s.ask()
 	return s.r, append(s.commands, RefundCommand{Kind: AnnounceRefund})
 }
@@ -73,9 +76,15 @@ func (s *refundStepper) ended(e RefundEvent) {
 	}
 }
 
-// lost: nothing is known. A request that was lost may still be taken on, so that it is asked about at once.
+// lost: nothing is known. A request that was lost may still be taken on, so that it is asked about at once. Where nobody signs "no such
+// refund" it proves nothing, and ends nothing. But the list of the order's refunds is signed, and where it does not hold this number
+// either, the same request may be made again: it repeats the same number, which is the same refund however often it arrives.
 func (s *refundStepper) lost(l Lost) {
-	if s.hangUp() != RefundRequestCall {
+	switch ended := s.hangUp(); {
+	case ended == RefundQueryCall && l.Claim == NoSuchOrder && s.r.Status == RefundRequested && s.r.Refusal.Reason == "":
+		s.requestOrWait()
+		return
+	case ended != RefundRequestCall:
 		s.askLater(l.Busy)
 		return
 	}
@@ -234,6 +243,7 @@ func (s *refundStepper) found(t RefundReport) {
 func (s *refundStepper) become(status RefundStatus, why Reason) {
 	if s.r.Status != status {
 		s.r.Status, s.r.Why, s.r.Patience = status, why, 0
+		s.r.Waited, s.r.WaitedFrom = 0, s.at
 	}
 }
 
@@ -247,11 +257,18 @@ func (s *refundStepper) absent() {
 		s.askLater(false)
 	case s.r.Refusal.Reason != "":
 		s.refuse()
-	case s.at.Before(s.requestAt()):
-		s.sleepUntil(s.requestAt())
 	default:
-		s.list()
+		s.requestOrWait()
 	}
+}
+
+// requestOrWait goes on to the same request once its time has come: the order's refunds are listed before it.
+func (s *refundStepper) requestOrWait() {
+	if s.at.Before(s.requestAt()) {
+		s.sleepUntil(s.requestAt())
+		return
+	}
+	s.list()
 }
 
 // refuse ends a refund that was refused or given up, once no request of it can still be taken on: one whose answer was lost may arrive
@@ -297,20 +314,46 @@ func (s *refundStepper) ask() {
 
 func (s *refundStepper) list() { s.call(RefundListCall, SendRefundList) }
 
-// askLater asks again after a pause that grows, and sees whether it is time for a person.
+// askLater asks again after a pause that grows.
 func (s *refundStepper) askLater(busy bool) {
 	s.r.Patience++
 	if busy {
 		s.r.Patience++
 	}
-	switch {
-	case s.r.Attention != "":
-	case s.r.Status == RefundRequested && s.at.Sub(s.r.RequestedAt) >= refundUnsettledAfter:
-		s.r.Attention = AttentionRefundUnsettled
-	case s.r.Status == RefundProcessing && s.at.Sub(s.r.AcceptedAt) >= refundSlowAfter:
-		s.r.Attention = AttentionRefundSlow
-	}
 	s.sleepUntil(s.at.Add(s.pause()))
+}
+
+// refundWait is how long a refund may stand at a status before a person is told, and how that is counted over restarts.
+type refundWait struct {
+	limit, away, kept time.Duration
+	why               Reason
+}
+
+var refundWaits = map[RefundStatus]refundWait{
+	RefundRequested:  {refundUnsettledAfter, refundUnsettledAway, refundUnsettledKept, AttentionRefundUnsettled},
+	RefundProcessing: {refundSlowAfter, refundSlowAway, refundSlowKept, AttentionRefundSlow},
+}
+
+// tellWait has a person told where it takes too long. It is seen to wherever the refund waits, whatever for, and measured by what the
+// processes have seen, because the PC's clock may have been set.
+func (s *refundStepper) tellWait() {
+	wait, limited := refundWaits[s.r.Status]
+	if limited && s.r.Attention == "" && s.waited() >= wait.limit {
+		s.r.Attention = wait.why
+	}
+}
+
+func (s *refundStepper) waited() time.Duration { return s.r.Waited + s.counted() }
+
+// counted is what this process has counted of the wait, and the journal does not know yet.
+func (s *refundStepper) counted() time.Duration { return max(s.at.Sub(s.r.WaitedFrom), 0) }
+
+// keepWait has what was waited journaled now and then.
+func (s *refundStepper) keepWait() {
+	wait, limited := refundWaits[s.r.Status]
+	if limited && s.r.Attention == "" && s.counted() >= wait.kept {
+		s.r.Waited, s.r.WaitedFrom = s.waited(), s.at
+	}
 }
 
 // pause is how long to wait before the next question.
@@ -352,6 +395,7 @@ func (s *refundStepper) noticed() {
 // left, may have left just now.
 func (s *refundStepper) restarted() {
 	s.r.Restarts++
+	s.r.WaitedFrom = s.at.Add(-min(s.counted(), refundWaits[s.r.Status].away))
 	s.r.Call, s.r.WakeAt, s.r.Patience = NoRefundCall, time.Time{}, 0
 	s.r.LostAt, s.r.NextRequestAt = time.Time{}, time.Time{}
 	if s.r.MayArrive {
@@ -386,6 +430,7 @@ func (s *refundStepper) hangUp() RefundCall {
 }
 
 func (s *refundStepper) sleepUntil(at time.Time) {
+	s.tellWait()
 	s.r.WakeAt = later(at, s.at)
 	s.commands = append(s.commands, RefundCommand{Kind: WakeRefund, At: s.r.WakeAt})
 }
@@ -396,9 +441,14 @@ func (s *refundStepper) end(status RefundStatus, why Reason) {
 	s.r.Call, s.r.WakeAt = NoRefundCall, time.Time{}
 	s.r.MayArrive, s.r.LostAt = false, time.Time{}
 	s.r.Attention = ""
-	if status == RefundRefused && (s.r.Wish.Automatic() || s.at.Sub(s.r.RequestedAt) >= refundUnseenAfter) {
+	if status == RefundRefused && (s.r.Wish.Automatic() || s.unseen()) {
 		s.r.Attention = AttentionRefundRefused
 	}
+}
+
+// unseen reports that nobody waits for the answer any more: not after a minute, and not over a restart.
+func (s *refundStepper) unseen() bool {
+	return s.r.Restarts > 0 || s.at.Sub(s.r.RequestedAt) >= refundUnseenAfter
 }
 
 // mustNotForgetRefund asserts I6.
@@ -422,8 +472,8 @@ func visibleRefund(r Refund) seenOfRefund {
 }
 
 // RefundDurable reports whether the step from before to after must be on disk before anything is done about it: asking that changes no
-// status, flag or right writes nothing.
+// status, flag or right writes nothing, except now and then how long it has been asked.
 func RefundDurable(before, after Refund) bool {
 	return visibleRefund(before) != visibleRefund(after) || before.Refusal != after.Refusal || before.MayArrive != after.MayArrive ||
-		before.Report.State != after.Report.State
+		before.Report.State != after.Report.State || before.Waited < after.Waited
 }

@@ -14,6 +14,7 @@ type counter struct {
 	r        Refund
 	now      time.Time
 	commands []RefundCommand
+	kept     Refund // by the journal, where a story needs it
 }
 
 func atCounter(t *testing.T, wish RefundWish) *counter {
@@ -70,6 +71,11 @@ func (c *counter) lost() *counter {
 	return c.hear(RefundCallLost, RefundEvent{Lost: Lost{Reason: ReasonTimeout}})
 }
 
+// claimedAbsent is a "no such refund" that nobody signed.
+func (c *counter) claimedAbsent() *counter {
+	return c.hear(RefundCallLost, RefundEvent{Lost: Lost{Reason: ReasonUnverified, Claim: NoSuchOrder, Code: "RESOURCE_NOT_EXISTS"}})
+}
+
 func (c *counter) stands(status RefundStatus, why, attention Reason) {
 	c.t.Helper()
 	assert.Equal(c.t, [3]string{string(status), string(why), string(attention)}, [3]string{string(c.r.Status), string(c.r.Why), string(c.r.Attention)})
@@ -111,6 +117,103 @@ func TestALostRequestIsAskedForByItsNumberAndMadeAgainUnderTheSame(t *testing.T)
 	assert.Equal(t, SendRefund, c.sends())
 	assert.Equal(t, number, c.r.OutRefundNo)
 	c.answered(RefundAccepted, "").woken().found(refundSuccess).stands(RefundDone, ReasonRefundDone, "")
+}
+
+// Where no error is ever signed, a request that was lost is made again all the same: the list of the order's refunds is signed.
+func TestALostRequestIsMadeAgainThoughNoSuchRefundIsNeverSigned(t *testing.T) {
+	c := atCounter(t, WishPerson).listed()
+	c.after(6 * time.Second).lost()
+	require.Equal(t, SendRefundQuery, c.sends(), "asked about at once")
+	c.claimedAbsent()
+	assert.Empty(t, c.sends())
+	assert.Equal(t, RefundGap, c.r.WakeAt.Sub(c.now), "and asked for again no sooner than a minute after")
+	c.woken().claimedAbsent()
+	require.Equal(t, SendRefundList, c.sends(), "what is not signed lets nothing go: the list does")
+	no := c.r.OutRefundNo
+	c.listed()
+	require.Equal(t, SendRefund, c.sends())
+	assert.Equal(t, no, c.r.OutRefundNo, "the same request")
+	c.answered(RefundAccepted, "").stands(RefundProcessing, ReasonRefundProcessing, "")
+
+	c = atCounter(t, WishPerson).listed().lost()
+	c.claimedAbsent().woken().claimedAbsent().listed(reportOf(c.r.RefundOrder, refundProcessing))
+	assert.Empty(t, c.sends(), "the list holds it: the lost request had arrived")
+	c.stands(RefundProcessing, ReasonRefundProcessing, "")
+
+	c.woken().claimedAbsent().stands(RefundProcessing, ReasonRefundProcessing, "") // an unsigned word does not make it vanish
+}
+
+func TestAnUnsignedNoSuchRefundEndsNothing(t *testing.T) {
+	c := atCounter(t, WishPerson).listed().answered(RefundDeclined, "NOTENOUGH")
+	require.Equal(t, SendRefundQuery, c.sends())
+	for range 5 {
+		c.claimedAbsent().stands(RefundRequested, ReasonRefundChecking, "")
+		c.woken()
+	}
+	c.absent().stands(RefundRefused, ReasonRefundNoFunds, AttentionRefundRefused)
+}
+
+// How long a refund waits before a person is told ends whatever the PC's clock does: it is counted by the processes.
+func TestAPersonIsToldOfALongWaitWhateverTheClockSays(t *testing.T) {
+	set := map[string]func(*counter){
+		"right": func(*counter) {}, "stands at 1970": func(c *counter) { c.now = time.Unix(0, 0) }, "goes back": func(c *counter) { c.after(-300 * time.Hour) },
+		"goes on": func(c *counter) { c.after(20000 * time.Hour) },
+	}
+	for name, clock := range set {
+		t.Run(name, func(t *testing.T) {
+			c, used := atCounter(t, WishPerson), time.Duration(0)
+			for c.r.Attention == "" {
+				require.Less(t, used, 40*time.Minute, "six minutes, a power cut, and so on: at least five of each are kept")
+				used += c.lifeOf(6*time.Minute, 3*time.Second)
+				clock(c)
+				c.restarted()
+			}
+			assert.Greater(t, used, 11*time.Minute, "but not too soon")
+			c.stands(RefundRequested, ReasonRefundAsking, AttentionRefundUnsettled)
+
+			c, used = atCounter(t, WishPerson).listed().answered(RefundAccepted, ""), 0
+			days := 0
+			for ; c.r.Attention == ""; days++ {
+				require.Less(t, days, 27, "ten hours a day come to ten days")
+				used += c.lifeOf(10*time.Hour, 3*time.Second)
+				clock(c)
+				c.after(14 * time.Hour).restarted()
+			}
+			assert.GreaterOrEqual(t, days, 7, "but not too soon")
+			c.stands(RefundProcessing, ReasonRefundProcessing, AttentionRefundSlow)
+		})
+	}
+}
+
+// lifeOf lives on for a time in which nothing is answered, then forgets what the journal did not keep, and returns how long it was.
+func (c *counter) lifeOf(d, lost time.Duration) time.Duration {
+	began := c.now
+	for c.now.Sub(began) < d {
+		before := c.r
+		if c.r.Call != NoRefundCall {
+			c.after(lost).lost()
+		} else {
+			c.woken()
+		}
+		if RefundDurable(before, c.r) {
+			c.kept = c.r
+		}
+	}
+	return c.now.Sub(began)
+}
+
+// restarted starts anew from what the journal kept.
+func (c *counter) restarted() {
+	if c.kept.OutRefundNo != "" {
+		c.r = c.kept
+	}
+	c.hear(RefundRestarted, RefundEvent{})
+}
+
+func TestARefusalAfterARestartNeedsAPersonWhateverTheClockSays(t *testing.T) {
+	c := atCounter(t, WishPerson).after(-50 * 365 * 24 * time.Hour)
+	c.restarted()
+	c.hear(RefundListed, RefundEvent{Held: 1250}).stands(RefundRefused, ReasonRefundExceeds, AttentionRefundRefused)
 }
 
 func TestAFoundRefundIsNotAskedForAgain(t *testing.T) {

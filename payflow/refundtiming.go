@@ -24,6 +24,15 @@ const (
 	// refundUnsettledAfter is when a person looks at a refund of which it is not known whether it was taken on.
 	refundUnsettledAfter = 15 * time.Minute / Pace
 
+	// What one restart adds at most to the two waits above, by the PC's clock before and after it: a clock that was set wrongly tells nobody
+	// too soon, and a till that is off at night still comes to its ten days.
+	refundSlowAway      = 24 * time.Hour / Pace
+	refundUnsettledAway = time.Minute / Pace
+
+	// How much of them may be forgotten by a restart: so often they are journaled.
+	refundSlowKept      = time.Hour / Pace
+	refundUnsettledKept = time.Minute / Pace
+
 	// refundUnseenAfter is when nobody waits for the answer any more: a refusal that comes later needs a person.
 	refundUnseenAfter = time.Minute / Pace
 )

@@ -30,6 +30,9 @@ type refundWalk struct {
 	other   bool // somebody else refunds too
 	busy    bool // another refund of the order is asked for meanwhile
 	plain   bool // hosts do not lag, and answers are about what was asked
+	// unsigned: no error answer is ever signed.
+	unsigned bool
+	clock    time.Duration // what a restart may set the PC's clock by
 
 	asked   RefundOrder
 	seen    map[refundKey]struct{}
@@ -60,7 +63,7 @@ func (k *refundWalk) run() (broken string) {
 	}()
 	k.asked = aRefundOrder()
 	r, commands := NewRefund(k.asked, k.wish, "Amy", beginning)
-	s := refundState{r: r, kept: r, w: refundWorld{now: beginning}, plain: k.plain}
+	s := refundState{r: r, kept: r, w: refundWorld{now: beginning, standing: beginning, unsigned: k.unsigned}, plain: k.plain}
 	s.w.obey(commands)
 	k.push(s, -1, "wished for")
 	for head := 0; head < len(k.queue) && k.broken == ""; head++ {
@@ -126,6 +129,9 @@ func (s *refundState) happen(k *refundWalk, e RefundEvent) string {
 	}
 	s.r = after
 	broken := judgeRefund(&before, &after, &s.kept, &k.asked, &e, commands, &s.w)
+	if after.Status != before.Status {
+		s.w.standing = s.w.now
+	}
 	s.w.obey(commands)
 	return broken
 }
@@ -152,6 +158,11 @@ func (k *refundWalk) moves(s refundState) {
 	}
 	if w.crashes < k.crashes {
 		k.event(s, "power back", RefundEvent{Kind: RefundRestarted})
+		if k.clock != 0 {
+			set := s
+			set.w.setClock(k.clock)
+			k.event(set, fmt.Sprint("power back, with a clock that is off by ", k.clock), RefundEvent{Kind: RefundRestarted})
+		}
 	}
 	k.event(s, "a notification", RefundEvent{Kind: RefundNoticed})
 	k.event(s, "a person has seen it too soon", RefundEvent{Kind: RefundSeen})
@@ -237,6 +248,13 @@ func (k *refundWalk) answers(s refundState) {
 			e.Outcome = RefundOutcome{Kind: a.kind, Refund: reportOf(o, a.truth)}
 			if !k.plain {
 				k.oddAnswers(s, e)
+			}
+		}
+		if a.kind == NoSuchRefund || a.kind == RefundDeclined {
+			claim := map[RefundOutcomeKind]OutcomeKind{NoSuchRefund: NoSuchOrder, RefundDeclined: Refused}[a.kind]
+			k.event(s, a.label+", unsigned", RefundEvent{Kind: RefundCallLost, Call: w.callNo, Lost: Lost{Reason: ReasonUnverified, Claim: claim}})
+			if w.unsigned {
+				return
 			}
 		}
 		k.event(s, a.label+" "+string(e.Outcome.Refund.State), e)
@@ -340,6 +358,9 @@ func (s *refundState) trueEvent() RefundEvent {
 		e.Kind, e.Outcome = RefundQueryAnswered, RefundOutcome{Kind: RefundFound, Refund: reportOf(o, w.truth)}
 		if w.truth == noRefund {
 			e.Outcome = RefundOutcome{Kind: NoSuchRefund}
+			if w.unsigned {
+				e.Kind, e.Outcome, e.Lost = RefundCallLost, RefundOutcome{}, Lost{Reason: ReasonUnverified, Claim: NoSuchOrder}
+			}
 		}
 	}
 	w.answer = &refundAnswer{} // it has arrived
@@ -353,12 +374,16 @@ func (s *refundState) instants() [9]time.Time {
 		all[4] = s.r.LostAt.Add(RefundRequestLife)
 	}
 	if s.r.Status == RefundRequested {
-		all[5], all[6] = s.r.RequestedAt.Add(refundUnseenAfter), s.r.RequestedAt.Add(refundUnsettledAfter)
+		all[5] = s.r.RequestedAt.Add(refundUnseenAfter)
+		all[6], all[7] = s.r.WaitedFrom.Add(refundUnsettledAfter-s.r.Waited), s.w.standing.Add(refundUnsettledAfter)
 	} else if s.r.Open() {
-		all[7] = s.r.AcceptedAt.Add(refundSlowAfter)
+		all[6], all[7] = s.r.WaitedFrom.Add(refundSlowAfter-s.r.Waited), s.w.standing.Add(refundSlowAfter)
 	}
 	if s.w.truth != noRefund && s.r.Open() && !s.plain {
 		all[8] = s.w.since.Add(refundLag)
+	}
+	if s.r.Restarts > 0 { // nobody waits any more
+		all[5] = time.Time{}
 	}
 	return all
 }
@@ -405,6 +430,7 @@ func packRefund(r *Refund, kept bool) uint64 {
 	k.yes(r.MayArrive)
 	k.number(r.Requests, 3)
 	if kept {
+		k.yes(r.Waited > 0)
 		return uint64(k)
 	}
 	k.number(place(r.Call, NoRefundCall, RefundListCall, RefundRequestCall, RefundQueryCall), 5)
@@ -421,7 +447,7 @@ func packRefundWorld(w *refundWorld) uint64 {
 	k.number(int(w.crashes), 3)
 	k.number(min(w.requests, 2), 3)
 	early := !w.requestEnd.IsZero() && w.now.Sub(w.requestEnd) < time.Minute
-	for _, b := range [...]bool{w.held, w.mayArrive(), w.freeAt.IsZero(), early, w.absent, w.asked, w.refused, w.noRoom, w.taken, w.abnormal, w.answer != nil} {
+	for _, b := range [...]bool{w.held, w.mayArrive(), w.freeAt.IsZero(), early, w.absent, w.claimed, w.asked, w.refused, w.noRoom, w.taken, w.abnormal, w.set, w.answer != nil} {
 		k.yes(b)
 	}
 	if a := w.answer; a != nil {
@@ -440,6 +466,7 @@ func refundWalks(step refundStepFunc, crashes uint8) []*refundWalk {
 		{step: step, wish: WishLateSuccess, other: true, plain: true},
 		{step: step, wish: WishPerson, other: true, plain: true},
 		{step: step, wish: WishPerson, busy: true, plain: true},
+		{step: step, wish: WishPerson, crashes: min(crashes, 1), plain: true, unsigned: true, clock: -50 * 365 * 24 * time.Hour},
 	}
 }
 

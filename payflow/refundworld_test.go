@@ -50,11 +50,15 @@ type refundWorld struct {
 	answer      *refundAnswer // made by WeChat Pay, and not read yet
 	timer       time.Time
 	crashes     uint8
+	set         bool // the PC's clock was set
+	unsigned    bool // WeChat Pay signs no error answers
 
 	// What the judge has heard.
 	requests   int
 	requestEnd time.Time // of the last, zero: none has ended since the start
 	absent     bool      // a verified "no such refund" by number since the last request, and since the start
+	claimed    bool      // an unsigned one, the same way: it proves nothing
+	standing   time.Time // since when it has stood at its status, or since the start
 	asked      bool      // a question has ended since the start
 	refused    bool      // by WeChat Pay
 	noRoom     bool      // by the list
@@ -138,10 +142,11 @@ func (w *refundWorld) hear(r Refund, e RefundEvent) {
 	switch e.Kind {
 	case RefundCallLost:
 		w.hearLoss()
+		w.claimed = w.claimed || w.call == RefundQueryCall && e.Lost.Claim == NoSuchOrder
 	case RefundListed:
 		w.hearList(r, e)
 	case RefundAnswered:
-		w.requestEnd, w.absent = w.now, false
+		w.requestEnd, w.absent, w.claimed = w.now, false, false
 		w.hearRefund(r, e.Outcome)
 	case RefundQueryAnswered:
 		w.hearRefund(r, e.Outcome)
@@ -155,7 +160,7 @@ func (w *refundWorld) hear(r Refund, e RefundEvent) {
 
 func (w *refundWorld) hearLoss() {
 	if w.call == RefundRequestCall {
-		w.requestEnd, w.absent = w.now, false
+		w.requestEnd, w.absent, w.claimed = w.now, false, false
 		if w.answer == nil {
 			w.late, w.lateUntil = true, w.now.Add(refundLate)
 		}
@@ -209,8 +214,18 @@ func (w *refundWorld) restart() {
 		}
 	}
 	w.crashes++
-	w.sends, w.asked, w.absent = 0, false, false
+	w.sends, w.asked, w.absent, w.claimed, w.standing = 0, false, false, false, w.now
 	w.call, w.answer, w.timer = NoRefundCall, nil, time.Time{}
+}
+
+// setClock sets the PC's clock while the till is off: all that the world times moves along, and only what the journal holds does not.
+func (w *refundWorld) setClock(by time.Duration) {
+	w.set = true
+	for _, t := range []*time.Time{&w.now, &w.since, &w.lateUntil, &w.freeAt, &w.callStarted, &w.timer, &w.requestEnd, &w.standing} {
+		if !t.IsZero() {
+			*t = t.Add(by)
+		}
+	}
 }
 
 // obey carries out the commands of a step, as the engine would.

@@ -103,7 +103,7 @@ func NewEngine(cfg Config) (*Engine, error) {
 	}
 	e.ctx, e.stop = context.WithCancel(context.Background())
 	for _, entry := range entries {
-		entry.Version = versionFrom(entry.Version, time.Now())
+		entry.Version = versionFrom(entry.Version, cfg.hooks.ledger.startCount())
 		e.open[entry.OutTradeNo] = &live{entry: entry}
 		e.unasked[entry.OutTradeNo] = true
 		e.board.put(entry)

@@ -49,6 +49,7 @@ type ledger interface {
 	RefundsOfPayment(no payflow.OutTradeNo) ([]payflow.RefundEntry, error)
 	RefundsOfDay(day string, after payflow.OutRefundNo, n int) ([]payflow.RefundEntry, error)
 
+	startCount() uint64
 	HashCode(code payflow.AuthCode) string
 	NewTag() payflow.AttachTag
 }

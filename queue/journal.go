@@ -75,6 +75,7 @@ type Journal struct {
 	file *os.File // bbolt's own, to let go of the lock where bbolt itself cannot
 
 	random string // of the order numbers of this start; empty: those of the file
+	starts uint64 // of this till so far, as journalStart counts them
 
 	commits     atomic.Uint64
 	reserveUsed atomic.Bool

@@ -23,11 +23,18 @@ func (e *Engine) recover() {
 	e.keepWarm()
 }
 
+const (
+	// versionsBase is above every version that an earlier program showed: those went on from the time in milliseconds, until the year 2109.
+	versionsBase = 1 << 42
+	// versionsOfAStart is more than the changes of one payment in one start. Versions stay below 2^53 for a thousand million starts.
+	versionsOfAStart = 1 << 20
+)
+
 // versionFrom is the version that an open payment goes on with after a start. A till may have seen versions that the journal
-// lacks, because not every change is worth a record; one that waits for a version above those must not miss what comes now.
-// So the count goes on from the time in milliseconds, which is above every version of an earlier start.
-func versionFrom(journaled uint64, start time.Time) uint64 {
-	return max(journaled+1, uint64(max(start.UnixMilli(), 0)))
+// lacks, because not every change is worth a record; one that waits for another than the one it saw must not meet that one again.
+// So the count goes on from the number of the start, which is above every version of an earlier start, whatever the PC's clock says.
+func versionFrom(journaled, start uint64) uint64 {
+	return max(journaled+1, versionsBase+start*versionsOfAStart)
 }
 
 // inOrder returns the open payments by number, so that a start does the same things in the same order.

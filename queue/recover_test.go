@@ -35,6 +35,38 @@ func TestATillThatWaitsAcrossARestartIsToldAtOnce(t *testing.T) {
 	})
 }
 
+func TestNoVersionThatWasShownIsMetAgainThoughTheClockStandsStill(t *testing.T) {
+	story(t, func(t *testing.T, s *shop) {
+		s.wechat.pays(found(payflow.TradeUserPaying))
+		s.wechat.queries(found(payflow.TradeUserPaying))
+		no := s.arm("A-1").OutTradeNo
+		require.NoError(t, s.scan(codeA))
+		began := time.Now()
+		for range 3 {
+			for range 3 {
+				s.refuse(t, codeB) // shown, and not worth a record
+			}
+			seen, err := s.engine.Payment(no)
+			require.NoError(t, err)
+			s.restart()
+			now, err := s.engine.Payment(no)
+			require.NoError(t, err)
+			assert.Greater(t, now.Version, seen.Version)
+			assert.Less(t, now.Version, uint64(1<<53), "a number that every program can read")
+		}
+		require.Zero(t, time.Since(began), "no time has passed that could have made the difference")
+	})
+}
+
+func TestVersionsGoOnAboveThoseOfEarlierStartsAndPrograms(t *testing.T) {
+	of2100 := uint64(time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli())
+	assert.Greater(t, versionFrom(of2100, 1), of2100, "an earlier program counted on from the milliseconds")
+	for start := uint64(1); start < 5; start++ {
+		assert.Greater(t, versionFrom(3, start+1), versionFrom(3, start)+1000)
+	}
+	assert.EqualValues(t, versionFrom(1, 9)+1, versionFrom(versionFrom(1, 9), 2), "what the journal holds is never gone below, where the list of starts was lost")
+}
+
 func TestNothingIsSoldBeforeWhatWasOpenHasBeenAskedFor(t *testing.T) {
 	story(t, func(t *testing.T, s *shop) {
 		s.wechat.pays(lost)

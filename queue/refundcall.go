@@ -26,7 +26,7 @@ func (e *Engine) takeRefunds() error {
 		return err
 	}
 	for _, entry := range entries {
-		entry.Version = versionFrom(entry.Version, time.Now())
+		entry.Version = versionFrom(entry.Version, e.cfg.hooks.ledger.startCount())
 		e.refunds[entry.OutRefundNo] = &liveRefund{entry: entry}
 		e.board.putRefund(entry, nil)
 	}

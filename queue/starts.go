@@ -27,14 +27,18 @@ const (
 // journalStart is one start of this till: the random characters of the order numbers that it draws, how many had been drawn before it, and
 // its day in the store. The journal itself does not hold them, so that two copies of one journal draw different numbers; a file beside the key
 // does, because after a restore the orders that the lost part of the journal made are asked for by their numbers.
+//
+// Count tells the starts of this till apart by their order, whatever the PC's clock says, and whichever backup was put in place: one more than
+// the start before it. Versions go on from it (versionFrom).
 type journalStart struct {
 	Random string
 	Drawn  uint64
 	Day    string // 2006-01-02
+	Count  uint64
 }
 
 func (s journalStart) String() string {
-	return s.Random + " " + strconv.FormatUint(s.Drawn, 10) + " " + s.Day
+	return s.Random + " " + strconv.FormatUint(s.Drawn, 10) + " " + s.Day + " " + strconv.FormatUint(s.Count, 10)
 }
 
 func (cfg JournalConfig) startsFile() string { return cfg.KeyFile + ".starts" }
@@ -56,8 +60,12 @@ func (j *Journal) begin() error {
 		known = nil // damaged, or another journal's: this start is noted all the same, and the other list stays beside it
 		_ = renameFree(j.cfg.startsFile(), j.cfg.startsFile()+j.cfg.asideSuffix())
 	}
+	one.Count = 1
+	if len(known) > 0 {
+		one.Count += known[len(known)-1].Count
+	}
 	known = keptStarts(append(known, one))
-	j.random = ""
+	j.random, j.starts = "", one.Count
 	if j.cfg.step("starts") == nil && writeFile(j.cfg.startsFile(), startsText(j.keys, known)) == nil {
 		j.random = one.Random
 	}
@@ -85,6 +93,9 @@ func keptStarts(starts []journalStart) []journalStart {
 func drewNone(starts []journalStart, at int) bool {
 	return at+1 < len(starts) && starts[at+1].Drawn == starts[at].Drawn
 }
+
+// startCount is which start of this till the present one is; the first is 1. A journal opened for reading has none: 0.
+func (j *Journal) startCount() uint64 { return j.starts }
 
 // characters are those of the order numbers that are drawn now.
 func (j *Journal) characters(about aboutRecord) string {
@@ -149,7 +160,7 @@ func cutLastLine(text string) (before, last string, ok bool) {
 
 func parseStart(line string) (journalStart, error) {
 	f := strings.Fields(line)
-	if len(f) != 3 || len(f[0]) != randomWidth || strings.Trim(f[0], digits36) != "" {
+	if len(f) != 3 && len(f) != 4 || len(f[0]) != randomWidth || strings.Trim(f[0], digits36) != "" {
 		return journalStart{}, fmt.Errorf("%.40q is no start", line)
 	}
 	drawn, err := strconv.ParseUint(f[1], 10, 64)
@@ -159,5 +170,9 @@ func parseStart(line string) (journalStart, error) {
 	if _, err := time.Parse(time.DateOnly, f[2]); err != nil {
 		return journalStart{}, err
 	}
-	return journalStart{Random: f[0], Drawn: drawn, Day: f[2]}, nil
+	s := journalStart{Random: f[0], Drawn: drawn, Day: f[2]}
+	if len(f) == 4 { // a list of an earlier program counts no starts
+		s.Count, err = strconv.ParseUint(f[3], 10, 32)
+	}
+	return s, err
 }

@@ -24,6 +24,7 @@ func TestEachStartIsNotedBesideTheKeyBeforeItDrawsANumber(t *testing.T) {
 	assert.Contains(t, string(first), starts[0].Random)
 	assert.Contains(t, string(second), starts[1].Random)
 	assert.Equal(t, []uint64{0, 1}, []uint64{starts[0].Drawn, starts[1].Drawn})
+	assert.Equal(t, []uint64{1, 2}, []uint64{starts[0].Count, starts[1].Count})
 
 	for range startsMax + 3 {
 		require.NoError(t, b.Close())
@@ -32,6 +33,21 @@ func TestEachStartIsNotedBesideTheKeyBeforeItDrawsANumber(t *testing.T) {
 	starts, err = readStarts(b.cfg.startsFile(), b.keys)
 	require.NoError(t, err)
 	assert.Len(t, starts, startsMax, "the newest are kept")
+	assert.EqualValues(t, startsMax+5, starts[startsMax-1].Count, "and all are counted")
+}
+
+func TestAListOfStartsThatCountsNoneIsRead(t *testing.T) {
+	before, err := parseStart("AB12C 7 2026-03-02")
+	require.NoError(t, err)
+	assert.Equal(t, journalStart{Random: "AB12C", Drawn: 7, Day: "2026-03-02"}, before)
+	before.Count = 3
+	now, err := parseStart(before.String())
+	require.NoError(t, err)
+	assert.Equal(t, before, now)
+	for _, wrong := range []string{"AB12C 7 2026-03-02 x", "AB12C 7 2026-03-02 1 2", "AB12C 7 2026-03-02 99999999999"} {
+		_, err := parseStart(wrong)
+		assert.Error(t, err, wrong)
+	}
 }
 
 func TestStartsThatCannotBeNotedOrBelieved(t *testing.T) {

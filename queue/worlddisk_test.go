@@ -29,7 +29,8 @@ type worldDisk struct {
 	mu    sync.Mutex             // guards known
 	known map[string]knownRecord // what records said when they were read before
 
-	now JournalConfig // of the thorough world's files
+	starts uint64        // of the kept file in this world, as the list beside the key counts them
+	now    JournalConfig // of the thorough world's files
 }
 
 // templateLine is one line of a bucket in a journal that was just made.
@@ -99,7 +100,7 @@ func (d *worldDisk) reset(thorough bool) {
 		}
 		return
 	}
-	d.now = JournalConfig{}
+	d.now, d.starts = JournalConfig{}, 0
 	must(d.kept.db.Update(func(tx *bbolt.Tx) error {
 		for _, name := range append(append(indexes(), refundBuckets()...), bucketEvents, bucketPayments) {
 			if tx.Bucket(name).Inspect().KeyN == 0 {
@@ -134,7 +135,8 @@ func (d *worldDisk) open(cfg JournalConfig) (*Journal, error) {
 		return OpenJournal(cfg)
 	}
 	cfg.File, cfg.KeyFile, cfg.read = d.cfg.File, d.cfg.KeyFile, d.read
-	j := &Journal{cfg: cfg, keys: d.kept.keys, db: d.kept.db, file: d.kept.file}
+	d.starts++
+	j := &Journal{cfg: cfg, keys: d.kept.keys, db: d.kept.db, file: d.kept.file, starts: d.starts}
 	j.memo.pending.Store(true) // no memo is ever written
 	return j, j.recognise()
 }

@@ -476,6 +476,9 @@ func (j *worldJudge) end(orders []worldOrder, ends []worldEntry) {
 			continue
 		}
 		j.result.Charged++
+		if j.script.Heal == 0 && !entries[w.No].Record.Late.Over() {
+			continue // money that came late, and whose check the end of the world has cut short: it is still owed
+		}
 		if other, ok := charged[w.Sale]; ok {
 			j.breach("I7", w.No, "sale %d is charged twice: by %s too", w.Sale, other)
 		}

@@ -160,15 +160,11 @@ func (j *worldJudge) judgeRefunds(disk, held []worldRefund) {
 		if r.Status == payflow.RefundDone && !done[r.Refund] {
 			j.breach("I4", r.No, "the refund %s is called done, and the money is not back", r.Refund)
 		}
-		if j.script.Heal != 0 && !r.Status.Final() && !r.Attention && !j.refundsMayWait() {
+		if j.script.Heal != 0 && !r.Status.Final() && !r.Attention {
 			j.breach("L4", r.No, "the refund %s is %s at the end", r.Refund, r.Status)
 		}
 	}
 }
-
-// refundsMayWait: two doubts about refunds, which docs/reliability.md tells. Where errors are never signed, a request that was lost is not made
-// again, and a person is told after a quarter of an hour; and that quarter of an hour is the PC clock's after a start.
-func (j *worldJudge) refundsMayWait() bool { return j.script.UnsignedErrors || len(j.script.Jumps) > 0 }
 
 // wishHeard keeps which refunds were wished for: the same key is the same refund.
 func (j *worldJudge) wishHeard(l worldLine) {

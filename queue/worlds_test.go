@@ -193,3 +193,34 @@ func TestPlantedBugsAreCaught(t *testing.T) {
 	}
 	t.Log("\n" + plantTable(table))
 }
+
+// TestWorldsOfRefunds lives through worlds in each of which money is given back, in half of them where no error is ever signed.
+// POSAGENT_WORLDS=3000 takes so many new seeds.
+func TestWorldsOfRefunds(t *testing.T) {
+	first, n := uint64(1), worldsByDefault/4
+	if many := os.Getenv("POSAGENT_WORLDS"); many != "" {
+		var err error
+		n, err = strconv.Atoi(many)
+		require.NoError(t, err, "POSAGENT_WORLDS")
+		first = uint64(time.Now().UnixNano())
+	}
+	tally := worldTally{ends: map[string]int{}}
+	asked, arrived := 0, 0
+	manyWorlds(t, n, func(i int) (worldScript, *plant) { return refundsFromSeed(first + uint64(i)), noPlant }, func(_ int, l lived) {
+		tally.add(l)
+		for _, line := range l.log.lines {
+			switch {
+			case line.Kind == worldSent && line.Ask == refundCall:
+				asked++
+			case line.Kind == worldMoney && line.Refund != "":
+				arrived++
+			}
+		}
+		if len(l.verdict.Breaches) > 0 {
+			t.Errorf("seed %d broke %v\n%s", l.script.Seed, l.verdict.Breaches, keepStory(t, *l.script, noPlant, l.verdict.first()))
+		}
+	})
+	t.Logf("%d worlds from %d, %d requests, %d refunds arrived, %d starts", n, first, asked, arrived, tally.starts)
+	assert.Zero(t, tally.silent, "silent losses")
+	assert.NotZero(t, arrived, "a world in which nothing is given back shows nothing")
+}

@@ -207,12 +207,26 @@ func worldFromStory(text []byte) (worldScript, error) {
 type dice struct{ *rand.Rand }
 
 // worldFromSeed makes the script of a seed.
-func worldFromSeed(seed uint64) worldScript {
+func worldFromSeed(seed uint64) worldScript { return makeWorld(seed, func(dice, *worldScript) {}) }
+
+// refundsFromSeed makes a script of a seed in which a manager gives back what each sale paid, in half of them where no error is ever signed.
+func refundsFromSeed(seed uint64) worldScript {
+	return makeWorld(seed, func(d dice, s *worldScript) {
+		s.UnsignedErrors = d.coin(50)
+		for i := range s.Sales {
+			s.Sales[i].Refund = d.upTo(2 * time.Minute)
+		}
+	})
+}
+
+// makeWorld makes the script of a seed; bend changes it before it is drawn what befalls its calls.
+func makeWorld(seed uint64, bend func(dice, *worldScript)) worldScript {
 	d := dice{rand.New(rand.NewPCG(seed, 0x706f736167656e74))}
 	s := worldScript{Seed: seed, ClosesUnknown: d.coin(50), UnsignedErrors: d.coin(20), RevokesAt45: d.coin(50), SaysRefund: d.coin(40), Thorough: d.coin(1)}
 	for range [...]int{1, 1, 1, 1, 1, 2, 2, 2, 3, 3}[d.IntN(10)] {
 		s.Sales = append(s.Sales, d.sale())
 	}
+	bend(d, &s)
 	faulty := 10 + d.IntN(50) // of a hundred calls
 	for _, k := range []struct {
 		call payflow.CallKind

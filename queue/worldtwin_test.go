@@ -24,6 +24,7 @@ type twinDisk struct {
 	byKey    map[string]payflow.OutTradeNo
 	number   uint64
 	sequence uint64
+	starts   uint64
 	newest   worldLine
 }
 
@@ -35,8 +36,11 @@ func newTwinDisk() *twinDisk {
 type twinJournal struct {
 	disk    *twinDisk
 	cfg     JournalConfig
+	starts  uint64
 	stopped error // guarded by disk.mu
 }
+
+func (j *twinJournal) startCount() uint64 { return j.starts }
 
 func (j *twinJournal) stop(err error) {
 	j.disk.mu.Lock()

@@ -234,7 +234,8 @@ func (f *fastForm) openTwin(_ *worldBoot, cfg JournalConfig) *twinJournal {
 	if f.twin == nil {
 		return nil
 	}
-	return &twinJournal{disk: f.twin, cfg: cfg}
+	f.twin.starts++
+	return &twinJournal{disk: f.twin, cfg: cfg, starts: f.twin.starts}
 }
 
 func (f *fastForm) drop(b *worldBoot) {
