@@ -409,11 +409,13 @@ func tryCloned(t *testing.T, seed uint64, same, hasty bool) (c *cloned) {
 }
 
 func TestAClonedPCNeverCallsTheOthersMoneyItsOwnOrTakesItBack(t *testing.T) {
+	notUnderRace(t)
 	tryMany(t, false)
 }
 
 // Once in 60 million starts two copies draw the same characters, and then the same numbers: the tag of an order is what tells them apart.
 func TestAClonedPCThatDrawsTheSameNumbersKnowsItsOrdersByTheirTags(t *testing.T) {
+	notUnderRace(t)
 	tryMany(t, true)
 }
 

@@ -16,6 +16,7 @@ import (
 func usedBytes(content []byte) int { return len(bytes.TrimRight(content, "\x00")) }
 
 func TestAFlippedByteIsNeverAPanicNorAWrongPayment(t *testing.T) {
+	notUnderRace(t)
 	b, truth, whole := damageable(t)
 	dice := rand.New(rand.NewPCG(1, 2))
 	used, flips := usedBytes(whole), 100

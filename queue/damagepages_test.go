@@ -15,6 +15,7 @@ import (
 // TestADamagedPageIsNeverALieNorASilentLoss does to whole pages what disks and copies do: two stand in each other's place, one is all zeros or noise or holds a half
 // of another, one is that of an older copy, and the file is cut short. Every page has its turn.
 func TestADamagedPageIsNeverALieNorASilentLoss(t *testing.T) {
+	notUnderRace(t)
 	h := newHurtJournal(t, t.TempDir()).copyInto(t, benchFolder(t))
 	size := os.Getpagesize()
 	seed := uint64(numberFrom(t, "POSAGENT_FLIPS_SEED", int(rand.Uint64()>>1)))
@@ -61,6 +62,7 @@ func (h *hurtJournal) layAgain(t *testing.T) {
 // TestAPageOfAnOlderCopyIsNamed puts pages of older copies of the same journal in place, one at a time: as a disk does that loses a write. Their seals are whole.
 // A meta page or a root page of before is a whole journal of before, which only the head that is kept elsewhere tells from the newest.
 func TestAPageOfAnOlderCopyIsNamed(t *testing.T) {
+	notUnderRace(t)
 	folder := t.TempDir()
 	b := bookIn(t, folder)
 	b.open()

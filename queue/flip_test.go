@@ -28,6 +28,7 @@ import (
 // POSAGENT_FLIPS says how many, 120 where it does not; POSAGENT_FLIPS_SEED flips those of a run before again. Whatever is read is the truth or an
 // error; a start misses no open payment; nothing is made anew; and what is not as it was is named by Verify.
 func TestAFlippedBitIsNeverALieNorASilentLoss(t *testing.T) {
+	notUnderRace(t)
 	flips, seed := numberFrom(t, "POSAGENT_FLIPS", 120), uint64(numberFrom(t, "POSAGENT_FLIPS_SEED", int(rand.Uint64()>>1)))
 	began := time.Now()
 	whole := newHurtJournal(t, t.TempDir())

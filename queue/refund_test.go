@@ -31,6 +31,13 @@ type cashbox struct {
 	broken   []string                                        // what must never be
 }
 
+// requested returns the numbers that arrived so far.
+func (c *cashbox) requested() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.requests)
+}
+
 func (c *cashbox) Refund(_ context.Context, o payflow.RefundOrder) (payflow.RefundOutcome, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -318,6 +318,7 @@ func footprintNow(t testing.TB) footprint {
 }
 
 func TestASoakOfPaymentsLeavesNothingBehindButTheJournal(t *testing.T) {
+	notUnderRace(t)
 	payments := asked(t, soakVariable, soakSmall)
 	folder, err := os.MkdirTemp(memoryRoot(), "posagent-soak-")
 	require.NoError(t, err)

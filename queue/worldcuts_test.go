@@ -42,6 +42,7 @@ func plainScripts() map[string]worldScript {
 // The power is cut, and the disk fails, at every commit, and the power at every call: before it leaves, on its way, once it has arrived, once its answer
 // was read. Nothing is drawn here: each of these worlds is lived through in each run.
 func TestEveryCommitAndEveryCallIsCutOnce(t *testing.T) {
+	notUnderRace(t)
 	var scripts []worldScript
 	var names []string
 	add := func(s worldScript, format string, args ...any) {

@@ -60,6 +60,9 @@ func TestWorlds(t *testing.T) {
 		return
 	}
 	first, n := uint64(1), worldsByDefault
+	if underRace {
+		n /= 10
+	}
 	if many := os.Getenv("POSAGENT_WORLDS"); many != "" {
 		var err error
 		n, err = strconv.Atoi(many)
@@ -143,6 +146,7 @@ func TestTheSameSeedMakesTheSameWorld(t *testing.T) {
 // Each planted bug is seen, in at least three worlds, and first by the invariant that names it: a judge that cannot see is worth nothing. The worlds
 // are bent towards what the bug needs, so that a few are enough; POSAGENT_PLANTED=1000 lives through so many for each as their seeds made them.
 func TestPlantedBugsAreCaught(t *testing.T) {
+	notUnderRace(t)
 	const inAtLeast = 3
 	type turn struct {
 		p    *plant
@@ -223,4 +227,12 @@ func TestWorldsOfRefunds(t *testing.T) {
 	t.Logf("%d worlds from %d, %d requests, %d refunds arrived, %d starts", n, first, asked, arrived, tally.starts)
 	assert.Zero(t, tally.silent, "silent losses")
 	assert.NotZero(t, arrived, "a world in which nothing is given back shows nothing")
+}
+
+// notUnderRace leaves a simulation to the runs without the race detector: the worlds, the stories and the engine's own tests are what it watches.
+func notUnderRace(t *testing.T) {
+	t.Helper()
+	if underRace {
+		t.Skip("not under the race detector: it would take minutes, and the worlds show the same goroutines")
+	}
 }

@@ -349,6 +349,7 @@ func (j *twinJournal) refunds() []worldRefund { return nil }
 
 // The twin and the journal make the same world of the same seed, to the last line of its log.
 func TestTheTwinMakesTheSameWorldAsTheJournal(t *testing.T) {
+	notUnderRace(t)
 	disk := newWorldDisk(t)
 	for seed := range uint64(150) {
 		s := worldFromSeed(seed + 5000)

@@ -247,6 +247,8 @@ func (f *fastForm) drop(b *worldBoot) {
 }
 
 func (f *fastForm) orders() (all []worldOrder) {
+	f.model.mu.Lock()
+	defer f.model.mu.Unlock()
 	for _, o := range f.model.inTurn {
 		all = append(all, worldOrder{No: o.no, Sale: o.sale, Others: o.others, State: o.state, Net: o.net()})
 	}
