@@ -11,16 +11,15 @@ import (
 
 // lateTill drives one late truth through a story: calls are answered as the story says, and time goes from wake to wake.
 type lateTill struct {
-	step     lateFunc
-	p        Payment
-	l        Late
-	now      time.Time
-	wakes    time.Time
-	call     CallKind
-	calls    []string // each with the minute and second at which it left, counted from the payment's end
-	wished   int
-	answer   func(CallKind) Event
-	finished bool
+	step   lateFunc
+	p      Payment
+	l      Late
+	now    time.Time
+	wakes  time.Time
+	call   CallKind
+	calls  []string // each with the minute and second at which it left, counted from the payment's end
+	wished int
+	answer func(CallKind) Event
 }
 
 func newLateTill(step lateFunc, p Payment) *lateTill {

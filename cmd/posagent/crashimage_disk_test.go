@@ -235,17 +235,6 @@ func (d *disk) sync(c *diskCall) (*diskFile, []*fileChange, error) {
 	return f, lasting, nil
 }
 
-// uncertain is how many changes of files and names may or may not be on disk.
-func (d *disk) uncertain() int {
-	n := len(d.renames)
-	for _, name := range journalFiles {
-		if f := d.now[name]; f != nil {
-			n += len(f.pending)
-		}
-	}
-	return n
-}
-
 // cut is one way in which a power cut can leave the disk.
 type cut struct {
 	way   string

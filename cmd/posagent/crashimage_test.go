@@ -103,7 +103,6 @@ func (p imagePlan) record(t *testing.T) []*recording {
 // imageTally counts what was seen.
 type imageTally struct {
 	images, different, commits, creation, grown, starts, refunds, late, told, records, closely, missed atomic.Int64
-	ways                                                                                               sync.Map
 }
 
 func (y *imageTally) String() string {
