@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -253,7 +254,7 @@ func aScanReachesOnlyWhatWaits(t *testing.T, browser context.Context) {
 	b.wedge(eighteen)
 	b.do(chromedp.WaitVisible(".refused"))
 	b.reads("No amount has been entered")
-	assert.Regexp(t, `HK\$\s+0\.00`, b.text())
+	require.Eventually(t, func() bool { return regexp.MustCompile(`HK\$\s+0\.00`).MatchString(b.text()) }, showTime, 20*time.Millisecond)
 	assert.NotContains(t, b.html(), eighteen[:6])
 	_, armed := a.desk.Holding()
 	assert.False(t, armed)
