@@ -229,7 +229,8 @@ func (t *tour) networkDown(ctx context.Context, tt *trialTill, s *telling) error
 	return nil
 }
 
-// copied: a PC is cloned with its journal. Both draw the same next number; the second must neither be called paid nor reverse the first.
+// copied: a PC is cloned with its journal. Each start draws characters of its own for its order numbers, so both sell; where another till's order
+// stands under a number all the same, it must neither be called paid nor reversed.
 func (t *tour) copied(ctx context.Context, tt *trialTill, s *telling) error {
 	if p, err := sell(ctx, tt, s, "C1-1001", 1100, t.trial.code("pays-at-once")); err != nil {
 		return errors.Join(err, mustEnd(p, payflow.Paid, ""))
@@ -256,13 +257,18 @@ func (t *tour) copied(ctx context.Context, tt *trialTill, s *telling) error {
 	if err := errors.Join(err, mustEnd(first, payflow.Paid, "")); err != nil {
 		return err
 	}
-	s.say("now the clone, which draws the same number:")
-	p, err := armAndScan(ctx, clone, s, "C1-2001", 1200, t.trial.code("pays-at-once"))
-	if err != nil {
+	s.say("now the clone, which draws numbers of its own:")
+	second, err := sell(ctx, clone, s, "C1-2001", 1200, t.trial.code("pays-at-once"))
+	if err := errors.Join(err, mustEnd(second, payflow.Paid, "")); err != nil {
 		return err
 	}
-	if p.ID != first.ID {
-		return fmt.Errorf("the clone drew %s, not %s: the story did not happen", p.ID, first.ID)
+	if second.ID == first.ID {
+		return fmt.Errorf("the clone drew %s too", first.ID)
+	}
+	s.say("another till's paid order stands under the next number:")
+	p, err := armAndScan(ctx, clone, s, "C1-2002", 1200, t.trial.code("number-of-another-paid"))
+	if err != nil {
+		return err
 	}
 	p, err = clone.until(ctx, p.ID, s.screen, func(p till.Payment) bool { return p.Attention != "" || p.Final })
 	if err != nil {
@@ -275,7 +281,7 @@ func (t *tour) copied(ctx context.Context, tt *trialTill, s *telling) error {
 		return err
 	}
 	s.say("the manager sets it aside; the sale is tried again under a new number")
-	again, err := sell(ctx, clone, s, "C1-2002", 1200, t.trial.code("pays-at-once"))
+	again, err := sell(ctx, clone, s, "C1-2003", 1200, t.trial.code("pays-at-once"))
 	return errors.Join(err, mustEnd(again, payflow.Paid, ""))
 }
 
