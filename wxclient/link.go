@@ -42,12 +42,12 @@ type link struct {
 	answers chan answer   // holds one
 	dead    chan struct{} // closed when the connection is over
 	opened  time.Time
-	unbind  func() bool // lets go of the client's life
 
-	mu   sync.Mutex // guards all below
-	busy bool       // a call is in flight
-	why  error      // why it is over
-	rest *time.Timer
+	mu     sync.Mutex  // guards all below
+	busy   bool        // a call is in flight
+	why    error       // why it is over
+	unbind func() bool // lets go of the client's life
+	rest   *time.Timer
 }
 
 // open connects to h, without a client certificate.
@@ -61,7 +61,9 @@ func (c *line) openBy(ctx context.Context, h *host, by dialer) (*link, error) {
 	l := &link{host: h, conn: conn, secure: secure, answers: make(chan answer, 1), dead: make(chan struct{}), opened: time.Now()}
 	l.left = &allowance{from: secure, left: headMax}
 	l.read = bufio.NewReader(l.left)
+	l.mu.Lock() // a client that has been closed meanwhile ends the link at once, by another goroutine
 	l.unbind = context.AfterFunc(c.life, func() { l.close(context.Canceled) })
+	l.mu.Unlock()
 	go l.listen()
 	return l, nil
 }

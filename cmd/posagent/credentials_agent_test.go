@@ -13,13 +13,20 @@ import (
 	"posagent/health"
 )
 
-// start runs the daemon of this PC until the test ends.
-func (pc *storePC) start() *agent {
+// agent makes the daemon of this PC, which whoever calls runs and closes.
+func (pc *storePC) agent() *agent {
 	pc.t.Helper()
 	cfg, err := LoadConfig(pc.config())
 	require.NoError(pc.t, err)
 	a, err := newAgent(cfg, agentOptions{Log: zerolog.Nop()})
 	require.NoError(pc.t, err)
+	return a
+}
+
+// start runs the daemon of this PC until the test ends.
+func (pc *storePC) start() *agent {
+	pc.t.Helper()
+	a := pc.agent()
 	ctx, stop := context.WithCancel(pc.t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- a.run(ctx) }()

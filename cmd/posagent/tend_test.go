@@ -21,8 +21,8 @@ func (h heard) LinkUp() bool          { return h.up }
 // No payment is armed, and so no order number is made, before one verified answer has come and the clock was compared with it
 // (rules 9 and 10).
 func TestNoPaymentIsArmedBeforeWeChatPayAndTheClockAreKnown(t *testing.T) {
-	pc := newStorePC(t)
-	a := pc.start()
+	a := newStorePC(t).agent() // it does not run: nothing else asks for its client
+	defer a.close()
 	client := a.client
 	for _, row := range []struct {
 		why   string
