@@ -2,5 +2,5 @@
 
 package payflow
 
-// underRace shortens the walk: the race detector makes it many times slower, and a pure function has no races to find.
+// underRace leaves the walks out: the race detector makes them many times slower, and a pure function has no races to find.
 const underRace = true
