@@ -579,3 +579,66 @@ func (b *book) payment(no payflow.OutTradeNo) payflow.Entry {
 	require.NoError(b.t, err)
 	return entry
 }
+
+// The PC died, and another one is set up with the copy of the key: the list of starts died with it. What the start that made the backup sold is found, and
+// what a later one sold can't be asked for. A restore that called this nothing would lose it without a word.
+func TestARestoreWithoutTheListOfStartsSaysWhatItCannotAskFor(t *testing.T) {
+	for name, change := range map[string]func(c *counter){
+		"gone":    func(c *counter) { require.NoError(c.t, os.Remove(c.cfg.startsFile())) },
+		"damaged": func(c *counter) { require.NoError(c.t, os.WriteFile(c.cfg.startsFile(), []byte("x\n"), 0o600)) },
+		"begun anew": func(c *counter) {
+			one := journalStart{Random: "ZZZZZ", Day: "2000-01-01", Count: 1}
+			require.NoError(c.t, os.WriteFile(c.cfg.startsFile(), startsText(c.journal.keys, []journalStart{one}), 0o600))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inStore(t, func(t *testing.T, c *counter) {
+				c.sell("paid-1")
+				made := c.backup()
+				c.stop()
+				c.start()
+				lost := c.sell("paid-2").OutTradeNo
+				c.stop()
+				require.NoError(t, os.Remove(c.cfg.File))
+				change(c)
+				done := c.restore(made.File)
+				assert.True(t, done.StartsUnknown)
+				c.start()
+				c.askToTheEnd()
+				found, err := c.journal.FoundAfterRestore(true)
+				require.NoError(t, err)
+				require.Empty(t, found, "%s can't be asked for", lost)
+				_, text, err := c.journal.AfterRestore()
+				require.NoError(t, err)
+				assert.Contains(t, text, "compare the statement of each day from "+made.At.Format(time.DateOnly))
+				events, err := c.journal.Events(0, listMax)
+				require.NoError(t, err)
+				said := ""
+				for _, e := range events {
+					if e.Kind == EventSearched {
+						said += e.Note
+					}
+				}
+				assert.Contains(t, said, "compare the statement of each day", "the journal says so for good")
+			})
+		})
+	}
+}
+
+func TestARestoreWithTheListOfStartsHasNothingMoreToSay(t *testing.T) {
+	inStore(t, func(t *testing.T, c *counter) {
+		c.sell("paid-1")
+		made := c.backup()
+		c.stop()
+		c.start()
+		c.sell("paid-2")
+		c.stop()
+		require.NoError(t, os.Remove(c.cfg.File))
+		assert.False(t, c.restore(made.File).StartsUnknown)
+		c.start()
+		c.askToTheEnd()
+		_, text, err := c.journal.AfterRestore()
+		require.NoError(t, err)
+		assert.NotContains(t, text, "compare the statement")
+	})
+}

@@ -53,7 +53,8 @@ type search struct {
 	Unsigned int       `json:"unsigned"` // absences that carried no signature
 	Begun    time.Time `json:"begun"`
 	Done     time.Time `json:"done,omitzero"`
-	Cut      bool      `json:"cut,omitempty"` // ended by restoreAsksMax, not by absence
+	Cut      bool      `json:"cut,omitempty"`   // ended by restoreAsksMax, not by absence
+	Blind    bool      `json:"blind,omitempty"` // starts are not known whose numbers would have to be asked for too
 }
 
 // number is the order number that is asked for next.
@@ -96,7 +97,10 @@ func (s search) String() string {
 	if s.Unsigned > 0 {
 		text += fmt.Sprintf("; %d answers that there is no such order carried no signature", s.Unsigned)
 	}
-	if s.Cut {
+	switch {
+	case s.Blind:
+		text += "; compare the statement of each day from " + s.From + " on: what was sold after a start that this PC has no list of can't be asked for"
+	case s.Cut:
 		text += "; not all were asked for: compare the statement of each day from " + s.Day + " on"
 	}
 	return text
@@ -172,6 +176,7 @@ func (j *Journal) replaceSearch(tx *bbolt.Tx, s search) error {
 func (s *search) add(other search) {
 	s.From, s.To = min(s.From, other.From), max(s.To, other.To)
 	s.Asked, s.Found, s.Unsigned = s.Asked+other.Asked, s.Found+other.Found, s.Unsigned+other.Unsigned
+	s.Blind = s.Blind || other.Blind
 	if other.Cut {
 		s.Cut, s.Day = true, other.Day
 	}
