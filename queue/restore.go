@@ -299,11 +299,19 @@ func (r *restore) enterIn(j *Journal, tx *bbolt.Tx, was formerJournal) (Head, er
 		Kind: EventRestored, Operator: cut(r.o.Operator), Note: cut(r.note(was.lost))}})
 }
 
+// setBackMax is how far before its backup a restore's clock is believed to stand.
+const setBackMax = 7 * 24 * time.Hour
+
 // planSearches notes the numbers that the lost part of the journal may have drawn.
 func (r *restore) planSearches(j *Journal, tx *bbolt.Tx, about aboutRecord, counter uint64, former string) error {
-	from, to := r.b.header.At.In(r.cfg.Location).Format(time.DateOnly), r.cfg.Now().In(r.cfg.Location).Format(time.DateOnly)
-	from, to = min(from, to), max(from, to) // a clock may have been set back
-	lost := search{Sequence: j.head.Sequence + 1, Store: about.Store, Till: about.Till, From: from, To: to, Day: from, Last: counter, Next: counter + 1, Begun: r.cfg.Now()}
+	made, now := r.b.header.At.In(r.cfg.Location), r.cfg.Now().In(r.cfg.Location)
+	from, to := made.Format(time.DateOnly), now.Format(time.DateOnly)
+	since := from
+	if made.Sub(now) > setBackMax {
+		to = from // nothing was sold so long ago: the clock is wrong now, and the search goes on to the day that it shows once it is right
+	}
+	from, to = min(from, to), max(from, to) // what was sold by a clock that had been set back carries earlier days
+	lost := search{Since: since, Sequence: j.head.Sequence + 1, Store: about.Store, Till: about.Till, From: from, To: to, Day: from, Last: counter, Next: counter + 1, Begun: r.cfg.Now()}
 	var wanted, last []search
 	starts, known := r.startsSince(counter)
 	lost.Blind, r.done.StartsUnknown = !known, !known

@@ -642,3 +642,41 @@ func TestARestoreWithTheListOfStartsHasNothingMoreToSay(t *testing.T) {
 		assert.NotContains(t, text, "compare the statement")
 	})
 }
+
+// A PC whose clock stands years back is a common one to need a restore. The days that are searched are those since the backup, up to what the clock says
+// once it is right.
+func TestARestoreByAClockThatWasSetBackSearchesTheDaysSinceTheBackup(t *testing.T) {
+	for name, back := range map[string]time.Duration{"years": 30 * 365 * 24 * time.Hour, "a month": 30 * 24 * time.Hour, "a day": 24 * time.Hour, "two days": 48 * time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			inStore(t, func(t *testing.T, c *counter) {
+				c.sell("paid-1")
+				made := c.backup()
+				time.Sleep(48 * time.Hour)
+				lost := c.sell("paid-2").OutTradeNo
+				c.stop()
+				c.tearOut()
+				c.cfg.Now = func() time.Time { return time.Now().Add(-back) }
+				c.restore(made.File)
+				c.cfg.Now = nil
+				c.start()
+				c.askToTheEnd()
+				found, err := c.engine.FoundAfterRestore()
+				require.NoError(t, err)
+				require.Len(t, found, 1)
+				assert.Equal(t, lost, found[0].OutTradeNo)
+				_, text, err := c.journal.AfterRestore()
+				require.NoError(t, err)
+				assert.NotContains(t, text, "compare the statement", "a few days were asked for, and all of them")
+			})
+		})
+	}
+}
+
+// As long as the clock stands before the backup, nobody knows how many days there are to ask for: then it is said.
+func TestASearchByAClockThatStaysBehindSaysSo(t *testing.T) {
+	s := search{Store: "S", Till: "T", Random: "AAAAA", Since: "2026-03-05", From: "2026-03-05", To: "2026-03-05", Day: "2026-03-05", Next: 1}
+	for s.Done.IsZero() {
+		s.answered(false, time.Unix(1, 0).UTC())
+	}
+	assert.Contains(t, s.String(), "compare the statement of each day from 2026-03-05 on")
+}
