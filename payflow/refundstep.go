@@ -207,6 +207,11 @@ func (s *refundStepper) isThis(t RefundReport) bool {
 func (s *refundStepper) found(t RefundReport) {
 	if !s.isThis(t) { // listed under our number, and not ours: nothing of it can be believed
 		s.r.Why = ReasonRefundNumberInUse
+		if s.r.Requests == 0 && (t.OutTradeNo == "" || t.OutTradeNo == s.r.OutTradeNo) && t.Amount.Currency == s.r.Amount.Currency {
+			s.r.Refusal = Refusal{Kind: Refused, Reason: ReasonRefundNumberInUse} // nothing of ours was sent, and this number gives back another sum for good
+			s.refuse()
+			return
+		}
 		s.askLater(false)
 		return
 	}

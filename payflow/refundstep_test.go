@@ -298,6 +298,27 @@ func TestWhatOthersHaveRefundedIsCounted(t *testing.T) {
 	c.listed(fifty...).stands(RefundRefused, ReasonRefundTooMany, "")
 }
 
+// The journal lost a refund, and its key was used again for another amount: the number is that refund's for good. Asked about for ever, it would keep from the
+// payment what it can never give back, and nobody could end it.
+func TestARefundWhoseNumberIsThatOfAnotherAmountIsRefused(t *testing.T) {
+	taken := reportOf(aRefundOrder(), refundSuccess)
+	taken.Amount.Minor--
+	c := atCounter(t, WishPerson)
+	c.listed(taken).stands(RefundRefused, ReasonRefundNumberInUse, "")
+	assert.Empty(t, c.sends())
+
+	taken = reportOf(aRefundOrder(), refundSuccess)
+	taken.Amount.Currency = "MOP"
+	c = atCounter(t, WishPerson)
+	c.listed(taken).stands(RefundRequested, ReasonRefundNumberInUse, "") // a list that can't be says nothing
+
+	c = atCounter(t, WishPerson)
+	taken = reportOf(aRefundOrder(), refundSuccess)
+	taken.Amount.Minor--
+	c.listed().lost().absent().woken().absent().listed(taken)
+	c.stands(RefundRequested, ReasonRefundNumberInUse, "") // one that was asked for may be taken on yet
+}
+
 func TestAGivenUpRefundIsAPersonsWorkAndBringsNoNewOne(t *testing.T) {
 	c := atCounter(t, WishPerson)
 	c.listed().answered(RefundAccepted, "").woken().found(refundClosed).stands(RefundRefused, ReasonRefundClosed, AttentionRefundClosed)
