@@ -116,6 +116,9 @@ func (s *refundStepper) listed(e RefundEvent) {
 	case room != "":
 		s.r.Refusal = Refusal{Kind: Refused, Reason: room}
 		s.refuse()
+	case e.Forgotten && s.r.Requests == 0 && !s.r.Wish.Automatic(): // who asks can't have seen it here, and may mean the very same money
+		s.r.Refusal = Refusal{Kind: Refused, Reason: ReasonRefundForgotten}
+		s.refuse()
 	case s.at.Before(s.requestAt()):
 		s.sleepUntil(s.requestAt())
 	default:

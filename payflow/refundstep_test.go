@@ -319,6 +319,26 @@ func TestARefundWhoseNumberIsThatOfAnotherAmountIsRefused(t *testing.T) {
 	c.stands(RefundRequested, ReasonRefundNumberInUse, "") // one that was asked for may be taken on yet
 }
 
+func TestARefundBesideOneThatTheJournalLostIsAPersonsWork(t *testing.T) {
+	beside := []RefundReport{{RefundID: "W9", OutRefundNo: NewOutRefundNo(anOrder().OutTradeNo, WishPerson, "lost"), OutTradeNo: anOrder().OutTradeNo, State: RefundStateSuccess, Amount: Amount{Minor: 100, Currency: "HKD"}}}
+	assert.True(t, beside[0].OutRefundNo.Of(anOrder().OutTradeNo))
+	assert.False(t, OutRefundNo("5030000").Of(anOrder().OutTradeNo))
+
+	c := atCounter(t, WishPerson)
+	c.hear(RefundListed, RefundEvent{Listed: beside, Forgotten: true}).stands(RefundRefused, ReasonRefundForgotten, "")
+	assert.Empty(t, c.sends())
+
+	c = atCounter(t, WishReverseTooLate) // the money has to go back, and there is room for it
+	c.hear(RefundListed, RefundEvent{Listed: beside, Forgotten: true})
+	assert.Equal(t, SendRefund, c.sends())
+
+	c = atCounter(t, WishPerson) // sent already: it may be taken on, and is asked for on
+	c.listed().lost().absent().woken().absent()
+	c.hear(RefundListed, RefundEvent{Listed: beside, Forgotten: true})
+	assert.Equal(t, RefundRequested, c.r.Status)
+	assert.Equal(t, SendRefund, c.sends())
+}
+
 func TestAGivenUpRefundIsAPersonsWorkAndBringsNoNewOne(t *testing.T) {
 	c := atCounter(t, WishPerson)
 	c.listed().answered(RefundAccepted, "").woken().found(refundClosed).stands(RefundRefused, ReasonRefundClosed, AttentionRefundClosed)

@@ -118,7 +118,7 @@ func besideOthers(e payflow.RefundEntry) bool {
 		return false
 	}
 	switch e.Why {
-	case payflow.ReasonRefundExceeds, payflow.ReasonRefundTooMany, payflow.ReasonRefundOthersFailed, payflow.ReasonRefundNumberInUse:
+	case payflow.ReasonRefundExceeds, payflow.ReasonRefundTooMany, payflow.ReasonRefundOthersFailed, payflow.ReasonRefundNumberInUse, payflow.ReasonRefundForgotten:
 		return true
 	}
 	return false

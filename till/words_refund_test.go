@@ -101,7 +101,7 @@ func TestEveryRefusalOfARefundHasWordsOnThePage(t *testing.T) {
 // Refused because other refunds are there: whoever reads "the customer has nothing yet" gives in cash what went back already.
 func TestARefusalForTheSakeOfOtherRefundsDoesNotSayThatTheCustomerHasNothing(t *testing.T) {
 	w := loadedWords(t)
-	for _, why := range []payflow.Reason{payflow.ReasonRefundExceeds, payflow.ReasonRefundNumberInUse, payflow.ReasonRefundOthersFailed, payflow.ReasonRefundTooMany} {
+	for _, why := range []payflow.Reason{payflow.ReasonRefundExceeds, payflow.ReasonRefundNumberInUse, payflow.ReasonRefundOthersFailed, payflow.ReasonRefundTooMany, payflow.ReasonRefundForgotten} {
 		want := w.RefundNextStep(aRefundEntry(payflow.RefundRefused, why, ""))
 		e := aRefundEntry(payflow.RefundRefused, why, payflow.AttentionRefundRefused)
 		assert.Equal(t, want, w.RefundNextStep(e), why)
