@@ -680,3 +680,38 @@ func TestASearchByAClockThatStaysBehindSaysSo(t *testing.T) {
 	}
 	assert.Contains(t, s.String(), "compare the statement of each day from 2026-03-05 on")
 }
+
+// What is still to be asked of WeChat Pay is one record: taken away, nothing would be asked, and nothing be missed.
+func TestVerifyFindsThatWhatIsToBeAskedWasChangedOrTakenAway(t *testing.T) {
+	inStore(t, func(t *testing.T, c *counter) {
+		c.sell("paid-1")
+		made := c.backup()
+		c.sell("paid-2")
+		c.stop()
+		c.tearOut()
+		c.restore(made.File)
+		b := &book{t: t, cfg: c.cfg}
+		whole := b.copyOf()
+		for name, change := range map[string]func(about *bbolt.Bucket) error{
+			"taken away": func(about *bbolt.Bucket) error { return about.Delete(keySearches) },
+			"changed": func(about *bbolt.Bucket) error {
+				return about.Put(keySearches, bytes.Replace(bytes.Clone(about.Get(keySearches)), []byte(`"next":`), []byte(`"next":9`), 1))
+			},
+		} {
+			b.putBack(whole)
+			db, err := bbolt.Open(c.cfg.File, 0o600, nil)
+			require.NoError(t, err)
+			require.NoError(t, db.Update(func(tx *bbolt.Tx) error { return change(tx.Bucket(bucketAbout)) }))
+			require.NoError(t, db.Close())
+			c.start()
+			report := c.verify()
+			require.NotEmpty(t, report.Findings, name)
+			assert.Contains(t, report.Findings[0].Text, "search", name)
+			c.stop()
+		}
+		b.putBack(whole)
+		c.start()
+		report := c.verify()
+		assert.True(t, report.Clean(), report.String())
+	})
+}

@@ -149,9 +149,13 @@ func (v *verifier) pages() error {
 // singles checks the records of the buckets that hold one for each use.
 func (v *verifier) singles() error {
 	return v.j.view(func(tx *bbolt.Tx) error {
-		_, about := v.j.about(tx)
+		told, about := v.j.about(tx)
 		_, counters := v.j.counters(tx)
-		for _, err := range []error{about, counters} {
+		asked, searches := v.j.searches(tx)
+		if searches == nil && about == nil && told.Restored > 0 && len(asked.Searches) == 0 {
+			searches = damaged(string(bucketAbout), keySearches, fmt.Sprintf("what was to be asked of WeChat Pay after the restore of entry %d is not there", told.Restored))
+		}
+		for _, err := range []error{about, counters, searches} {
 			if err != nil {
 				v.find(Finding{Kind: FoundEdited, Text: err.Error()})
 			}
