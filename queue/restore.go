@@ -299,7 +299,7 @@ func (r *restore) enterIn(j *Journal, tx *bbolt.Tx, was formerJournal) (Head, er
 		Kind: EventRestored, Operator: cut(r.o.Operator), Note: cut(r.note(was.lost))}})
 }
 
-// setBackMax is how far before its backup a restore's clock is believed to stand.
+// setBackMax is how far before its backup a restore's clock is believed to stand, and how far behind it the clock of a start may have run ahead.
 const setBackMax = 7 * 24 * time.Hour
 
 // planSearches notes the numbers that the lost part of the journal may have drawn.
@@ -317,6 +317,9 @@ func (r *restore) planSearches(j *Journal, tx *bbolt.Tx, about aboutRecord, coun
 	lost.Blind, r.done.StartsUnknown = !known, !known
 	for i, one := range starts {
 		s := lost
+		if ahead := now.Add(setBackMax).Format(time.DateOnly); one.Day > to && one.Day <= ahead {
+			s.To = one.Day // its clock ran ahead, and so do the days in its numbers
+		}
 		s.Random, s.From, s.Day = one.Random, max(from, min(one.Day, to)), max(from, min(one.Day, to))
 		s.Last, s.Next = one.Drawn, one.Drawn+1
 		if drewNone(starts, i) {

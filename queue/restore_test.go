@@ -715,3 +715,25 @@ func TestVerifyFindsThatWhatIsToBeAskedWasChangedOrTakenAway(t *testing.T) {
 		assert.True(t, report.Clean(), report.String())
 	})
 }
+
+// A clock that ran ahead, and was put right since: the numbers of its start carry days that have not come.
+func TestWhatWasSoldByAClockThatRanAheadIsFound(t *testing.T) {
+	inStore(t, func(t *testing.T, c *counter) {
+		c.sell("paid-1")
+		made := c.backup()
+		c.stop()
+		c.cfg.Now = func() time.Time { return time.Now().Add(30 * time.Hour) }
+		c.start()
+		lost := c.sell("paid-2").OutTradeNo
+		c.stop()
+		c.tearOut()
+		c.cfg.Now = nil
+		c.restore(made.File)
+		c.start()
+		c.askToTheEnd()
+		found, err := c.engine.FoundAfterRestore()
+		require.NoError(t, err)
+		require.Len(t, found, 1)
+		assert.Equal(t, lost, found[0].OutTradeNo)
+	})
+}
