@@ -14,6 +14,7 @@ const (
 	askAgainEvery  = 1100 * time.Millisecond // of till software that meets a till which does not answer
 	tillBusyWait   = 3 * time.Second
 	armPatience    = 6 * time.Minute
+	forEver        = 24 * time.Hour // no world is that long
 	setAsideEvery  = 5 * time.Second
 	acknowledgesIn = 2 * time.Second
 )
@@ -85,27 +86,32 @@ func (a *attempt) arm(key string, patience time.Duration) (payflow.Entry, bool) 
 	until := a.w.log.now() + patience
 
 	for a.w.log.now() < until {
+		b := a.w.current()
+		if b == nil {
+			if !a.w.sleepDown(askAgainEvery, until-a.w.log.now()) {
+				break
+			}
+			continue
+		}
 		wait := askAgainEvery
-		if b := a.w.current(); b != nil {
-			r := a.order()
-			r.IdempotencyKey = key
-			if a.w.plant.arm != nil {
-				a.w.plant.arm(b, &r)
-			}
-			entry, err := b.engine.Arm(a.w.ctx, r)
+		r := a.order()
+		r.IdempotencyKey = key
+		if a.w.plant.arm != nil {
+			a.w.plant.arm(b, &r)
+		}
+		entry, err := b.engine.Arm(a.w.ctx, r)
 
-			var open *payflow.SaleOpenError
-			var paid *payflow.AlreadyPaidError
-			switch {
-			case err == nil && !b.dead.Load():
-				a.w.log.add(worldLine{Kind: worldArmed, Boot: b.n, Sale: a.sale, Key: key, No: entry.OutTradeNo})
-				return entry, true
-			case errors.As(err, &open), errors.As(err, &paid):
-				a.note("sale %d: %T", a.sale, err)
-				return payflow.Entry{}, false
-			case errors.As(err, new(*payflow.TillBusyError)):
-				wait = tillBusyWait
-			}
+		var open *payflow.SaleOpenError
+		var paid *payflow.AlreadyPaidError
+		switch {
+		case err == nil && !b.dead.Load():
+			a.w.log.add(worldLine{Kind: worldArmed, Boot: b.n, Sale: a.sale, Key: key, No: entry.OutTradeNo})
+			return entry, true
+		case errors.As(err, &open), errors.As(err, &paid):
+			a.note("sale %d: %T", a.sale, err)
+			return payflow.Entry{}, false
+		case errors.As(err, new(*payflow.TillBusyError)):
+			wait = tillBusyWait
 		}
 		if !a.w.sleep(wait) {
 			break
@@ -176,7 +182,7 @@ func (a *attempt) setAside() {
 				return
 			}
 		}
-		if !a.w.sleep(setAsideEvery) {
+		if !a.w.sleepDown(setAsideEvery, forEver) {
 			return
 		}
 	}
@@ -206,7 +212,7 @@ func (a *attempt) follow(no payflow.OutTradeNo) (done bool) {
 	for a.w.ctx.Err() == nil {
 		b := a.w.current()
 		if b == nil {
-			a.w.sleep(askAgainEvery)
+			a.w.sleepDown(askAgainEvery, forEver)
 			continue
 		}
 		ctx, cancel := context.WithTimeout(a.w.ctx, 30*time.Second)
@@ -247,7 +253,7 @@ func (a *attempt) acknowledge(entry payflow.Entry) {
 	if entry.Status == payflow.Paid {
 		how = payflow.GoodsGiven
 	}
-	for a.w.sleep(acknowledgesIn) {
+	for a.w.sleepDown(acknowledgesIn, forEver) {
 		b := a.w.current()
 		if b == nil {
 			continue
@@ -300,7 +306,7 @@ func (a *attempt) wishRefund(entry payflow.Entry, key string, minor int64) bool 
 				return false
 			}
 		}
-		if !a.w.sleep(askAgainEvery) {
+		if !a.w.sleepDown(askAgainEvery, forEver) {
 			return false
 		}
 	}
