@@ -680,9 +680,6 @@ func liveFast(t *testing.T, disk *worldDisk, s worldScript, p *plant) lived {
 
 // liveTwin lives through a script in the fast form, on the journal's twin in memory.
 func liveTwin(t *testing.T, disk *worldDisk, s worldScript, p *plant) lived {
-	if s.refunds() {
-		return liveOn(t, disk, s, p, nil)
-	}
 	return liveOn(t, disk, s, p, newTwinDisk())
 }
 
