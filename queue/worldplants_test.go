@@ -26,7 +26,7 @@ type plant struct {
 	swallow     func(*worldBoot) bool // a commit's error is not seen
 	payEarly    bool
 	heard       func(*fastCall, *heard)
-	late        func(*fastCall, heard)
+	late        func(*fastCall, *heard)
 	arm         func(b *worldBoot, r *payflow.ArmRequest)
 	refund      func(b *worldBoot, r *payflow.RefundRequest)
 	refundNo    func(*fastCall) payflow.OutRefundNo // that goes on the wire
@@ -355,7 +355,7 @@ func chargeAgain(b *worldBoot, c *worldCode, entry payflow.Entry, err error) {
 }
 
 // keepLate keeps an answer that nobody waits for any more; takeLate takes it for the answer to the next call.
-func keepLate(c *fastCall, h heard) {
+func keepLate(c *fastCall, h *heard) {
 	if c.over.Load() && h.err == nil {
 		c.g.w.remember(fmt.Sprint("late ", c.ask, c.order.OutTradeNo), h)
 	}
@@ -363,8 +363,8 @@ func keepLate(c *fastCall, h heard) {
 
 func takeLate(c *fastCall, h *heard) {
 	what := fmt.Sprint("late ", c.ask, c.order.OutTradeNo)
-	if old, ok := c.g.w.recall(what).(heard); ok {
-		*h = old
+	if old, ok := c.g.w.recall(what).(*heard); ok {
+		*h = *old
 		c.g.w.remember(what, nil)
 	}
 }

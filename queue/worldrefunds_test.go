@@ -2,7 +2,6 @@ package queue
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"time"
 
@@ -105,7 +104,7 @@ func (f *fastForm) refunds() (all []worldRefund) {
 }
 
 // aboutRefund is a call about a refund. The order that it carries is for the log alone.
-func (g *fastGateway) aboutRefund(ctx context.Context, ask payflow.CallKind, o payflow.RefundOrder, do func() reply) heard {
+func (g *fastGateway) aboutRefund(ctx context.Context, ask payflow.CallKind, o payflow.RefundOrder, do func() reply) *heard {
 	order := payflow.Order{OutTradeNo: o.OutTradeNo}
 	return g.call(ctx, &fastCall{ask: ask, order: order, refund: o.OutRefundNo, minor: o.Amount.Minor, do: do}, payWaits)
 }
@@ -200,5 +199,5 @@ func (j *worldJudge) refundSent(l worldLine) {
 
 // aboutRefund reports a line of a call about a refund.
 func (l worldLine) aboutRefund() bool {
-	return strings.HasPrefix(string(l.Ask), fmt.Sprint(refundCall))
+	return strings.HasPrefix(string(l.Ask), string(refundCall))
 }

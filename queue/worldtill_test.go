@@ -226,7 +226,9 @@ func (a *attempt) follow(no payflow.OutTradeNo) (done bool) {
 		if entry.Status.Final() {
 			a.w.log.add(worldLine{Kind: worldTold, Boot: b.n, No: no, Record: recordOf(entry)})
 			a.acknowledge(entry)
-			a.giveBack(entry)
+			if entry.Status == payflow.Paid && a.s.Refund != 0 {
+				a.giveBack(entry)
+			}
 			return entry.Status == payflow.Paid
 		}
 		if a.s.Impatient && !entry.HoldsTill() {
@@ -267,9 +269,6 @@ func (a *attempt) acknowledge(entry payflow.Entry) {
 
 // giveBack is the manager: asks for a refund until it is journaled, once more under the same key, and where the script says so, for another.
 func (a *attempt) giveBack(entry payflow.Entry) {
-	if a.s.Refund == 0 || entry.Status != payflow.Paid {
-		return
-	}
 	minor := a.s.Minor
 	if a.s.RefundMinor != 0 {
 		minor = a.s.RefundMinor
