@@ -83,6 +83,7 @@ type judgedOrder struct {
 	endedBoot int
 	endedAt   time.Duration
 
+	late      payflow.LateStage // what the disk says of it after its end
 	moneyAt   time.Duration
 	asOf      time.Duration // when WeChat Pay took the newest call
 	refunded  bool          // by a wish
@@ -220,7 +221,10 @@ func (j *worldJudge) down() {
 // notForgotten is I6 while a till is up.
 func (j *worldJudge) notForgotten(o *judgedOrder) {
 	switch alone := j.now - o.acted; {
-	case o.status == "" || o.final:
+	case o.status == "" || o.final && o.late.Over():
+	case o.final && alone > judgeSilence:
+		j.breach("I6", o.no, "%s, its late check is %s, and nothing was done for %s", o.status, o.late, alone)
+	case o.final:
 	case o.status == payflow.Waiting && alone > judgeWaiting:
 		j.breach("I6", o.no, "armed, and forgotten for %s", alone)
 	case o.status != payflow.Waiting && alone > judgeSilence:
@@ -357,7 +361,7 @@ func (j *worldJudge) durable(o *judgedOrder, l worldLine) {
 	}
 	o.reversing = o.reversing || r.Status == payflow.Reversing
 	o.attention = o.attention || r.Attention != ""
-	o.status = r.Status
+	o.status, o.late = r.Status, r.Late
 	o.acted = l.At
 	if !o.final && r.Status.Final() {
 		j.decided(o, l)
@@ -373,6 +377,8 @@ func (j *worldJudge) mayArm(o *judgedOrder) {
 		case other == o || other.status == "":
 		case other.sale == o.sale && other.status == payflow.Paid:
 			j.breach("I7", o.no, "sale %d was paid by %s already", o.sale, no)
+		case other.sale == o.sale && (other.late == payflow.LateTakingBack || other.late == payflow.LateRefunding):
+			j.breach("I7", o.no, "sale %d has its money taken by %s, which is %s", o.sale, no, other.late)
 		case other.sale == o.sale && !other.final && !other.theirs:
 			j.breach("I7", o.no, "sale %d has %s, which is %s", o.sale, no, other.status)
 		case !other.final && !other.aside:
@@ -476,8 +482,8 @@ func (j *worldJudge) end(orders []worldOrder, ends []worldEntry) {
 			continue
 		}
 		j.result.Charged++
-		if j.script.Heal == 0 && !entries[w.No].Record.Late.Over() {
-			continue // money that came late, and whose check the end of the world has cut short: it is still owed
+		if j.script.Heal == 0 && j.order(w.No).lateMoney && !entries[w.No].Record.Late.Over() {
+			continue // money that came late, as the judge itself has seen, and whose check the end of the world has cut short: it is still owed
 		}
 		if other, ok := charged[w.Sale]; ok {
 			j.breach("I7", w.No, "sale %d is charged twice: by %s too", w.Sale, other)
