@@ -497,7 +497,7 @@ func (b *worldBoot) show(announced <-chan payflow.Announcement) {
 			panic("world: the screen may have been cut off, and what it would have shown would not be judged")
 		}
 		time.Sleep(300 * time.Microsecond)
-		r := recordOf(a.Entry)
+		r := recordOf(&a.Entry)
 		before := last[a.Entry.OutTradeNo]
 		if b.dead.Load() || before == r {
 			continue

@@ -117,9 +117,9 @@ type worldJudge struct {
 func judgeWorld(script *worldScript, lines []worldLine, orders []worldOrder, ends []worldEntry, refunds ...worldRefund) worldVerdict {
 	j := &worldJudge{script: script, orders: map[payflow.OutTradeNo]*judgedOrder{}, keys: map[string]payflow.OutTradeNo{},
 		codes: map[int]payflow.OutTradeNo{}, failed: map[int]bool{}, wishes: map[payflow.OutTradeNo]map[string]payflow.OutRefundNo{}}
-	for _, l := range lines {
-		j.now = l.At
-		j.hear(l)
+	for i := range lines {
+		j.now = lines[i].At
+		j.hear(&lines[i])
 	}
 	j.end(orders, ends)
 	j.judgeRefunds(j.refunds, refunds)
@@ -142,7 +142,7 @@ func (j *worldJudge) order(no payflow.OutTradeNo) *judgedOrder {
 	return o
 }
 
-func (j *worldJudge) hear(l worldLine) {
+func (j *worldJudge) hear(l *worldLine) {
 	if l.aboutRefund() {
 		if l.Kind == worldSent {
 			j.refundSent(l)
@@ -182,7 +182,7 @@ func (j *worldJudge) hear(l worldLine) {
 		j.over = l.At
 		j.down()
 	case worldFound:
-		j.found = append(j.found, l)
+		j.found = append(j.found, *l)
 	case worldAsserted:
 		j.breach("assert", l.No, "%s", l.Text)
 		j.down()
@@ -190,7 +190,7 @@ func (j *worldJudge) hear(l worldLine) {
 }
 
 // booted: rule 11, and what I6 and I8 say of a start.
-func (j *worldJudge) booted(l worldLine) {
+func (j *worldJudge) booted(l *worldLine) {
 	j.boots, j.up = append(j.boots, l.At), true
 	for _, o := range j.orders {
 		o.flying, o.acted = false, l.At
@@ -233,7 +233,7 @@ func (j *worldJudge) notForgotten(o *judgedOrder) {
 }
 
 // armed: the same key is the same payment.
-func (j *worldJudge) armed(l worldLine) {
+func (j *worldJudge) armed(l *worldLine) {
 	before, ok := j.keys[l.Key]
 	if j.failed[l.Boot] && !ok {
 		j.breach("I9", l.No, "armed after a commit failed")
@@ -244,7 +244,7 @@ func (j *worldJudge) armed(l worldLine) {
 	j.keys[l.Key] = l.No
 }
 
-func (j *worldJudge) sent(o *judgedOrder, l worldLine) {
+func (j *worldJudge) sent(o *judgedOrder, l *worldLine) {
 	j.notForgotten(o)
 	switch {
 	case j.failed[l.Boot]:
@@ -264,7 +264,7 @@ func (j *worldJudge) sent(o *judgedOrder, l worldLine) {
 }
 
 // paySent: I1 and I2.
-func (j *worldJudge) paySent(o *judgedOrder, l worldLine) {
+func (j *worldJudge) paySent(o *judgedOrder, l *worldLine) {
 	if before, ok := j.codes[l.Code]; ok && before != o.no {
 		j.breach("I2", o.no, "the code was sent for %s before", before)
 	}
@@ -276,7 +276,7 @@ func (j *worldJudge) paySent(o *judgedOrder, l worldLine) {
 }
 
 // reverseSent: I1, I3 and rule 3.
-func (j *worldJudge) reverseSent(o *judgedOrder, l worldLine) {
+func (j *worldJudge) reverseSent(o *judgedOrder, l *worldLine) {
 	if !l.Record.There || l.Record.Status != payflow.Reversing && l.Record.Late != payflow.LateTakingBack {
 		j.breach("I1", o.no, "a reverse left while the disk says %q", l.Record.Status)
 	}
@@ -290,7 +290,7 @@ func (j *worldJudge) reverseSent(o *judgedOrder, l worldLine) {
 }
 
 // ended keeps what really came.
-func (j *worldJudge) ended(o *judgedOrder, l worldLine) {
+func (j *worldJudge) ended(o *judgedOrder, l *worldLine) {
 	if l.Call == o.sent {
 		o.flying = false
 	}
@@ -320,7 +320,7 @@ func (j *worldJudge) ended(o *judgedOrder, l worldLine) {
 }
 
 // money: what a verdict said must stay true (I4).
-func (j *worldJudge) money(o *judgedOrder, l worldLine) {
+func (j *worldJudge) money(o *judgedOrder, l *worldLine) {
 	o.net, o.moneyAt = l.Net, l.At
 	o.refunded = o.refunded || l.Text == wishedRefund
 	switch {
@@ -337,7 +337,7 @@ func (j *worldJudge) money(o *judgedOrder, l worldLine) {
 // wishedRefund is the text of a money line that a person's refund made.
 const wishedRefund = "refund"
 
-func (j *worldJudge) durable(o *judgedOrder, l worldLine) {
+func (j *worldJudge) durable(o *judgedOrder, l *worldLine) {
 	before := o.status
 	r := l.Record
 	if o.final && r.Status != before {
@@ -388,7 +388,7 @@ func (j *worldJudge) mayArm(o *judgedOrder) {
 }
 
 // decided: every end rests on an answer of this till's newest call, and on the truth.
-func (j *worldJudge) decided(o *judgedOrder, l worldLine) {
+func (j *worldJudge) decided(o *judgedOrder, l *worldLine) {
 	if l.Record.Status == payflow.Cancelled {
 		if o.payCall != 0 {
 			j.breach("I4", o.no, "cancelled, though the pay call may have left")
@@ -451,7 +451,7 @@ func (j *worldJudge) reversedOn(o *judgedOrder, a worldAnswer, closed, absent bo
 }
 
 // seen is L8: nothing is shown that a power cut could take back.
-func (j *worldJudge) seen(o *judgedOrder, l worldLine) {
+func (j *worldJudge) seen(o *judgedOrder, l *worldLine) {
 	shown := l.Record.Status
 	if shown == payflow.Paid && o.status == payflow.Paid {
 		o.shownPaid = true

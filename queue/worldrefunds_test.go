@@ -166,7 +166,7 @@ func (j *worldJudge) judgeRefunds(disk, held []worldRefund) {
 }
 
 // wishHeard keeps which refunds were wished for: the same key is the same refund.
-func (j *worldJudge) wishHeard(l worldLine) {
+func (j *worldJudge) wishHeard(l *worldLine) {
 	if l.Text != wishedRefund {
 		return
 	}
@@ -182,7 +182,7 @@ func (j *worldJudge) wishHeard(l worldLine) {
 }
 
 // refundSent is I1 and I12 for refunds.
-func (j *worldJudge) refundSent(l worldLine) {
+func (j *worldJudge) refundSent(l *worldLine) {
 	if j.failed[l.Boot] {
 		j.breach("I12", l.No, "%s was sent after a commit failed", l.Ask)
 	}
@@ -198,6 +198,6 @@ func (j *worldJudge) refundSent(l worldLine) {
 }
 
 // aboutRefund reports a line of a call about a refund.
-func (l worldLine) aboutRefund() bool {
+func (l *worldLine) aboutRefund() bool {
 	return strings.HasPrefix(string(l.Ask), string(refundCall))
 }

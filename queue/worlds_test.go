@@ -25,7 +25,7 @@ const worldsVariable = "POSAGENT_WORLDS"
 
 // Which worlds are lived through on the real journal: one of so many, more of those with refunds, and all with a planted bug. The others have its twin.
 const (
-	realEvery        = 20
+	realEvery        = 40
 	realRefundsEvery = 5
 )
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"posagent/payflow"
@@ -78,7 +79,7 @@ func (a *attempt) at(t worldTime, do func()) {
 
 // order is the request of the sale under a key.
 func (a *attempt) order() payflow.ArmRequest {
-	return payflow.ArmRequest{Amount: payflow.Amount{Minor: a.s.Minor, Currency: "HKD"}, SaleRef: payflow.SaleRef(fmt.Sprintf("sale-%d", a.sale))}
+	return payflow.ArmRequest{Amount: payflow.Amount{Minor: a.s.Minor, Currency: "HKD"}, SaleRef: payflow.SaleRef("sale-" + strconv.Itoa(a.sale))}
 }
 
 // arm asks for a payment until it is armed, or refused for good.
@@ -224,7 +225,7 @@ func (a *attempt) follow(no payflow.OutTradeNo) (done bool) {
 		}
 		since = entry.Version
 		if entry.Status.Final() {
-			a.w.log.add(worldLine{Kind: worldTold, Boot: b.n, No: no, Record: recordOf(entry)})
+			a.w.log.add(worldLine{Kind: worldTold, Boot: b.n, No: no, Record: recordOf(&entry)})
 			a.acknowledge(entry)
 			if entry.Status == payflow.Paid && a.s.Refund != 0 {
 				a.giveBack(entry)

@@ -100,7 +100,7 @@ func (j *twinJournal) update(kind string, f func() (paymentRecord, error)) (entr
 		entry = r.Entry
 		stored := asRead(r)
 		j.disk.payments[r.OutTradeNo] = &stored
-		return worldLine{Event: kind, No: r.OutTradeNo, Record: recordOf(stored.Entry), Sale: saleOf(string(r.SaleRef))}, nil
+		return worldLine{Event: kind, No: r.OutTradeNo, Record: recordOf(&stored.Entry), Sale: saleOf(string(r.SaleRef))}, nil
 	})
 	return entry, err
 }
@@ -308,7 +308,7 @@ func (j *twinJournal) record(no payflow.OutTradeNo) worldRecord {
 	j.disk.mu.Lock()
 	defer j.disk.mu.Unlock()
 	if r, ok := j.disk.payments[no]; ok {
-		return recordOf(r.Entry)
+		return recordOf(&r.Entry)
 	}
 	return worldRecord{}
 }
@@ -324,7 +324,7 @@ func (j *twinJournal) entries() (entries []worldEntry) {
 	defer j.disk.mu.Unlock()
 	for _, no := range slices.Sorted(maps.Keys(j.disk.payments)) {
 		r := j.disk.payments[no]
-		entries = append(entries, worldEntry{No: no, Sale: saleOf(string(r.SaleRef)), Record: recordOf(r.Entry), Untold: untold(r.Entry), InOpen: r.Open()})
+		entries = append(entries, worldEntry{No: no, Sale: saleOf(string(r.SaleRef)), Record: recordOf(&r.Entry), Untold: untold(r.Entry), InOpen: r.Open()})
 	}
 	return entries
 }
