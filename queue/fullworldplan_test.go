@@ -46,7 +46,7 @@ var startSteps = []string{"create", "first entry", "key", "memo", "rename", "roo
 
 func fullPlanOf(s *worldScript) fullPlan {
 	d := dice{rand.New(rand.NewPCG(s.Seed, 0x66756c6c))}
-	p := fullPlan{hosts: 1 + d.IntN(2), warm: d.coin(8), startDown: 3 * time.Second}
+	p := fullPlan{hosts: 1 + d.IntN(2), warm: d.coin(5), startDown: 3 * time.Second}
 	if d.coin(15) {
 		p.start, p.startStep = 1+d.IntN(3), startSteps[d.IntN(len(startSteps))]
 		p.moment = []diskMoment{cutBefore, cutInData, cutInMeta, cutInFile, cutAfter}[d.IntN(5)]
