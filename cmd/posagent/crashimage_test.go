@@ -87,7 +87,7 @@ func (p imagePlan) record(t *testing.T) []*recording {
 		day = recordingPlan{payments: 300, reversed: 1}
 	}
 	began := time.Now()
-	parts := []*recording{recordDay(t, gateway, filepath.Join(dir, "day"), day), recordUpgrade(t, gateway, filepath.Join(dir, "upgrade"))}
+	parts := []*recording{recordDay(t, gateway, filepath.Join(dir, "day"), day), recordUpgrade(t, gateway, filepath.Join(dir, "upgrade"), "R1")}
 	for i := range 2 {
 		if p.commits >= 1_000 {
 			parts = append(parts, recordGrowth(t, gateway, filepath.Join(dir, fmt.Sprint("growth-", i+1)), i+1))
@@ -102,12 +102,12 @@ func (p imagePlan) record(t *testing.T) []*recording {
 
 // imageTally counts what was seen.
 type imageTally struct {
-	images, different, commits, creation, grown, starts, refunds, late, told, records, closely, missed atomic.Int64
+	images, different, commits, creation, grown, again, starts, refunds, late, told, records, closely, missed atomic.Int64
 }
 
 func (y *imageTally) String() string {
-	return fmt.Sprintf("%d images (%d different) of %d commits, %d of the creation, %d of an older format that grows; %d with a list of starts, %d with refunds, %d with a late check that is open; %d records compared; %d chains verified in an image; %d older files missed by a later memo; %d answers of the daemon against what was synced",
-		y.images.Load(), y.different.Load(), y.commits.Load(), y.creation.Load(), y.grown.Load(), y.starts.Load(), y.refunds.Load(), y.late.Load(), y.records.Load(), y.closely.Load(), y.missed.Load(), y.told.Load())
+	return fmt.Sprintf("%d images (%d different) of %d commits, %d of the creation, %d of an older format that grows (%d with another entry of a changed till); %d with a list of starts, %d with refunds, %d with a late check that is open; %d records compared; %d chains verified in an image; %d older files missed by a later memo; %d answers of the daemon against what was synced",
+		y.images.Load(), y.different.Load(), y.commits.Load(), y.creation.Load(), y.grown.Load(), y.again.Load(), y.starts.Load(), y.refunds.Load(), y.late.Load(), y.records.Load(), y.closely.Load(), y.missed.Load(), y.told.Load())
 }
 
 // add lays out the images of one recording.
@@ -171,6 +171,7 @@ type imageSeries struct {
 	windows []window
 	grown   *fileState // of an older format, once the first start has added what it lacked; else nil
 	tally   *imageTally
+	start   startFunc // nil: queue.OpenJournal
 }
 
 // shares are how many of a thousand images the recordings get: the day, the upgrade, and the two growths of a file that is long already.
@@ -310,8 +311,14 @@ func (s *imageSeries) run(t *testing.T) *imageFailure {
 	var running sync.WaitGroup
 	for w := range workers {
 		b := newBench(t)
+		if s.start != nil {
+			b.start = s.start
+		}
 		from, to := len(s.windows)*w/workers, len(s.windows)*(w+1)/workers
-		running.Go(func() { failures[w] = (&imageWorker{imageSeries: s, bench: b}).windowsFrom(from, to) })
+		running.Go(func() {
+			failures[w] = (&imageWorker{imageSeries: s, bench: b}).windowsFrom(from, to)
+			s.tally.again.Add(b.again)
+		})
 	}
 	running.Wait()
 	for _, f := range failures {

@@ -266,11 +266,12 @@ func journalFile(dir, path string) (string, bool) {
 	return name, name == "keys"
 }
 
-// recordUpgrade records the opening of a journal that an earlier version made and closed, with a payment that still waited, and a few sales after it.
-func recordUpgrade(t *testing.T, gateway *trial, dir string) *recording {
+// recordUpgrade records the opening of a journal that an earlier version made and closed as the till R1, with a payment that still waited, and a few
+// sales after it. Where the till is another now, the start writes an entry of its own before the journal grows.
+func recordUpgrade(t *testing.T, gateway *trial, dir, tillID string) *recording {
 	t.Helper()
 	layOldJournal(t, dir)
-	return recordSales(t, gateway, dir, "R1", 3)
+	return recordSales(t, gateway, dir, tillID, 3)
 }
 
 // recordGrowth records a journal that fills what bbolt has set aside for it, so that its file is made longer: steps times 16 MiB are in use.
