@@ -172,6 +172,20 @@ func TestVerifyNamesTheRecordsThatStandAlone(t *testing.T) {
 	}
 }
 
+// One wrong bit in its key takes the tally away, and with it what the number of open payments is held against.
+func TestVerifyMissesATallyThatIsGone(t *testing.T) {
+	b := damagedBook(t)
+	report, err := b.Verify(t.Context(), nil)
+	require.NoError(t, err)
+	assert.True(t, report.Clean(), "a journal of one entry has none")
+	b.paid("key 1", "A-1")
+	b.tamper(func(tx *bbolt.Tx) error { return tx.Bucket(bucketCounters).Delete(keyTally) })
+	b.openToRead()
+	report, err = b.Verify(t.Context(), nil)
+	require.NoError(t, err)
+	assert.Contains(t, report.String(), string(keyTally))
+}
+
 func TestADamagedNewestMetaPageIsRefusedAndAnOlderOneIsNot(t *testing.T) {
 	b := damagedBook(t)
 	b.paid("key 1", "A-1")

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"fmt"
+	"strconv"
 
 	"go.etcd.io/bbolt"
 )
@@ -54,6 +55,11 @@ func (j *Journal) tallied(tx *bbolt.Tx) (t tallyRecord, known bool, err error) {
 		return t, false, damaged(string(bucketEvents), place8(t.Sequence), fmt.Sprintf("the journal ends at entry %d, but its newest step wrote this one", end))
 	}
 	return t, t.Sequence == end, nil
+}
+
+// lacksTally reports that the tally is gone: in a journal of this format every step since the first entry wrote one.
+func lacksTally(tx *bbolt.Tx) bool {
+	return string(tx.Bucket(bucketAbout).Get(keyFormat)) == strconv.Itoa(formatVersion) && tx.Bucket(bucketCounters).Get(keyTally) == nil && claimedHead(tx).Sequence > 1
 }
 
 // counted holds the number of lines that were read of a bucket against what the newest step counted.
