@@ -218,6 +218,16 @@ func (s *fileState) whole(known map[string]*paymentRead) error {
 type paymentRead struct {
 	value   string
 	payment paymentSaid
+	entry   string
+}
+
+// shown is the payment's entry as JSON, as the local API has it.
+func (k *paymentRead) shown() string {
+	if k.entry == "" {
+		text, _ := json.Marshal(k.payment.Entry)
+		k.entry = string(text)
+	}
+	return k.entry
 }
 
 func readPayment(known map[string]*paymentRead, l fileLine) (paymentSaid, error) {

@@ -305,7 +305,7 @@ func (f *imageFailure) Error() string {
 // run lays out the images, the windows shared out among as many workers as there are processors, and returns the first failure.
 func (s *imageSeries) run(t *testing.T) *imageFailure {
 	t.Helper()
-	defer debug.SetGCPercent(debug.SetGCPercent(400)) // an image leaves garbage, and little that lasts
+	defer debug.SetGCPercent(debug.SetGCPercent(800)) // an image leaves garbage, and little that lasts
 	workers := runtime.GOMAXPROCS(0)
 	failures := make([]*imageFailure, workers)
 	var running sync.WaitGroup
