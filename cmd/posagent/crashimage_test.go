@@ -308,6 +308,8 @@ func (s *imageSeries) run(t *testing.T) *imageFailure {
 	defer debug.SetGCPercent(debug.SetGCPercent(800)) // an image leaves garbage, and little that lasts
 	workers := runtime.GOMAXPROCS(0)
 	failures := make([]*imageFailure, workers)
+	var failed atomic.Int64 // the first worker that has
+	failed.Store(int64(workers))
 	var running sync.WaitGroup
 	for w := range workers {
 		b := newBench(t)
@@ -316,7 +318,10 @@ func (s *imageSeries) run(t *testing.T) *imageFailure {
 		}
 		from, to := len(s.windows)*w/workers, len(s.windows)*(w+1)/workers
 		running.Go(func() {
-			failures[w] = (&imageWorker{imageSeries: s, bench: b}).windowsFrom(from, to)
+			failures[w] = (&imageWorker{imageSeries: s, bench: b, outdone: func() bool { return failed.Load() < int64(w) }}).windowsFrom(from, to)
+			for at := failed.Load(); failures[w] != nil && int64(w) < at && !failed.CompareAndSwap(at, int64(w)); {
+				at = failed.Load()
+			}
 			s.tally.again.Add(b.again)
 		})
 	}
@@ -338,7 +343,8 @@ type imageWorker struct {
 	ahead  *disk // at the end of the window, to know what is being committed
 	passed int
 
-	committed *fileState // at the end of the window before
+	outdone   func() bool // a worker with an earlier stretch has failed: its failure is the one that counts
+	committed *fileState  // at the end of the window before
 	seals     *sealCheck
 	drawnOld  []string // random characters in order numbers from before the recording
 }
@@ -353,6 +359,9 @@ func (w *imageWorker) windowsFrom(from, to int) *imageFailure {
 		w.drawnOld = state.drawn
 	}
 	for i := from; i < to; i++ {
+		if w.outdone() {
+			return nil
+		}
 		if f := w.window(i); f != nil {
 			return f
 		}
