@@ -215,7 +215,7 @@ func TestAPageThatLeadsBackToItselfIsNotFollowedByAStart(t *testing.T) {
 	require.NoError(t, b.Close())
 	whole, size := b.copyOf(), os.Getpagesize()
 	refused := 0
-	for at := 2 * size; at < usedBytes(whole); at += size {
+	for at, used := 2*size, usedBytes(whole); at < used; at += size {
 		if native.Uint16(whole[at+8:]) != branchFlag {
 			continue
 		}
