@@ -107,6 +107,8 @@ type hurtJournal struct {
 	entries map[string]knownText[eventRecord]
 	open    []payflow.Entry
 	untold  []payflow.Entry
+	owed    []payflow.RefundEntry // refunds that are open
+	refunds []payflow.RefundEntry // of the day
 	recent  []payflow.Entry
 	day     []payflow.Entry
 	sale    []payflow.Entry
@@ -128,8 +130,9 @@ const hurtRoom = 64
 type hurtLine struct{ bucket, key, value []byte }
 
 const (
-	hurtDay  = "2026-03-02"
-	hurtSale = "A-7"
+	hurtDay     = "2026-03-02"
+	hurtRefunds = "2026-03-01"
+	hurtSale    = "A-7"
 )
 
 func newHurtJournal(t *testing.T, folder string, payments int) *hurtJournal {
@@ -164,6 +167,12 @@ func (b *book) sold(t *testing.T) *hurtJournal {
 	t.Helper()
 	for i := range 12 {
 		entry := b.paid(b.freshKey(), hurtSale)
+		if i < 4 {
+			refund := b.wished(entry, 500, b.freshKey())
+			if i%2 > 0 {
+				b.turns(refund, payflow.RefundDone)
+			}
+		}
 		if i%3 > 0 {
 			_, err := b.Acknowledge(entry.OutTradeNo, payflow.Acknowledgement{How: payflow.GoodsGiven})
 			require.NoError(t, err)
@@ -172,7 +181,10 @@ func (b *book) sold(t *testing.T) *hurtJournal {
 	b.become(b.become(b.arm(b.freshKey(), "A-8"), payflow.Reversing), payflow.Reversed)
 	b.become(b.arm(b.freshKey(), "A-9"), payflow.Cancelled)
 	b.become(b.scan(b.arm(b.freshKey(), "A-10"), "134567890123456700"), payflow.Confirming)
-	return (&hurtJournal{}).of(t, b)
+	h := (&hurtJournal{}).of(t, b)
+	require.NotEmpty(t, h.owed)
+	require.NotEmpty(t, h.refunds)
+	return h
 }
 
 // of closes a journal after taking down all that it says.
@@ -241,6 +253,10 @@ func (h *hurtJournal) read(t *testing.T, j *Journal) {
 		h.known[e.OutTradeNo] = e
 	}
 	h.open, h.untold, h.day, h.sale = mustList(j.OpenPayments()), mustList(j.Unannounced()), mustList(j.Day(hurtDay, "", listMax)), mustList(j.BySale(hurtSale))
+	h.owed, err = j.OpenRefunds()
+	require.NoError(t, err)
+	h.refunds, err = j.RefundsOfDay(hurtRefunds, "", listMax)
+	require.NoError(t, err)
 	require.NotEmpty(t, h.open)
 	require.NotEmpty(t, h.day)
 	h.events, err = j.Events(0, listMax)
@@ -459,6 +475,21 @@ func (h *hurtJournal) look(t *testing.T, j *Journal, what string) string {
 			effects["the list "+name+" is another"] = true
 		}
 	}
+	for name, list := range map[string]struct {
+		want []payflow.RefundEntry
+		read func() ([]payflow.RefundEntry, error)
+	}{"open refunds": {h.owed, j.OpenRefunds}, "refunds of a day": {h.refunds, func() ([]payflow.RefundEntry, error) { return j.RefundsOfDay(hurtRefunds, "", listMax) }}} {
+		entries, err := list.read()
+		switch {
+		case err != nil:
+			effects["error"] = true
+		case !assert.ObjectsAreEqual(list.want, entries):
+			effects["the list of "+name+" is another"] = true
+			for _, e := range entries {
+				assert.True(t, h.older || slices.ContainsFunc(list.want, func(w payflow.RefundEntry) bool { return assert.ObjectsAreEqual(w, e) }), "%s: the list of %s lies: %s", what, name, e.OutRefundNo)
+			}
+		}
+	}
 	if n, err := j.CountUnannounced(); err == nil && n != len(h.untold) {
 		effects["the count of the untold is another"] = true
 	}
@@ -525,6 +556,9 @@ func (h *hurtJournal) start(t *testing.T, what string, changed bool) {
 			}
 			assert.Equal(t, want, entries, "%s: a start is shown another list of what is %s", what, name)
 		}
+	}
+	if refunds, err := j.OpenRefunds(); err == nil && len(j.FoundAtStart()) == 0 {
+		assert.Equal(t, refundNumbers(h.owed, nil), refundNumbers(refunds, nil), "%s: a start is shown other open refunds", what)
 	}
 	if len(j.FoundAtStart()) == 0 {
 		assert.Zero(t, j.Commits(), what)

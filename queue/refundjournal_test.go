@@ -179,6 +179,18 @@ func TestAJournalThatLacksOneOfTheRefundsBucketsIsDamaged(t *testing.T) {
 	}
 }
 
+// One wrong bit in the count of a page takes its lines away without breaking a seal: a start would forget the refunds that are open.
+func TestAnOpenRefundWhoseLineIsGoneIsMissed(t *testing.T) {
+	b := damagedBook(t)
+	entry := b.wished(b.paid("key 1", "A-1"), 500, "k1")
+	b.tamper(func(tx *bbolt.Tx) error { return tx.Bucket(bucketOpenRefunds).Delete(place8(entry.Sequence)) })
+	b.open()
+	_, err := b.OpenRefunds()
+	var damage *DamageError
+	require.ErrorAs(t, err, &damage)
+	assert.Contains(t, damage.Error(), "open_refunds")
+}
+
 // A program that knows no refunds reads an entry about one as an entry about nothing: it must not name a payment where those do, or that
 // program would find the payment older than its last entry.
 func TestAnEntryAboutARefundIsNoneOfThePayment(t *testing.T) {

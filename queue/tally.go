@@ -21,13 +21,17 @@ type tallyRecord struct {
 	Sequence    uint64 `json:"sequence"` // of the chain's last entry
 	Open        int    `json:"open"`     // lines of bucketOpen; -1: not counted
 	Unannounced int    `json:"unannounced"`
+	OpenRefunds *int   `json:"open_refunds,omitempty"` // lines of bucketOpenRefunds; nil: an older program's step, or a journal from before refunds
 }
 
 // tally counts at the end of a step.
 func (j *Journal) tally(tx *bbolt.Tx, head Head) error {
-	return j.put(tx, bucketCounters, keyTally, tallyRecord{
-		Format: formatVersion, Sequence: head.Sequence, Open: countLines(tx, bucketOpen), Unannounced: countLines(tx, bucketUnannounced),
-	})
+	t := tallyRecord{Format: formatVersion, Sequence: head.Sequence, Open: countLines(tx, bucketOpen), Unannounced: countLines(tx, bucketUnannounced)}
+	if tx.Bucket(bucketOpenRefunds) != nil {
+		refunds := countLines(tx, bucketOpenRefunds)
+		t.OpenRefunds = &refunds
+	}
+	return j.put(tx, bucketCounters, keyTally, t)
 }
 
 func countLines(tx *bbolt.Tx, bucket []byte) int {
@@ -69,11 +73,16 @@ func (j *Journal) counted(tx *bbolt.Tx, bucket []byte, n int) error {
 		return err
 	}
 	want := t.Open
-	if string(bucket) == string(bucketUnannounced) {
+	switch string(bucket) {
+	case string(bucketUnannounced):
 		want = t.Unannounced
+	case string(bucketOpenRefunds):
+		if want = -1; t.OpenRefunds != nil {
+			want = *t.OpenRefunds
+		}
 	}
 	if want >= 0 && want != n {
-		return damaged(string(bucket), nil, fmt.Sprintf("it names %d payments; the newest step left %d there", n, want))
+		return damaged(string(bucket), nil, fmt.Sprintf("it names %d; the newest step left %d there", n, want))
 	}
 	return nil
 }
