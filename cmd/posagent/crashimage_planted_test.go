@@ -21,6 +21,7 @@ import (
 
 // Each of these is a fault that a journal could have. The images of a recording that was changed accordingly must show it.
 func TestAJournalWithAFaultIsCaughtByTheImages(t *testing.T) {
+	imagesNotUnderRace(t)
 	requireStrace(t)
 	dir := t.TempDir()
 	gateway, err := openTrial(filepath.Join(dir, "wechat-pay"), payflow.APIv3)
@@ -83,6 +84,7 @@ func TestAJournalWithAFaultIsCaughtByTheImages(t *testing.T) {
 // comparison with what was acknowledged, and with what the recorded start made of it, can tell. The recorded start found another till's journal, so
 // that its first entry bears a time and is written again, with another, wherever the cut came before it was on disk.
 func TestAStartThatGrowsAJournalWithAFaultIsCaughtByTheImages(t *testing.T) {
+	imagesNotUnderRace(t)
 	requireStrace(t)
 	dir := t.TempDir()
 	gateway, err := openTrial(filepath.Join(dir, "wechat-pay"), payflow.APIv3)

@@ -28,6 +28,7 @@ import (
 // folder at every moment of it. POSAGENT_CRASH_IMAGES says how many images, 300 where it does not. POSAGENT_CRASH_RECORDING names a recording
 // that a failure has kept, or a file to keep a new one in, POSAGENT_CRASH_SEED its seed, and POSAGENT_CRASH_ONLY the one image as part:window:image.
 func TestAPowerCutAtAnyMomentLosesNothingThatWasAcknowledged(t *testing.T) {
+	imagesNotUnderRace(t)
 	plan := planImages(t)
 	parts := plan.record(t)
 	began := time.Now()
@@ -50,6 +51,14 @@ type imagePlan struct {
 	images, commits int
 	seed            uint64
 	recording, only string
+}
+
+// imagesNotUnderRace leaves the images to the runs without the race detector: each is read by one goroutine.
+func imagesNotUnderRace(t *testing.T) {
+	t.Helper()
+	if underRace {
+		t.Skip("not under the race detector: each image is read by one goroutine")
+	}
 }
 
 func planImages(t *testing.T) imagePlan {
