@@ -35,7 +35,8 @@ func newAuto(cfg Config, at places) (*device, error) {
 	}
 	cfg.Stdin = nil // so that settings can be compared
 	a := &autoDevice{cfg: cfg, at: at}
-	return &device{name: cfg.Name(), opener: a.opener, decoder: NewAssembler(0), lost: asTrouble, every: lookEvery, hotplug: cfg.Hotplug}, nil
+	return &device{name: cfg.Name(), opener: a.opener, decoder: NewAssembler(0), lost: asTrouble, every: lookEvery, hotplug: cfg.Hotplug,
+		unsettled: true}, nil
 }
 
 // autoNamed refuses a device that only its class would name: it could be the cashier's keyboard.
