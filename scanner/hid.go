@@ -13,7 +13,7 @@ import (
 // library's 0 would be a poll that returns at once, and nothing can end a read from outside.
 const (
 	hidSlice = 25 * time.Millisecond
-	hidIdle  = 250 * time.Millisecond
+	hidIdle  = 500 * time.Millisecond
 )
 
 // hidHandle is what is used of an open HID device. It must be read and closed by one goroutine: closing it under a
