@@ -83,7 +83,7 @@ func (h *hidDevice) opener() (port, error) {
 	if !h.bus.supported {
 		return nil, noHIDSupport()
 	}
-	in, err := match(h.cfg, hidInterfaces(h.bus.sys, h.bus.dev))
+	in, err := matchOrOther(h.cfg, places{hid: h.bus, input: inputBus{sys: h.bus.sys, dev: h.bus.dev, proc: "/proc"}})
 	if err != nil {
 		return nil, err
 	}
