@@ -23,7 +23,6 @@ type fakeKeys struct {
 	grabbed bool
 	freed   int // times that a grab was given back
 	closed  chan struct{}
-	before  int // records that were read before the grab
 }
 
 func newFakeKeys(t *testing.T, steps ...step) *fakeKeys {
