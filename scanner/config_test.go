@@ -68,7 +68,7 @@ func TestTheGapGrowsWhereTheLineIsSlow(t *testing.T) {
 	for baud, want := range map[int]time.Duration{115200: serialGap, 9600: serialGap, 1200: time.Second / 12, 300: time.Second / 3} {
 		d, err := newSerial(Config{Kind: "serial", Device: "/dev/x", Baud: baud})
 		require.NoError(t, err)
-		assert.InDelta(t, want, d.decoder.(*Assembler).gap, float64(time.Millisecond))
+		assert.InDelta(t, want, d.decoder.(*Assembler).framing.Gap, float64(time.Millisecond))
 	}
 }
 

@@ -42,6 +42,8 @@ type tap interface {
 	// chunk sees what one read returned and what came of it. It sees an empty read only where that might end a scan.
 	chunk(b []byte, at time.Time, events []Event)
 	state(e Event)
+	// descriptor sees the report descriptor of what was opened, or none.
+	descriptor(descriptor []byte)
 }
 
 // Run reads the device until ctx is done.
@@ -59,6 +61,7 @@ func (d *device) watch(ctx context.Context, put func(Event)) {
 			pause(ctx, w.refused(asTrouble(err)))
 			continue
 		}
+		d.describe(p)
 		w.enter(Ready, Trouble{})
 		gone := d.read(ctx, p, put)
 		_ = p.Close() // nothing is written to a scanner, so nothing can be lost by closing it

@@ -62,7 +62,7 @@ func hidFormat(cfg Config) (format, error) {
 		return format{}, err
 	}
 	if cfg.Mode == "keyboard" {
-		return format{Decoder: decodeKeyboard, Gap: gap}, nil
+		return format{decodeKeyboard, Framing{Gap: gap}}, nil
 	}
 	return format{Decoder: decodePOS}, nil // auto opens no keyboard
 }

@@ -43,7 +43,7 @@ func recordings(t *testing.T) map[string]*device {
 	}
 	quiet := []step{{after: 200 * time.Millisecond}}
 	gone := []step{{after: time.Millisecond, err: errors.New("gone")}}
-	text, keys, pos := format{decodeText, serialGap}, format{decodeKeyboard, keyboardGap}, format{decodePOS, 0}
+	text, keys, pos := format{decodeText, Framing{Gap: serialGap}}, format{decodeKeyboard, Framing{Gap: keyboardGap}}, format{decodePOS, Framing{}}
 	return map[string]*device{
 		"serial_suffixes": asDevice("/dev/posagent-scanner", text, port(
 			pieces(code+"\r", code+"\n", code+"\r\n", code+"\t", "\x02"+code+"\x03", "]Q1"+code+"\r\r"))),

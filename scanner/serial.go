@@ -40,7 +40,7 @@ func newSerial(cfg Config) (*device, error) {
 		name:    path,
 		opener:  func() (port, error) { return openSerial(path, mode, gap) },
 		decoder: NewAssembler(gap),
-		format:  format{Decoder: decodeText, Gap: gap},
+		format:  format{decodeText, Framing{Gap: gap}},
 		lost:    func(err error) *Trouble { return serialLost(path, err) },
 	}, nil
 }

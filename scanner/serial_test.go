@@ -143,8 +143,10 @@ func TestGarbageGivesNoScan(t *testing.T) {
 	at := runTill(t, serialSource(t, p.Path()))
 	at.becomes(Ready)
 	p.types(t, string(bytes.Repeat([]byte{0, 0x80, 0xff, 0x1b}, 300))+"\r")
-	p.types(t, string(bytes.Repeat([]byte("x7"), 400))) // a wrong device that talks without end
 	e := at.next()
+	require.Equal(t, TroubleGarbled, e.Trouble.Code)
+	p.types(t, string(bytes.Repeat([]byte("x7"), 400))) // a wrong device that talks without end
+	e = at.next()
 	require.Equal(t, KindNoise, e.Kind)
 	assert.Equal(t, TroubleTooLong, e.Trouble.Code)
 	time.Sleep(3 * serialGap) // real silence
