@@ -63,7 +63,7 @@ func (p *POS) Feed(b []byte, at time.Time) []Event {
 	}
 	p.lastAt = at
 	for len(b) > 0 {
-		if len(p.report) == 0 && b[0] != p.fields.id() {
+		if len(p.report) == 0 && !p.fields.begins(b[0]) {
 			return events // a report of another sort, such as a status
 		}
 		n := min(len(b), p.fields.bytes()-len(p.report))

@@ -16,11 +16,14 @@ type posFields struct {
 	report          byte
 	size            int // bytes of the report, with its id
 	data, dataBytes int
-	length          int // where the number of data bytes stands, or 0
+	length          int // where the number of data bytes stands, or absent
 	aim             [posAIMBytes]int
 	continued       inputField
 	ids             int // 1 where reports have an id
 }
+
+// absent stands for a field that a report does not have.
+const absent = -1
 
 // posFieldsOf finds the fields of the scanned data in a report descriptor. A descriptor without decoded data gives the
 // zero value.
@@ -32,7 +35,8 @@ func posFieldsOf(descriptor []byte) posFields {
 	f := posFields{}
 	for _, in := range reports.fields {
 		if in.usage(0) == usageDecoded && in.bits == 8 && in.at%8 == 0 && in.count > f.dataBytes {
-			f = posFields{known: true, report: in.report, size: reports.bytes(in.report), dataBytes: in.count}
+			f = posFields{known: true, report: in.report, size: reports.bytes(in.report), dataBytes: in.count,
+				data: absent, length: absent, aim: [posAIMBytes]int{absent, absent, absent}}
 		}
 	}
 	if !f.known {
@@ -58,11 +62,11 @@ func (f *posFields) place(in inputField) {
 			continue
 		}
 		switch {
-		case usage == usageDecoded && f.data == 0:
+		case usage == usageDecoded && f.data == absent:
 			f.data = at
 		case usage == usageByteCount && in.bits == 8:
 			f.length = at
-		case usage >= usageAIM && usage < usageAIM+posAIMBytes && in.bits == 8 && f.aim[usage-usageAIM] == 0:
+		case usage >= usageAIM && usage < usageAIM+posAIMBytes && in.bits == 8 && f.aim[usage-usageAIM] == absent:
 			f.aim[usage-usageAIM] = at
 		case usage == usageContinued && f.continued.bits == 0:
 			f.continued = in
@@ -71,11 +75,12 @@ func (f *posFields) place(in inputField) {
 	}
 }
 
-func (f posFields) id() byte {
+// begins reports the first byte of a report with scanned data.
+func (f posFields) begins(first byte) bool {
 	if !f.known {
-		return posReportID
+		return first == posReportID
 	}
-	return f.report
+	return f.ids == 0 || first == f.report
 }
 
 func (f posFields) bytes() int {
@@ -91,7 +96,7 @@ func (f posFields) read(r []byte) (part posPart, ok bool) {
 		return readKnownLayout(r)
 	}
 	end := f.data + f.dataBytes
-	if f.length > 0 {
+	if f.length != absent {
 		if f.length >= len(r) {
 			return posPart{}, false
 		}
@@ -101,19 +106,27 @@ func (f posFields) read(r []byte) (part posPart, ok bool) {
 		return posPart{}, false
 	}
 	data := r[f.data:end]
-	if f.length == 0 {
+	if f.length == absent {
 		data = bytes.TrimRight(data, "\x00")
 	}
 	part = posPart{data: data, continued: f.continued.bits > 0 && bitsAt(r[f.ids:], f.continued.at, f.continued.bits) != 0}
-	if f.aim[0] > 0 && r[f.aim[0]] == ']' {
-		part.aim = string([]byte{']', r[f.aim[1]], r[f.aim[2]]})
+	if f.aimByte(r, 0) == ']' {
+		part.aim = string([]byte{']', f.aimByte(r, 1), f.aimByte(r, 2)})
 	}
 	return part.trimmed()
 }
 
+// aimByte is a byte of the AIM identifier, or 0 where the report has none.
+func (f posFields) aimByte(r []byte, i int) byte {
+	if f.aim[i] == absent || f.aim[i] >= len(r) {
+		return 0
+	}
+	return r[f.aim[i]]
+}
+
 // strangeAIM reports a device whose AIM identifier does not stand where its descriptor says.
 func (f posFields) strangeAIM(r []byte) bool {
-	return f.aim[0] > 0 && f.aim[1] < len(r) && r[f.aim[0]] != ']' && r[f.aim[1]] == ']'
+	return f.aimByte(r, 0) != ']' && f.aimByte(r, 1) == ']'
 }
 
 // trimmed takes off the padding of a length that counts the AIM identifier too. Any other padding within the length means
