@@ -64,7 +64,7 @@ func (k *Keyboard) Feed(b []byte, at time.Time) []Event {
 			events = append(events, k.take(report, at)...)
 		}
 	}
-	k.lastAt = at
+	k.lastAt, k.asm.last = at, at // a key that is let go breaks the silence too
 	return events
 }
 
