@@ -3,6 +3,7 @@ package scanner
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -86,11 +87,12 @@ func (h *hidDevice) opener() (port, error) {
 	if err != nil {
 		return nil, err
 	}
+	descriptor := reportDescriptor(filepath.Join(h.bus.sys, "bus/usb/devices", in.path)) // it goes with the kernel's driver
 	handle, err := h.bus.open(in)
 	if err != nil {
 		return nil, errors.Join(claimFailed(in, err), lock.release())
 	}
-	p := &hidPort{handle: handle, lock: lock}
+	p := &hidPort{handle: handle, lock: lock, descriptor: descriptor}
 	if err := wake(in, h.cfg.Mode, handle); err != nil {
 		return nil, errors.Join(wakeFailed(in, err), p.Close())
 	}
@@ -111,9 +113,13 @@ func (h *hidDevice) lost(err error) *Trouble {
 
 // hidPort is an open device, read in slices, and the lock on its node.
 type hidPort struct {
-	handle hidHandle
-	lock   *claim
+	handle     hidHandle
+	lock       *claim
+	descriptor []byte
 }
+
+// Descriptor is the device's report descriptor, or nothing where no driver of the kernel had it.
+func (p *hidPort) Descriptor() []byte { return p.descriptor }
 
 // Read returns one report, or nothing.
 func (p *hidPort) Read(b []byte) (int, error) {
