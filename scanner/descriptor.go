@@ -201,9 +201,9 @@ type describable interface {
 	Describe(descriptor []byte)
 }
 
-// describe gives the decoder the descriptor of what was opened, if it has use for one.
-func (d *device) describe(p port) {
-	decoder, reads := d.decoder.(describable)
+// describe gives a device's decoder the descriptor of what was opened, if it has use for one.
+func (w *watcher) describe(by *device, p port) {
+	decoder, reads := by.decoder.(describable)
 	if !reads {
 		return
 	}
@@ -212,7 +212,9 @@ func (d *device) describe(p port) {
 		descriptor = with.Descriptor()
 	}
 	decoder.Describe(descriptor)
-	if d.tap != nil {
-		d.tap.descriptor(descriptor)
+	if w.tap != nil {
+		w.mu.Lock()
+		w.tap.descriptor(descriptor)
+		w.mu.Unlock()
 	}
 }

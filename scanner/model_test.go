@@ -17,8 +17,8 @@ import (
 // split them, and a script of faults cuts codes, loses pieces, adds noise and lets the program stand still. Each fault
 // leaves the trace that it leaves in life; a digit that vanishes without one cannot be noticed by anybody.
 
-// line is one kind of scanner on one kind of decoder.
-type line struct {
+// faultyLine is one kind of scanner on one kind of decoder.
+type faultyLine struct {
 	name    string
 	decoder func() Decoder
 	encode  func(code string) [][]byte // without a suffix
@@ -31,10 +31,10 @@ type line struct {
 }
 
 // lines are the scanners of the model.
-func lines(t testing.TB) []line {
+func lines(t testing.TB) []faultyLine {
 	bytesOf := func(text string) (pieces [][]byte) { return cutUp([]byte(text), 1) }
 	noise := [][]byte{{0}, {0x80}, {0xFF}, {0x1B}}
-	all := []line{
+	all := []faultyLine{
 		{name: "serial", decoder: func() Decoder { return NewAssembler(serialGap) }, encode: bytesOf,
 			digitAt: func(n int) int { return n }, suffix: bytesOf("\r"), noise: noise, joins: true},
 		{name: "serial, STX and ETX configured",
@@ -49,14 +49,17 @@ func lines(t testing.TB) []line {
 	}
 	for _, w := range keyWriters() {
 		descriptor := unhex(t, w.descriptor)
-		all = append(all, line{name: "keyboard, " + w.name, decoder: func() Decoder { k := NewKeyboard(keyboardGap); k.Describe(descriptor); return k },
+		all = append(all, faultyLine{name: "keyboard, " + w.name, decoder: func() Decoder { k := NewKeyboard(keyboardGap); k.Describe(descriptor); return k },
 			encode:  func(code string) [][]byte { return w.press(0, row(code)...) },
 			digitAt: func(n int) int { return 2 * n }, suffix: w.press(0, enterKey), kept: 32, noise: [][]byte{w.write(0, rollOver, rollOver, rollOver)}})
 	}
-	all = slices.DeleteFunc(all, func(l line) bool { return l.name == "keyboard, keys counted from 0x04" }) // it cannot say that it rolled over
+	all = slices.DeleteFunc(all, func(l faultyLine) bool { return l.name == "keyboard, keys counted from 0x04" }) // it cannot say that it rolled over
+	all = append(all, faultyLine{name: "keyboard, events of the kernel", decoder: func() Decoder { return NewKeyEvents(keyboardGap) },
+		encode: keyEventsOf, digitAt: func(n int) int { return 2 * n }, suffix: cutUp(appendKey(appendKey(nil, 28, keyDown), 28, keyUp), keyRecordBytes),
+		noise: [][]byte{appendLost(nil)}, joins: true})
 	for _, descriptor := range [][]byte{nil, unhex(t, posDescriptor)} {
 		for _, size := range []int{64, 8} {
-			all = append(all, line{name: fmt.Sprintf("point of sale, packets of %d, described %t", size, descriptor != nil),
+			all = append(all, faultyLine{name: fmt.Sprintf("point of sale, packets of %d, described %t", size, descriptor != nil),
 				decoder: func() Decoder { p := NewPOS(); p.Describe(descriptor); return p },
 				encode:  func(code string) [][]byte { return cutUp(posReport(len(code), "]Q1", code, false), size) },
 				digitAt: func(n int) int { return (posDataAt + n) / size }, lengths: []int{26}})
@@ -65,9 +68,18 @@ func lines(t testing.TB) []line {
 	return all
 }
 
+// keyEventsOf are the events of digits typed by the main row: key codes 2 to 11 are 1 to 0.
+func keyEventsOf(digits string) (records [][]byte) {
+	for i := range len(digits) {
+		key := uint16(digits[i]-'0'+9)%10 + 2
+		records = append(records, appendKey(nil, key, keyDown), appendKey(nil, key, keyUp))
+	}
+	return records
+}
+
 // scripted plays one script on one line.
 type scripted struct {
-	line
+	faultyLine
 	rng     *rand.Rand
 	decoder Decoder
 	at      time.Time
@@ -232,7 +244,7 @@ func (s *scripted) overrun() {
 }
 
 // play plays the script of a seed and returns what is wrong with what came out.
-func (l line) play(seed uint64, spoil func(Decoder) Decoder) (wrong string, story []string) {
+func (l faultyLine) play(seed uint64, spoil func(Decoder) Decoder) (wrong string, story []string) {
 	return l.playFrom(rand.NewPCG(seed, 1), spoil)
 }
 
@@ -264,8 +276,8 @@ func FuzzWholeCodes(f *testing.F) {
 	})
 }
 
-func (l line) playFrom(choices rand.Source, spoil func(Decoder) Decoder) (wrong string, story []string) {
-	s := &scripted{line: l, rng: rand.New(choices), decoder: l.decoder(), at: begin, whole: map[string]bool{}}
+func (l faultyLine) playFrom(choices rand.Source, spoil func(Decoder) Decoder) (wrong string, story []string) {
+	s := &scripted{faultyLine: l, rng: rand.New(choices), decoder: l.decoder(), at: begin, whole: map[string]bool{}}
 	if spoil != nil {
 		s.decoder = spoil(s.decoder)
 	}
@@ -421,7 +433,7 @@ func TestTheModelNoticesPlantedFaults(t *testing.T) {
 	} {
 		t.Run(row.fault+" on "+row.line, func(t *testing.T) {
 			t.Parallel()
-			i := slices.IndexFunc(lines(t), func(l line) bool { return l.name == row.line })
+			i := slices.IndexFunc(lines(t), func(l faultyLine) bool { return l.name == row.line })
 			require.GreaterOrEqual(t, i, 0)
 			l := lines(t)[i]
 			for seed := range uint64(3000) {
