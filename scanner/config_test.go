@@ -94,3 +94,20 @@ func TestStdinIsASource(t *testing.T) {
 	require.NoError(t, err)
 	assert.IsType(t, &Typed{}, source)
 }
+
+func TestPrefixAndSuffixReachEveryKindOfScanner(t *testing.T) {
+	for name, cfg := range map[string]Config{
+		"serial": {Kind: "serial", Device: "/dev/ttyS0"}, "hid": {Kind: "hid", VendorID: 0x05e0, ProductID: 0x1300, Mode: "pos"},
+		"keyboard": {Kind: "hid", VendorID: 0x05e0, ProductID: 0x1200, Mode: "keyboard"}, "evdev": {Kind: "evdev", VendorID: 0x05e0, ProductID: 0x1200},
+	} {
+		cfg.Prefix, cfg.Suffix = "stx", "CRLF"
+		source, err := New(cfg)
+		require.NoError(t, err, name)
+		form := source.(*device).format
+		assert.Equal(t, "\x02", form.Prefix, name)
+		assert.Equal(t, "\r\n", form.Suffix, name)
+		cfg.Suffix = "1"
+		_, err = New(cfg)
+		assert.ErrorContains(t, err, "suffix has a digit", name)
+	}
+}

@@ -49,14 +49,14 @@ const keyBatches = 64
 // newEvdev returns the source of a keyboard scanner that the kernel's own driver reads. It is grabbed: while it is open,
 // its keys reach posagent alone. The grab ends with the process, however that ends.
 func newEvdev(cfg Config, bus inputBus) (*device, error) {
-	gap, err := cfg.gapOr(keyboardGap)
+	framing, err := cfg.framing(keyboardGap)
 	if err != nil {
 		return nil, err
 	}
 	if err := evdevNamed(cfg, bus.dev); err != nil {
 		return nil, err
 	}
-	form := format{decodeEvdev, Framing{Gap: gap}}
+	form := format{decodeEvdev, framing}
 	e := &evdevDevice{cfg: cfg, bus: bus}
 	return &device{name: cfg.Name(), opener: e.opener, decoder: form.decoder(), format: form, lost: e.lost,
 		every: lookEvery, hotplug: cfg.Hotplug}, nil

@@ -49,6 +49,18 @@ func ParseMark(key, value string) (string, error) {
 	return value, nil
 }
 
+// framing reads how a configured scanner frames its codes; usual is the gap where none is set.
+func (cfg Config) framing(usual time.Duration) (f Framing, err error) {
+	if f.Gap, err = cfg.gapOr(usual); err != nil {
+		return Framing{}, err
+	}
+	if f.Prefix, err = ParseMark("prefix", cfg.Prefix); err != nil {
+		return Framing{}, err
+	}
+	f.Suffix, err = ParseMark("suffix", cfg.Suffix)
+	return f, err
+}
+
 // frameMax bounds the bytes of one scan with what stands around it.
 func (f Framing) frameMax() int { return len(f.Prefix) + scanBytesMax + len(f.Suffix) }
 

@@ -63,14 +63,14 @@ func newHID(cfg Config, bus hidBus) (*device, error) {
 }
 
 func hidFormat(cfg Config) (format, error) {
-	gap, err := cfg.gapOr(keyboardGap)
+	framing, err := cfg.framing(keyboardGap)
 	if err != nil {
 		return format{}, err
 	}
 	if cfg.Mode == "keyboard" {
-		return format{decodeKeyboard, Framing{Gap: gap}}, nil
+		return format{decodeKeyboard, framing}, nil
 	}
-	return format{Decoder: decodePOS}, nil // auto opens no keyboard
+	return format{decodePOS, Framing{Prefix: framing.Prefix, Suffix: framing.Suffix}}, nil // auto opens no keyboard
 }
 
 // hidDevice finds and opens the configured device. Only the device's one goroutine uses it.

@@ -31,16 +31,16 @@ func newSerial(cfg Config) (*device, error) {
 	if err := absolute("device", cfg.Device); err != nil {
 		return nil, err
 	}
-	gap, err := cfg.gapOr(max(serialGap, gapCharacters*bitsPerChar*time.Second/time.Duration(mode.BaudRate)))
+	framing, err := cfg.framing(max(serialGap, gapCharacters*bitsPerChar*time.Second/time.Duration(mode.BaudRate)))
 	if err != nil {
 		return nil, err
 	}
-	path := cfg.Device
+	path, form := cfg.Device, format{decodeText, framing}
 	return &device{
 		name:    path,
-		opener:  func() (port, error) { return openSerial(path, mode, gap) },
-		decoder: NewAssembler(gap),
-		format:  format{decodeText, Framing{Gap: gap}},
+		opener:  func() (port, error) { return openSerial(path, mode, framing.Gap) },
+		decoder: form.decoder(),
+		format:  form,
 		lost:    func(err error) *Trouble { return serialLost(path, err) },
 		hotplug: cfg.Hotplug,
 	}, nil
