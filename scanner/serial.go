@@ -122,7 +122,8 @@ func (p *serialPort) Close() error {
 	return errors.Join(p.Port.Close(), p.lock.release())
 }
 
-// openSerial claims and opens the port. What a scanner sent before is thrown away: a code is never queued.
+// openSerial claims and opens the port. What a scanner sent before is thrown away: a code is never queued. So is the rest
+// of a scan in whose middle the port was opened, which alone might look like a shorter code.
 func openSerial(path string, mode serial.Mode, gap time.Duration) (port, error) {
 	lock, err := claimPort(path)
 	if err != nil {
@@ -135,11 +136,25 @@ func openSerial(path string, mode serial.Mode, gap time.Duration) (port, error) 
 	}
 	// Set once, before the first read: the library does not guard it against a read that is under way.
 	slice := min(gap/2, readSliceMax)
-	if err := errors.Join(p.SetReadTimeout(slice), p.ResetInputBuffer()); err != nil {
+	if err := errors.Join(p.SetReadTimeout(slice), p.ResetInputBuffer(), quieten(p)); err != nil {
 		_ = errors.Join(p.Close(), lock.release())
 		return nil, openTrouble(path, err)
 	}
 	return &serialPort{Port: p, lock: lock, slice: slice, line: waiter{file: lock.file}}, nil
+}
+
+// quietReadsMax bounds how long a line that never falls silent is waited for when it is opened.
+const quietReadsMax = 64
+
+// quieten reads until nothing comes for a slice.
+func quieten(p serial.Port) error {
+	rest := make([]byte, readBytesMax)
+	for range quietReadsMax {
+		if n, err := p.Read(rest); n == 0 || err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // openTrouble explains an error of the library, which hides errno behind codes of its own.

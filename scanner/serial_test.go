@@ -166,6 +166,35 @@ func TestWhatCameBeforeThePortWasOpenIsNotRead(t *testing.T) {
 	at.reads(code)
 }
 
+func TestAPortThatIsOpenedInTheMiddleOfAScan(t *testing.T) {
+	p := plug(t)
+	keep, err := os.OpenFile(p.Path(), os.O_RDWR|unix.O_NOCTTY, 0)
+	require.NoError(t, err)
+	defer keep.Close()
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() { // "2861" and a code: an Alipay code of 22 digits, whose last 18 would pass for one of WeChat Pay
+		defer close(stopped)
+		for {
+			for _, digit := range "2861" + code + "\r" {
+				_, _ = p.Write([]byte(string(digit)))
+				select {
+				case <-stop:
+					return
+				case <-time.After(time.Millisecond):
+				}
+			}
+		}
+	}()
+	time.Sleep(4 * time.Millisecond)
+	at := runTill(t, serialSource(t, p.Path()))
+	time.Sleep(100 * time.Millisecond)
+	close(stop)
+	<-stopped
+	at.becomes(Ready)
+	p.types(t, code+"\r")
+	at.reads(code)
+}
+
 func TestASecondReaderOfOnePortIsRefused(t *testing.T) {
 	p := plug(t)
 	first := runTill(t, serialSource(t, p.Path()))
