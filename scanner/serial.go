@@ -3,6 +3,7 @@ package scanner
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -147,7 +148,7 @@ func openSerial(path string, mode serial.Mode, gap time.Duration) (port, error) 
 const quietReadsMax = 64
 
 // quieten reads until nothing comes for a slice.
-func quieten(p serial.Port) error {
+func quieten(p io.Reader) error {
 	rest := make([]byte, readBytesMax)
 	for range quietReadsMax {
 		if n, err := p.Read(rest); n == 0 || err != nil {

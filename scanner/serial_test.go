@@ -5,9 +5,11 @@ package scanner
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -167,32 +169,17 @@ func TestWhatCameBeforeThePortWasOpenIsNotRead(t *testing.T) {
 }
 
 func TestAPortThatIsOpenedInTheMiddleOfAScan(t *testing.T) {
-	p := plug(t)
-	keep, err := os.OpenFile(p.Path(), os.O_RDWR|unix.O_NOCTTY, 0)
-	require.NoError(t, err)
-	defer keep.Close()
-	stop, stopped := make(chan struct{}), make(chan struct{})
-	go func() { // "2861" and a code: an Alipay code of 22 digits, whose last 18 would pass for one of WeChat Pay
-		defer close(stopped)
-		for {
-			for _, digit := range "2861" + code + "\r" {
-				_, _ = p.Write([]byte(string(digit)))
-				select {
-				case <-stop:
-					return
-				case <-time.After(time.Millisecond):
-				}
-			}
-		}
-	}()
-	time.Sleep(4 * time.Millisecond)
-	at := runTill(t, serialSource(t, p.Path()))
-	time.Sleep(100 * time.Millisecond)
-	close(stop)
-	<-stopped
-	at.becomes(Ready)
-	p.types(t, code+"\r")
-	at.reads(code)
+	// Of an Alipay code of 22 digits, the 18 that come after the opening would pass for one of WeChat Pay.
+	rest := &fakePort{t: t, steps: append(pieces(strings.Split(code+"\r", "")...), step{}, step{bytes: "9"})}
+	require.NoError(t, quieten(rest))
+	assert.Equal(t, 1, len(rest.steps), "read until nothing came for a slice, and no further")
+
+	endless := &fakePort{t: t, steps: pieces(strings.Split(strings.Repeat("7", 1000), "")...)}
+	require.NoError(t, quieten(endless))
+	assert.Equal(t, quietReadsMax, endless.reads, "a line that is never silent does not keep it from being read")
+
+	failing := &fakePort{t: t, steps: []step{{bytes: "1"}, {err: errors.New("gone")}}}
+	assert.Error(t, quieten(failing))
 }
 
 func TestASecondReaderOfOnePortIsRefused(t *testing.T) {
