@@ -178,6 +178,12 @@ func TestAPortThatIsOpenedInTheMiddleOfAScan(t *testing.T) {
 	require.NoError(t, quieten(endless))
 	assert.Equal(t, quietReadsMax, endless.reads, "a line that is never silent does not keep it from being read")
 
+	asked := time.Now()
+	opened, err := openSerial(plug(t).Path(), serial.Mode{BaudRate: 9600, DataBits: 8}, serialGap)
+	require.NoError(t, err)
+	assert.GreaterOrEqual(t, time.Since(asked), serialGap/2, "a port is not said to be open before it was silent")
+	require.NoError(t, opened.Close())
+
 	failing := &fakePort{t: t, steps: []step{{bytes: "1"}, {err: errors.New("gone")}}}
 	assert.Error(t, quieten(failing))
 }
