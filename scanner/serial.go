@@ -107,11 +107,7 @@ func (p *serialPort) await(pending bool) {
 
 // Read returns what came, or nothing when the wait is over or was ended.
 func (p *serialPort) Read(b []byte) (int, error) {
-	came, err := p.line.wait()
-	if err != nil || !came {
-		return 0, err
-	}
-	return p.Port.Read(b)
+	return p.line.read(b)
 }
 
 func (p *serialPort) interrupt() { p.line.interrupt() }
