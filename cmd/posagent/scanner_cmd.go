@@ -65,7 +65,7 @@ func scannerCommand(p *program) *cobra.Command {
 		o.addFlags(reading)
 	}
 	play.Flags().BoolVar(&o.fast, "fast", false, "without the recorded pauses")
-	cmd.AddCommand(scannerListCommand(p), watch, record, play)
+	cmd.AddCommand(scannerListCommand(p), scannerSetupCommand(p), watch, record, play)
 	return cmd
 }
 
