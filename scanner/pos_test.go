@@ -160,8 +160,11 @@ func posMakers(t testing.TB) map[string]struct {
 		// Honeywell Voyager 1400g: NielsLeenheer/WebHidBarcodeScanner, src/main.js, takes one byte less than the length,
 		// for its last is the suffix, and knows a QR code by 's' in byte 61.
 		"Honeywell Voyager 1400g": {"", [][]byte{posReport(19, "]Q1", code+"\r", false)}, code, "Q1"},
-		// Quio QU-R-302 manual, page 79 (a Newland engine): id, length, data in bytes 2 to 57, symbology in byte 62.
-		"Quio QU-R-302": {"", [][]byte{quio(code)}, code, ""},
+		// Newland NLS-FM420 Integration Guide, page 47, and NLS-HR200, page 43 ("Getting Scanned Data"): id, length, data in
+		// bytes 2 to 57, four reserved, Newland's symbology identifier in byte 62 or 0, continued in byte 63.
+		"Newland NLS-FM420": {"", [][]byte{newland(code, 0x0B)}, code, ""},
+		// Quio QU-R-302 manual, page 79, the same layout: id, length, data in bytes 2 to 57, symbology in byte 62.
+		"Quio QU-R-302": {"", [][]byte{newland(code, 0)}, code, ""},
 		// By descriptor: HID Point of Sale Usage Tables 1.02, section 3.
 		"by the usage tables":              {posDescriptor, [][]byte{posReport(18, "]Q1", code, false)}, code, "Q1"},
 		"by the usage tables, another way": {otherPOSDescriptor, [][]byte{append(append([]byte(code), make([]byte, 15)...), ']', 'C', '0')}, code, "C0"},
@@ -176,9 +179,11 @@ func accessIS(length int, aim, data string, more byte) []byte {
 	return r
 }
 
-func quio(data string) []byte {
+func newland(data string, symbology byte) []byte {
 	r := append([]byte{2, byte(len(data))}, data...)
-	return append(r, make([]byte, 64-len(r))...)
+	r = append(r, make([]byte, 64-len(r))...)
+	r[62] = symbology
+	return r
 }
 
 func TestReportsOfMakersByTheirManuals(t *testing.T) {

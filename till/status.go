@@ -24,7 +24,7 @@ type Device struct {
 	Name  string    `json:"name" doc:"The port, or the device's own name."`
 	Kind  string    `json:"kind" doc:"serial, hid, stdin."`
 	Ready bool      `json:"ready"`
-	Text  string    `json:"text,omitempty" doc:"Why it is not ready, and what to do."`
+	Text  string    `json:"text,omitempty" doc:"Why it is not ready, or why its scans cannot be read, and what to do."`
 	Since time.Time `json:"since,omitempty,omitzero"`
 
 	Statistics *ScanStatistics `json:"statistics,omitempty" doc:"What it has done since this program began."`

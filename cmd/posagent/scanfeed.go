@@ -44,6 +44,8 @@ type deviceState struct {
 	Next  string
 	Since time.Time
 	Code  scanner.TroubleCode
+
+	Unread scanner.Trouble // why the last thing that came was no scan, where only another setting will mend it
 }
 
 func newScanFeed(taker scanTaker, tracker *health.Tracker, log zerolog.Logger) *scanFeed {
@@ -70,6 +72,7 @@ func (f *scanFeed) take(ctx context.Context, e scanner.Event) {
 	switch e.Kind {
 	case scanner.KindScan:
 		// A refusal is shown on the page and logged by the engine, which alone knows what it refused.
+		f.setUnread(e.Device, scanner.Trouble{})
 		_, err := f.taker.Scan(ctx, e.Scan.Text.Reveal(), e.Scan.AIM, e.Device)
 		counter.Taken(refusal(err), e.At)
 	case scanner.KindState:
@@ -95,6 +98,9 @@ func refusal(err error) string {
 
 // noise says that something came that was no whole scan, at most once a second for each device.
 func (f *scanFeed) noise(ctx context.Context, e scanner.Event) {
+	if e.Trouble.Code == scanner.TroubleParity || e.Trouble.Code == scanner.TroubleUnframed {
+		f.setUnread(e.Device, e.Trouble)
+	}
 	f.mu.Lock()
 	said := e.At.Sub(f.misread[e.Device]) < misreadEvery
 	if !said {
@@ -106,6 +112,16 @@ func (f *scanFeed) noise(ctx context.Context, e scanner.Event) {
 	}
 	f.log.Warn().Str("device", e.Device).Str("trouble", string(e.Trouble.Code)).Msg(e.Trouble.What)
 	_ = f.taker.Misread(ctx, e.Device) // it fails only where the engine has stopped, and its page with it
+}
+
+// setUnread keeps what is wrong with a device's settings until a scan comes whole.
+func (f *scanFeed) setUnread(device string, t scanner.Trouble) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if s, known := f.states[device]; known {
+		s.Unread = t
+		f.states[device] = s
+	}
 }
 
 // counter is the one that counts a device's events. Devices are as many as the configuration has.

@@ -85,3 +85,15 @@ func TestNoiseIsCountedAndSaidOnceASecond(t *testing.T) {
 	assert.Equal(t, map[scanner.TroubleCode]uint64{scanner.TroubleGarbled: 1000, scanner.TroubleParity: 1}, s.Misread)
 	assert.Zero(t, taker.scans, "noise is never a scan")
 }
+
+func TestAWrongSettingIsSaidUntilAScanComesWhole(t *testing.T) {
+	f := newScanFeed(&fakeTaker{}, health.NewTracker(health.Config{}), zerolog.Nop())
+	at := time.Date(2026, 1, 5, 9, 0, 0, 0, time.UTC)
+	f.take(t.Context(), scanner.Event{Kind: scanner.KindState, Device: "desk", State: scanner.Ready, At: at})
+	assert.Empty(t, f.snapshot()["desk"].text())
+	f.take(t.Context(), scanner.Event{Kind: scanner.KindNoise, Device: "desk", At: at, Trouble: scanner.Trouble{Code: scanner.TroubleParity, What: "seven bits", Next: "set data_bits"}})
+	f.take(t.Context(), scanner.Event{Kind: scanner.KindNoise, Device: "desk", At: at, Trouble: scanner.Trouble{Code: scanner.TroubleGarbled}})
+	assert.Equal(t, "seven bits; set data_bits", f.snapshot()["desk"].text())
+	f.take(t.Context(), scanAt(at))
+	assert.Empty(t, f.snapshot()["desk"].text())
+}

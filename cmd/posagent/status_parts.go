@@ -77,7 +77,10 @@ func scanStatistics(s scanner.Statistics) *till.ScanStatistics {
 }
 
 func (s deviceState) text() string {
-	if s.State == scanner.Ready.String() {
+	switch {
+	case s.State == scanner.Ready.String() && s.Unread.Code != "":
+		return s.Unread.Error()
+	case s.State == scanner.Ready.String():
 		return ""
 	}
 	return s.What + "; " + s.Next
