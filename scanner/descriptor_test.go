@@ -194,6 +194,25 @@ func TestReportsInPiecesAndWithOthersBetween(t *testing.T) {
 	assert.Equal(t, []string{code}, texts(feedReports(ids.keyboard(t), mixed...)), "volume keys and unknown reports are no keys")
 }
 
+func TestKeysOfTwoReportsAreHeldApart(t *testing.T) {
+	// An array in report 1 and a bit for each key in report 2, as keyboards have that are boot keyboards too.
+	const both = `05 01 09 06 A1 01 85 01 05 07 19 E0 29 E7 15 00 25 01 75 01 95 08 81 02
+		95 06 75 08 15 00 25 65 19 00 29 65 81 00 85 02 19 00 29 77 25 01 75 01 95 78 81 02 C0`
+	k := NewKeyboard(keyboardGap)
+	k.Describe(unhex(t, both))
+	bit := func(keys ...byte) []byte {
+		r := append([]byte{2}, make([]byte, 15)...)
+		for _, key := range keys {
+			r[1+key/8] |= 1 << (key % 8)
+		}
+		return r
+	}
+	none := make([]byte, 8)
+	none[0] = 1
+	reports := [][]byte{bit(keyOf('1')), none, bit(keyOf('1'), keyOf('3')), none, bit(keyOf('3')), bit()}
+	assert.Equal(t, []string{"13"}, texts(feedReports(k, reports...)))
+}
+
 func TestAKeyboardScanInWhoseMiddleTheProgramStoodStill(t *testing.T) {
 	// The library keeps the last 30 reports: of two scans of 38 reports each, the first three digits were read, and of
 	// what waited the last fifteen digits of the second are left. Together they would be 18.

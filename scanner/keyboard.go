@@ -24,11 +24,11 @@ const (
 type Keyboard struct {
 	asm    *Assembler
 	keys   keyFields
-	report []byte    // of the report under way, where reads give it in pieces
-	held   []byte    // the keys of the report before
-	alt    altCode   // the Alt code that is being typed
-	lossy  bool      // keys were lost: the rest of this scan is dropped
-	lastAt time.Time // of the last report
+	report []byte          // of the report under way, where reads give it in pieces
+	held   map[byte][]byte // the keys of the report before, by its id
+	alt    altCode         // the Alt code that is being typed
+	lossy  bool            // keys were lost: the rest of this scan is dropped
+	lastAt time.Time       // of the last report
 }
 
 // altCode is a character typed by its number on the keypad while Alt is held, as scanners do that are set to work with
@@ -43,7 +43,7 @@ func NewKeyboard(gap time.Duration) *Keyboard { return NewFramedKeyboard(Framing
 
 // NewFramedKeyboard returns a decoder of keyboard reports that wants what framing says around each scan. Enter is CR.
 func NewFramedKeyboard(framing Framing) *Keyboard {
-	return &Keyboard{asm: NewFramedAssembler(framing)}
+	return &Keyboard{asm: NewFramedAssembler(framing), held: map[byte][]byte{}}
 }
 
 // Describe takes the report descriptor of the device that was opened. One without keys leaves boot reports.
@@ -117,14 +117,14 @@ func (k *Keyboard) take(report []byte, at time.Time) []Event {
 	if mods&leftAlt == 0 {
 		typed = k.alt.end(typed)
 	}
-	fresh := 0
+	fresh, id := 0, k.keys.id(report)
 	for _, key := range keys {
-		if !bytes.Contains(k.held, []byte{key}) {
+		if bytes.IndexByte(k.held[id], key) < 0 {
 			typed = k.press(typed, key, mods)
 			fresh++
 		}
 	}
-	k.held = append(k.held[:0], keys...)
+	k.held[id] = keys
 	if fresh > 1 && k.keys.unordered {
 		return k.lose(at, unorderedKeys())
 	}
@@ -139,7 +139,8 @@ func (k *Keyboard) Pending() bool {
 // Reset forgets what has begun, and which keys were held.
 func (k *Keyboard) Reset() {
 	k.asm.Reset()
-	k.held, k.alt, k.lossy, k.report = k.held[:0], altCode{}, false, k.report[:0]
+	k.held = map[byte][]byte{}
+	k.alt, k.lossy, k.report = altCode{}, false, k.report[:0]
 }
 
 func (k *Keyboard) look(at time.Time) []Event {
