@@ -100,6 +100,13 @@ func TestAKeyThatTheKernelRepeatsIsOneKey(t *testing.T) {
 	assert.Equal(t, []string{code}, texts(feedKeys(append(records, struck(codeEnter)...))))
 }
 
+func TestAShiftThatTheKernelRepeatsStaysDown(t *testing.T) {
+	records := appendKey(appendKey(nil, codeLeftShift, keyDown), codeLeftShift, 2)
+	records = append(records, struck(keysOf("q")...)...)
+	records = appendKey(records, codeLeftShift, keyUp)
+	assert.Equal(t, []string{"Q"}, texts(feedKeys(append(records, struck(codeEnter)...))))
+}
+
 func TestKeysThatOverlapAreEachRead(t *testing.T) {
 	var records []byte
 	keys := keysOf("1234567890")

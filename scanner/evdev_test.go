@@ -251,6 +251,21 @@ func TestAKeyboardScannerIsUnpluggedInMidCode(t *testing.T) {
 	})
 }
 
+func TestAKeyboardWhoseNodeVanishesIsLost(t *testing.T) {
+	withKeyboard(t, func(t *testing.T, c *computer, node string) {
+		d := evdevSource(t, evdevScanner, c.inputOf(newFakeKeys(t)))
+		d.hotplug = &Hotplug{listen: fakeLine(nil)}
+		time.AfterFunc(time.Second, func() {
+			c.unplug("1-2")
+			assert.NoError(t, os.Remove(node))
+			d.hotplug.ring()
+		})
+		events := watchFor(t, d, 1100*time.Millisecond)
+		require.Equal(t, []State{Ready, Lost}, states(events), "though no read has failed")
+		assert.Equal(t, TroubleNotThere, events[1].Trouble.Code)
+	})
+}
+
 func TestAKeyboardThatTheKernelDoesNotHold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newComputer(t)
