@@ -233,6 +233,27 @@ func TestAKeyboardScanInWhoseMiddleTheProgramStoodStill(t *testing.T) {
 	assert.Equal(t, []string{code}, texts(feedReports(k, append(typed(code), press(enterKey)...)...)))
 }
 
+func TestAnAltCodeInWhoseMiddleTheProgramStoodStill(t *testing.T) {
+	k, at := NewKeyboard(keyboardGap), begin
+	k.Feed(report(leftAlt, pad("5")[0]), at)
+	k.Feed(report(leftAlt), at)
+	at = at.Add(heldUpMax)
+	var events []Event
+	for _, r := range append([][]byte{report(leftAlt, pad("3")[0]), report(leftAlt), report(0)}, append(typed(code[1:]), press(enterKey)...)...) {
+		events = append(events, k.Feed(r, at)...)
+	}
+	assert.Empty(t, texts(events), "5 and 3 may be of two codes, and would be the first digit of a third")
+	assert.Equal(t, []TroubleCode{TroubleHeldUp}, troubles(events))
+}
+
+func TestTheFieldsOfADescriptor(t *testing.T) {
+	reports, ok := parseDescriptor(unhex(t, gryphonKeyboard))
+	require.True(t, ok)
+	require.Len(t, reports.fields, 2, "modifiers and keys: what is constant says nothing")
+	assert.Equal(t, 16, reports.fields[1].at)
+	assert.Equal(t, keyReportBytes, reports.bytes(0))
+}
+
 func TestTwoAltCodesThatRanTogetherAreNoCharacter(t *testing.T) {
 	reports := append([][]byte{report(leftAlt)}, report(leftAlt, pad("4")[0]), report(leftAlt), report(leftAlt, pad("9")[0]), report(leftAlt),
 		report(leftAlt, pad("1")[0]), report(leftAlt), report(leftAlt, pad("3")[0]), report(leftAlt), report(0))

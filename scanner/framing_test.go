@@ -86,6 +86,9 @@ func TestABoundaryInsideAConfiguredFrameIsNoise(t *testing.T) {
 	events := feedFramed(Framing{Suffix: "##"}, code[:9]+"\r"+code[9:]+"##"+code+"##")
 	assert.Equal(t, []string{code}, texts(events))
 	assert.Equal(t, []TroubleCode{TroubleGarbled}, troubles(events))
+	events = feedFramed(Framing{Suffix: "\r\n"}, code[:9]+"\r"+code[9:]+"\r\n"+code+"\r\n") // half a suffix is no character either
+	assert.Equal(t, []string{code}, texts(events))
+	assert.Equal(t, []TroubleCode{TroubleGarbled}, troubles(events))
 }
 
 // inSevenBits are the bytes that a scanner with seven data bits sends, as a port with eight reads them.

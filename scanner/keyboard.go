@@ -33,7 +33,10 @@ type Keyboard struct {
 
 // altCode is a character typed by its number on the keypad while Alt is held, as scanners do that are set to work with
 // any keyboard layout.
-type altCode struct{ number, digits int }
+type altCode struct {
+	number, digits int
+	broken         bool // keys were lost in it: what is left of it may look like any character, an end too
+}
 
 // altDigitsMax is how many digits an Alt code has at most (0255).
 const altDigitsMax = 4
@@ -161,7 +164,7 @@ func (k *Keyboard) lose(at time.Time, why Trouble) []Event {
 	}
 	held := k.held
 	k.Reset()
-	k.held, k.lossy = held, true
+	k.held, k.lossy, k.alt.broken = held, true, true
 	return []Event{noiseEvent(why, at)}
 }
 
@@ -221,7 +224,7 @@ func (a *altCode) add(digit int) {
 // end appends the character whose number was typed, if one was. A number beyond a byte is two codes that ran together,
 // and becomes a byte that is no character.
 func (a *altCode) end(typed []byte) []byte {
-	if a.digits > 0 {
+	if a.digits > 0 && !a.broken {
 		typed = append(typed, byte(min(a.number, noCharacter)))
 	}
 	*a = altCode{}
