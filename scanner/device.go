@@ -206,11 +206,9 @@ type watcher struct {
 // refused says why the device cannot be opened, once, and returns how long to wait before the next try.
 func (w *watcher) refused(t *Trouble) time.Duration {
 	every := orDefault(w.every, reopenEvery)
-	if t.Code == TroubleNotThere {
+	if t.Code == TroubleNotThere || t.Code == TroubleSwapped {
 		w.refusedSince = time.Time{}
-		if w.now() != Lost {
-			w.enter(Absent, *t)
-		}
+		w.away(t)
 		return every
 	}
 	now := time.Now()
@@ -223,6 +221,19 @@ func (w *watcher) refused(t *Trouble) time.Duration {
 	}
 	w.enter(Blocked, *t)
 	return every
+}
+
+// away says that the device is not there. Lost has said so already, unless another one came or went since.
+func (w *watcher) away(t *Trouble) {
+	w.mu.Lock()
+	state, said := w.state, w.said.Code
+	w.mu.Unlock()
+	switch {
+	case state != Lost:
+		w.enter(Absent, *t)
+	case t.Code == TroubleSwapped, said == TroubleSwapped:
+		w.enter(Lost, *t)
+	}
 }
 
 func (w *watcher) now() State {

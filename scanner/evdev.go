@@ -117,11 +117,10 @@ func (e *evdevDevice) opener() (port, error) {
 
 // find returns the node of the keyboard that the configuration names.
 func (e *evdevDevice) find() (node string, err error) {
-	all := hidInterfaces(e.bus.sys, e.bus.dev)
 	if !strings.HasPrefix(e.cfg.Device, "/") {
 		asKeyboard := e.cfg
 		asKeyboard.Mode = "keyboard"
-		in, err := match(asKeyboard, all)
+		in, err := matchOrOther(asKeyboard, places{hid: hidBus{supported: true}, input: e.bus})
 		if err != nil {
 			return "", err
 		}
@@ -131,7 +130,7 @@ func (e *evdevDevice) find() (node string, err error) {
 	if err != nil {
 		return "", nodeTrouble(e.cfg.Device, unix.ENOENT)
 	}
-	return node, alone(node, all)
+	return node, alone(node, hidInterfaces(e.bus.sys, e.bus.dev))
 }
 
 // keysNode is the input device that types a keyboard's digits.

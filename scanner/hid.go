@@ -14,7 +14,7 @@ import (
 // library's 0 would be a poll that returns at once, and nothing can end a read from outside.
 const (
 	hidSlice = 25 * time.Millisecond
-	hidIdle  = 250 * time.Millisecond
+	hidIdle  = 500 * time.Millisecond
 )
 
 // hidHandle is what is used of an open HID device. It must be read and closed by one goroutine: closing it under a
@@ -84,7 +84,7 @@ func (h *hidDevice) opener() (port, error) {
 	if !h.bus.supported {
 		return nil, noHIDSupport()
 	}
-	in, err := match(h.cfg, hidInterfaces(h.bus.sys, h.bus.dev))
+	in, err := matchOrOther(h.cfg, places{hid: h.bus, input: inputBus{sys: h.bus.sys, dev: h.bus.dev, proc: "/proc"}})
 	if err != nil {
 		return nil, err
 	}

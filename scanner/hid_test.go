@@ -115,7 +115,7 @@ func TestAHIDDeviceWhoseNodeVanishesIsLost(t *testing.T) {
 			assert.NoError(t, os.RemoveAll(filepath.Join(c.dev, "bus")))
 			d.hotplug.ring()
 		})
-		events := watchFor(t, d, 1300*time.Millisecond)
+		events := watchFor(t, d, 1800*time.Millisecond)
 		require.Equal(t, []State{Ready, Lost}, states(events), "though no read has failed")
 		assert.Equal(t, TroubleNotThere, events[1].Trouble.Code)
 	})
