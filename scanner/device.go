@@ -73,6 +73,8 @@ type tap interface {
 	// chunk sees what one read returned and what came of it. It sees an empty read only where that might end a scan.
 	chunk(b []byte, at time.Time, events []Event)
 	state(e Event)
+	// descriptor sees the report descriptor of what was opened, or none.
+	descriptor(descriptor []byte)
 }
 
 // Run reads the device until ctx is done.
@@ -92,6 +94,7 @@ func (d *device) watch(ctx context.Context, put func(Event)) {
 			w.pause(ctx, w.refused(asTrouble(err)))
 			continue
 		}
+		w.describe(by, p)
 		w.enter(Ready, Trouble{})
 		gone := w.follow(ctx, p, by)
 		by.decoder.Reset()

@@ -30,7 +30,7 @@ func newAuto(cfg Config, at places) (*device, error) {
 	if _, err := serialMode(cfg); err != nil {
 		return nil, err
 	}
-	if _, err := cfg.gapOr(serialGap); err != nil {
+	if _, err := cfg.framing(serialGap); err != nil {
 		return nil, err
 	}
 	cfg.Stdin = nil // so that settings can be compared

@@ -52,14 +52,14 @@ func newEvdev(cfg Config, bus inputBus) (*device, error) { return newKeysSource(
 
 // newKeysSource returns the source of a keyboard; listen reads it beside everybody else, without a grab.
 func newKeysSource(cfg Config, bus inputBus, listen bool) (*device, error) {
-	gap, err := cfg.gapOr(keyboardGap)
+	framing, err := cfg.framing(keyboardGap)
 	if err != nil {
 		return nil, err
 	}
 	if err := evdevNamed(cfg, bus.dev); err != nil {
 		return nil, err
 	}
-	form := format{Decoder: decodeEvdev, Gap: gap}
+	form := format{decodeEvdev, framing}
 	e := &evdevDevice{cfg: cfg, bus: bus, listen: listen}
 	return &device{name: cfg.Name(), opener: e.opener, decoder: form.decoder(), format: form, lost: e.lost,
 		every: lookEvery, hotplug: cfg.Hotplug}, nil

@@ -27,7 +27,7 @@ func struck(codes ...uint16) []byte {
 func keysOf(text string) []uint16 {
 	var codes []uint16
 	for i := range len(text) {
-		codes = append(codes, codeOf(usageOf(text[i])))
+		codes = append(codes, codeOf(keyOf(text[i])))
 	}
 	return codes
 }
