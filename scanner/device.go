@@ -157,6 +157,10 @@ func (w *watcher) read(ctx context.Context, p port, by *device) *Trouble {
 			by.decoder.Reset() // what comes after so long belongs to a sale that is over
 			n = 0
 		}
+		if errors.Is(err, errStoodStill) {
+			w.forget(by, now)
+			continue
+		}
 		w.pass(by, buf[:n], now)
 		if err != nil {
 			return by.lost(err)
@@ -167,6 +171,18 @@ func (w *watcher) read(ctx context.Context, p port, by *device) *Trouble {
 		pause(ctx, idle.pauseAfter(n, now.Sub(asked)))
 	}
 	return nil
+}
+
+// forget drops what has begun before this program stood still, and says so. A recording is told by a state, before which
+// its decoder forgets too.
+func (w *watcher) forget(by *device, at time.Time) {
+	by.decoder.Reset()
+	if w.tap != nil {
+		w.mu.Lock()
+		w.tap.state(Event{Kind: KindState, At: at, State: w.state})
+		w.mu.Unlock()
+	}
+	w.tell([]Event{noiseEvent(stoodStillTrouble(), at)})
 }
 
 // readOnce reads once; hung says that it took so long that the device was said to be lost. A port that another
@@ -189,6 +205,11 @@ func (w *watcher) pass(by *device, b []byte, at time.Time) {
 		w.tap.chunk(b, at, events)
 		w.mu.Unlock()
 	}
+	w.tell(events)
+}
+
+// tell hands events over.
+func (w *watcher) tell(events []Event) {
 	for _, e := range events {
 		e.Device = w.name
 		w.put(e)

@@ -196,3 +196,15 @@ func TestADeviceThatIsBackAtOnceIsOpenedAtOnce(t *testing.T) {
 		assert.Less(t, events[2].At.Sub(events[1].At), 200*time.Millisecond)
 	})
 }
+
+func TestAPortWhoseProgramWasStoppedGoesOnAndTheCashierIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newWakefulFake(t)
+		p.steps = []step{{bytes: code[:9]}, {err: errStoodStill}, {bytes: code[9:] + "\r"}, {bytes: code + "\r"}}
+		events := watchFor(t, fakeDevice(p), time.Minute)
+		assert.Equal(t, []State{Ready}, states(events))
+		require.Len(t, events, 4)
+		assert.Equal(t, TroubleHeldUp, events[1].Trouble.Code)
+		assert.Equal(t, []string{code[9:], code}, texts(events), "what was read before is forgotten")
+	})
+}
