@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // usbInterface is one HID interface of a USB device as sysfs shows it, without any traffic on the bus.
@@ -91,13 +92,21 @@ func readDevice(dir, dev string) usbDevice {
 	}
 }
 
-// attr reads an attribute; one that is not there, or vanished with its device, is empty.
+// attr reads an attribute; one that is not there, or vanished with its device, is empty. What a device calls itself is shown
+// on a terminal and written into the configuration, so characters that steer a terminal are left out.
 func attr(dir, name string) string {
 	b, err := os.ReadFile(filepath.Join(dir, name))
 	if err != nil {
 		return ""
 	}
-	return strings.TrimSpace(string(b))
+	return strings.TrimSpace(strings.Map(printableOnly, string(b)))
+}
+
+func printableOnly(r rune) rune {
+	if unicode.IsPrint(r) {
+		return r
+	}
+	return -1
 }
 
 func hexAttr(dir, name string) (value uint64, ok bool) {
