@@ -202,3 +202,13 @@ func TestHowAScannerFramesItsCodesStaysWhereItIsReadInAnotherWay(t *testing.T) {
 	require.NoError(t, err)
 	assert.NotContains(t, string(fresh), "suffix", "another scanner frames its codes in its own way")
 }
+
+func TestAScannerIsConfiguredOnce(t *testing.T) {
+	port, keyboard := "[[scanner]]\nkind = \"serial\"\ndevice = \"/dev/ttyUSB0\"\n", "[[scanner]]\nkind = \"evdev\"\nvendor_id = 0x1eab\nproduct_id = 3\n"
+	for _, section := range []string{port, keyboard} {
+		_, err := parseConfig("/x.toml", []byte(leastConfig+section+section))
+		assert.ErrorContains(t, err, "names the same scanner as the section in line 11")
+	}
+	_, err := parseConfig("/x.toml", []byte(leastConfig+port+keyboard+keyboard[:len(keyboard)-1]+"\nserial = \"S2\"\n"))
+	assert.NoError(t, err, "two of one model")
+}
