@@ -1,0 +1,270 @@
+package rig
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// size is how much one run does.
+type size struct {
+	codes  int // for each scanner, of which some take a half
+	cycles int // of unplugging and plugging in, for each scanner
+	idle   time.Duration
+	bounds bool // the times of going and coming back are held against bounds, for a machine that does nothing else
+}
+
+func wantedSize(t *testing.T) size {
+	t.Helper()
+	number := func(name string, usual int) int {
+		text := os.Getenv(name)
+		if text == "" {
+			return usual
+		}
+		n, err := strconv.Atoi(text)
+		require.NoErrorf(t, err, "%s is no number", name)
+		return n
+	}
+	return size{codes: number("POSAGENT_RIG_CODES", 5), cycles: number("POSAGENT_RIG_CYCLES", 4),
+		idle: time.Duration(number("POSAGENT_RIG_IDLE", 5)) * time.Second, bounds: os.Getenv("POSAGENT_RIG_BOUNDS") == "1"}
+}
+
+// mayRun skips where the rig was not asked for, and where it can't run and need not.
+func mayRun(t *testing.T) {
+	t.Helper()
+	required := os.Getenv("POSAGENT_REQUIRE_RIG") == "1"
+	missing := Missing()
+	switch {
+	case !required && os.Getenv("POSAGENT_RIG") != "1":
+		t.Skip("the virtual machine with emulated scanners runs with POSAGENT_RIG=1 (docs/rig.md)")
+	case missing != "" && required:
+		t.Fatal(missing)
+	case missing != "":
+		t.Skip(missing)
+	}
+}
+
+func cacheFolder(t *testing.T) string {
+	t.Helper()
+	if folder := os.Getenv("POSAGENT_RIG_CACHE"); folder != "" {
+		return folder
+	}
+	folder, err := os.UserCacheDir()
+	require.NoError(t, err)
+	return filepath.Join(folder, "posagent-rig")
+}
+
+// A store's scanners, each kind on real drivers of a real kernel: codes become payments, whole, once and nowhere else, also
+// when plugs are pulled in the middle of them.
+func TestRig(t *testing.T) {
+	mayRun(t)
+	s := openShop(t)
+	part(t, "a keyboard that nobody has taken over types on the console", s, (*shop).consoleShowsDigits)
+	part(t, "scanner list", s, (*shop).listScanners)
+	wanted := wantedSize(t)
+	for i, devices := range chosen(sessions(), os.Getenv("POSAGENT_RIG_ONLY")) {
+		if len(devices) > 0 && !t.Failed() {
+			part(t, fmt.Sprintf("session %d", i+1), s, func(s *shop) { s.session(devices, wanted) })
+		}
+	}
+	part(t, "idle", s, func(s *shop) { s.idle(wanted.idle) })
+	part(t, "books", s, (*shop).closeWeChat)
+}
+
+// chosen are the devices whose name has a part, in their sessions; "" chooses all.
+func chosen(sessions [][]device, part string) [][]device {
+	for i := range sessions {
+		sessions[i] = slices.DeleteFunc(sessions[i], func(d device) bool { return !strings.Contains(d.name, part) })
+	}
+	return sessions
+}
+
+// part runs a part of the day as a subtest and says how long it took.
+func part(t *testing.T, name string, s *shop, do func(*shop)) {
+	if t.Failed() {
+		return // what follows would fail too, and cover why
+	}
+	t.Run(name, func(t *testing.T) {
+		began := time.Now()
+		do(s.in(t))
+		t.Logf("took %s", time.Since(began).Round(100*time.Millisecond))
+	})
+}
+
+// openShop prepares and boots the machine, starts simulated WeChat Pay and plugs all scanners in.
+func openShop(t *testing.T) *shop {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	defer cancel()
+	began := time.Now()
+	kit, err := Prepare(ctx, cacheFolder(t), t.TempDir())
+	require.NoError(t, err)
+	t.Logf("kernel and file system are ready after %s", time.Since(began).Round(100*time.Millisecond))
+	began = time.Now()
+	folder, err := os.MkdirTemp("", "rig") // t.TempDir's names are too long for a socket
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(folder) })
+	m, err := Boot(ctx, kit, folder)
+	require.NoError(t, err)
+	seed := rand.Uint64()
+	s := &shop{t: t, m: m, chance: rand.New(rand.NewPCG(seed, 0)), charged: map[string]charge{}}
+	t.Cleanup(func() { s.leave(t) })
+	t.Logf("the guest answers after %s; seed %d", time.Since(began).Round(100*time.Millisecond), seed)
+	began = time.Now()
+	s.openWeChat()
+	for _, g := range []Gadget{wedge, pos, virtual} {
+		s.ask("Make", g, &Nothing{})
+		s.bind("Plug", g)
+	}
+	require.NoError(t, m.PlugKeyboard())
+	require.NoError(t, m.PlugAdapter())
+	t.Logf("WeChat Pay is open and the scanners are plugged in after %s; QEMU holds %d MB", time.Since(began).Round(100*time.Millisecond), m.Memory()>>20)
+	return s
+}
+
+// leave ends the machine; what it leaves of a failed run is shown, the ends of its logs.
+func (s *shop) leave(t *testing.T) {
+	if t.Failed() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		var output ProgramReply
+		if err := s.m.Ask(ctx, "Output", StartArgs{Name: "daemon"}, &output); err == nil {
+			t.Logf("the daemon, ended %v:\n%s", output.Ended, tail(output.Output, logMax))
+		}
+		t.Log(s.m.ConsoleLog())
+	}
+	assert.NoError(t, s.m.End())
+}
+
+// The proof that the look at the console can find something.
+func (s *shop) consoleShowsDigits() {
+	const typed = "24680"
+	require.Eventually(s.t, func() bool {
+		s.must(s.m.Type(s.t.Context(), typed))
+		return strings.Contains(s.digitsOnConsole(), typed)
+	}, callWithin, time.Second, "what QEMU's keyboard types does not reach the console")
+	s.play(wedge, keyReports(typed))
+	require.Eventually(s.t, func() bool { return strings.Contains(s.digitsOnConsole(), typed) }, callWithin, 100*time.Millisecond,
+		"what the gadget keyboard types does not reach the console")
+}
+
+// listScanners runs the installer's command.
+func (s *shop) listScanners() {
+	status, output := s.run("scanner", "list")
+	s.t.Logf("posagent scanner list\n%s", output)
+	require.Zero(s.t, status)
+	for _, wanted := range []string{ids(KeyboardVendor, KeyboardProduct), ids(SerialVendor, SerialProduct), ids(wedge.Vendor, wedge.Product), ids(pos.Vendor, pos.Product), ids(virtual.Vendor, virtual.Product)} {
+		assert.Contains(s.t, output, wanted)
+	}
+}
+
+// session runs the daemon with scanners: codes from each, then plugs that are pulled, then what it holds in the end.
+func (s *shop) session(devices []device, wanted size) {
+	s.open(devices)
+	fresh := s.closeDaemon()
+	s.open(devices)
+	for _, d := range devices {
+		part(s.t, d.name+": codes", s, func(s *shop) { s.scanCodes(d, max(1, wanted.codes*d.per200/200)) })
+	}
+	before := s.usage()
+	for _, d := range devices {
+		part(s.t, d.name+": plugs", s, func(s *shop) { s.pullPlugs(d, wanted) })
+	}
+	if s.t.Failed() {
+		return // the daemon stays as it is, for its log
+	}
+	time.Sleep(time.Second)
+	after := s.usage()
+	goroutines := s.closeDaemon()
+	s.t.Logf("files %d, then %d; threads %d, then %d; goroutines %d of a fresh daemon, %d in the end; memory %d MB, then %d MB",
+		before.Files, after.Files, before.Threads, after.Threads, fresh, goroutines, before.Memory>>20, after.Memory>>20)
+	assert.LessOrEqual(s.t, after.Files, before.Files+leakMargin, "open files")
+	assert.LessOrEqual(s.t, after.Threads, before.Threads+leakMargin, "threads")
+	assert.LessOrEqual(s.t, goroutines, fresh+leakMargin, "goroutines")
+}
+
+// leakMargin is what connections and the runtime's own threads may make of difference: less than one for each time that a
+// plug was pulled.
+const leakMargin = 6
+
+// scanCodes takes payments, each with one scan.
+func (s *shop) scanCodes(d device, count int) {
+	for i := range count {
+		p := s.arm()
+		s.pay(p, func(code string) { d.scan(s, code) })
+		require.Emptyf(s.t, s.digitsOnConsole(), "code %d was typed on the console", i+1)
+	}
+	s.t.Logf("%d of %d codes are payments", count, count)
+}
+
+// pullPlugs unplugs a scanner that an armed payment waits for, each second time in the middle of a code, and plugs it in
+// again; then the next customer's code must pay that payment.
+func (s *shop) pullPlugs(d device, wanted size) {
+	var away, back []time.Duration
+	for i := range wanted.cycles {
+		p := s.arm()
+		if i%2 == 1 {
+			d.half(s, s.code()[:9])
+		}
+		pulled := d.unplug(s)
+		away = append(away, s.await(d, false)-pulled)
+		put := d.plug(s)
+		back = append(back, s.await(d, true)-put)
+		p = s.call("GET", "/v1/payments/"+p.ID, "", nil, 200)
+		require.Equal(s.t, "waiting", p.Status, "a code was taken out of half a scan")
+		s.pay(s.withoutNotice(p), func(code string) { d.scan(s, code) })
+		require.Empty(s.t, s.digitsOnConsole(), "typed on the console")
+	}
+	s.t.Logf("away is shown after %s; back after %s", spread(away), spread(back))
+	if wanted.bounds {
+		for _, times := range [][]time.Duration{away, back} {
+			slices.Sort(times)
+			assert.LessOrEqual(s.t, times[len(times)*95/100], 2*time.Second, "95th percentile")
+			assert.LessOrEqual(s.t, times[len(times)-1], 5*time.Second, "longest")
+		}
+	}
+}
+
+// withoutNotice passes over what was said of a half code: silence can end it before the plug is out, and it is refused.
+func (s *shop) withoutNotice(p payment) payment {
+	p.Notice = nil
+	return p
+}
+
+// spread is the distribution of times.
+func spread(times []time.Duration) string {
+	if len(times) == 0 {
+		return "no time"
+	}
+	all := slices.Sorted(slices.Values(times))
+	at := func(percent int) time.Duration {
+		return all[min(len(all)-1, len(all)*percent/100)].Round(time.Millisecond)
+	}
+	return fmt.Sprintf("%s least, %s median, %s at the 95th percentile, %s most", at(0), at(50), at(95), at(100))
+}
+
+// idle measures what the daemon uses while three scanners are open and nobody buys.
+func (s *shop) idle(length time.Duration) {
+	all := sessions()
+	devices := all[0][1:4]
+	s.open(devices)
+	time.Sleep(2 * time.Second)
+	before := s.usage()
+	time.Sleep(length)
+	after := s.usage()
+	passed := after.At - before.At
+	share := float64(after.CPU-before.CPU) / float64(passed)
+	s.t.Logf("idle for %s with three scanners open: %.2f %% of the emulated core, %.0f sleeps a second, memory %d MB",
+		passed.Round(time.Second), 100*share, float64(after.Switches-before.Switches)/passed.Seconds(), after.Memory>>20)
+	s.closeDaemon()
+}
