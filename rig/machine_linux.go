@@ -148,7 +148,7 @@ func (m *Machine) Ask(ctx context.Context, method string, args, reply any) error
 
 // PlugKeyboard plugs QEMU's USB keyboard in.
 func (m *Machine) PlugKeyboard() error {
-	return m.monitor.do("device_add", map[string]any{"driver": "usb-kbd", "id": "keyboard", "bus": "usb.0", "port": "1", "serial": KeyboardSerial})
+	return m.plug(map[string]any{"driver": "usb-kbd", "id": "keyboard", "bus": "usb.0", "port": "1", "serial": KeyboardSerial})
 }
 
 // UnplugKeyboard pulls it out.
@@ -158,12 +158,27 @@ func (m *Machine) UnplugKeyboard() error {
 
 // PlugAdapter plugs QEMU's USB serial adapter in.
 func (m *Machine) PlugAdapter() error {
-	return m.monitor.do("device_add", map[string]any{"driver": "usb-serial", "id": "serial", "bus": "usb.0", "port": "2", "chardev": "adapter", "serial": AdapterSerial})
+	return m.plug(map[string]any{"driver": "usb-serial", "id": "serial", "bus": "usb.0", "port": "2", "chardev": "adapter", "serial": AdapterSerial})
 }
 
 // UnplugAdapter pulls it out.
 func (m *Machine) UnplugAdapter() error {
 	return m.monitor.do("device_del", map[string]any{"id": "serial"})
+}
+
+// plugWithin is how long QEMU may take to let go of a device that was just pulled out.
+const plugWithin = 30 * time.Second
+
+// plug plugs a device in, as soon as QEMU has let go of the one that was there before.
+func (m *Machine) plug(device map[string]any) error {
+	by := time.Now().Add(plugWithin)
+	for {
+		err := m.monitor.do("device_add", device)
+		if err == nil || time.Now().After(by) {
+			return err
+		}
+		time.Sleep(dialEvery)
+	}
 }
 
 // Type types digits on the keyboard, a key down and up each 30 ms, and Enter for a line's end. Behind each key it waits for
