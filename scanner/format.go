@@ -7,6 +7,7 @@ const (
 	decodeText     = "text"     // an Assembler
 	decodeKeyboard = "keyboard" // keyboard reports
 	decodePOS      = "pos"      // point-of-sale reports
+	decodeEvdev    = "evdev"    // key events of the kernel
 )
 
 // format says how a device's bytes become scans; a recording begins with it.
@@ -17,7 +18,7 @@ type format struct {
 
 // known reports a decoder that this version has.
 func (f format) known() bool {
-	return f.Decoder == decodeText || f.Decoder == decodeKeyboard || f.Decoder == decodePOS
+	return f.Decoder == decodeText || f.Decoder == decodeKeyboard || f.Decoder == decodePOS || f.Decoder == decodeEvdev
 }
 
 // decoder returns a fresh decoder of the format, which must be known.
@@ -27,6 +28,8 @@ func (f format) decoder() Decoder {
 		return NewKeyboard(f.Gap)
 	case decodePOS:
 		return NewPOS()
+	case decodeEvdev:
+		return NewKeyEvents(f.Gap)
 	}
 	return NewAssembler(f.Gap)
 }

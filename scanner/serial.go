@@ -18,7 +18,7 @@ const (
 	bitsPerChar   = 10
 )
 
-// readSliceMax bounds how long a read waits, and so how late a cancelled context is seen.
+// readSliceMax bounds how long a read of the library waits; it is only begun when there is something to read.
 const readSliceMax = 200 * time.Millisecond
 
 // newSerial returns the source of a scanner on a serial port: a real one, a USB serial chip, CDC-ACM or a
@@ -42,6 +42,7 @@ func newSerial(cfg Config) (*device, error) {
 		decoder: NewAssembler(gap),
 		format:  format{Decoder: decodeText, Gap: gap},
 		lost:    func(err error) *Trouble { return serialLost(path, err) },
+		hotplug: cfg.Hotplug,
 	}, nil
 }
 
@@ -86,11 +87,35 @@ func parityOf(name string) serial.Parity {
 	return serial.NoParity
 }
 
-// serialPort is an open port and the lock that keeps a second reader of ours away.
+// serialPort is an open port and the lock that keeps a second reader of ours away. The lock's descriptor waits for what
+// comes, in Go's poller: for as long as nothing does, that costs nothing.
 type serialPort struct {
 	serial.Port
-	lock *claim
+	lock  *claim
+	slice time.Duration // how long a read waits while a scan is under way
+	line  waiter
 }
+
+// await lets the next read wait for ever, or only for a slice because silence may end a scan.
+func (p *serialPort) await(pending bool) {
+	p.line.within = 0
+	if pending {
+		p.line.within = p.slice
+	}
+}
+
+// Read returns what came, or nothing when the wait is over or was ended.
+func (p *serialPort) Read(b []byte) (int, error) {
+	came, err := p.line.wait()
+	if err != nil || !came {
+		return 0, err
+	}
+	return p.Port.Read(b)
+}
+
+func (p *serialPort) interrupt() { p.line.interrupt() }
+
+func (p *serialPort) gone() bool { return p.lock.gone() }
 
 // Close closes the port, then the lock.
 func (p *serialPort) Close() error {
@@ -109,11 +134,12 @@ func openSerial(path string, mode serial.Mode, gap time.Duration) (port, error) 
 		return nil, openTrouble(path, err)
 	}
 	// Set once, before the first read: the library does not guard it against a read that is under way.
-	if err := errors.Join(p.SetReadTimeout(min(gap/2, readSliceMax)), p.ResetInputBuffer()); err != nil {
+	slice := min(gap/2, readSliceMax)
+	if err := errors.Join(p.SetReadTimeout(slice), p.ResetInputBuffer()); err != nil {
 		_ = errors.Join(p.Close(), lock.release())
 		return nil, openTrouble(path, err)
 	}
-	return &serialPort{Port: p, lock: lock}, nil
+	return &serialPort{Port: p, lock: lock, slice: slice, line: waiter{file: lock.file}}, nil
 }
 
 // openTrouble explains an error of the library, which hides errno behind codes of its own.
