@@ -89,7 +89,7 @@ func (k *KeyEvents) take(record []byte, at time.Time) []Event {
 	if record[0] == recordLost {
 		// Which keys are down now is not known; those that are will be seen again only when they are pressed anew.
 		k.mods, k.held = 0, k.held[:0]
-		return k.keys.Feed(rolledOver(), at)
+		return k.keys.Feed(rolloverReport(), at)
 	}
 	code, did := uint16(record[1])|uint16(record[2])<<8, record[3]
 	if did != keyUp && did != keyDown || !k.move(code, did == keyDown) {
@@ -127,7 +127,7 @@ func (k *KeyEvents) move(code uint16, down bool) bool {
 	return true
 }
 
-// rolledOver is the report of a keyboard that cannot tell its keys.
-func rolledOver() []byte {
+// rolloverReport is the report of a keyboard that cannot tell its keys.
+func rolloverReport() []byte {
 	return append(make([]byte, firstKeyByte), bytes.Repeat([]byte{1}, keyReportBytes-firstKeyByte)...)
 }

@@ -331,8 +331,11 @@ func (a *agent) deviceIP() string {
 
 func (a *agent) openScanners(o agentOptions) error {
 	a.feed = newScanFeed(a.engine, a.health, a.log.With().Str("part", "scanner").Logger())
+	hotplug := scanner.NewHotplug()
 	for _, s := range a.cfg.Scanners {
-		source, err := scanner.New(scannerConfig(s))
+		cfg := scannerConfig(s)
+		cfg.Hotplug = hotplug
+		source, err := scanner.New(cfg)
 		if err != nil {
 			return &Failure{Code: ExitUsage, What: "[[scanner]] " + err.Error(), Next: "correct the [[scanner]] section; posagent scanner list shows what is plugged in", Err: err}
 		}

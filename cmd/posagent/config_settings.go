@@ -125,10 +125,10 @@ func flowSettings(f *Flow) []setting {
 	}
 }
 
-// scannerSettings: vendor and product numbers only mean something for kind hid, the line settings for kind serial; scannerTogether sees to it.
+// scannerSettings: vendor and product numbers mean nothing for kind serial, the line settings nothing for HID; scannerTogether sees to it.
 func scannerSettings(s *Scanner, folder string) []setting {
 	return []setting{
-		into("kind", &s.Kind, scannerKind).needed(`kind = "serial"`),
+		into("kind", &s.Kind, oneOf("auto", "serial", "hid", "evdev", "stdin")).needed(`kind = "serial"`),
 		into("device", &s.Device, scannerDevice(s, folder)), // below kind, which it depends on
 		into("baud", &s.Baud, whole(300, 921600, "9600")),
 		into("data_bits", &s.DataBits, whole(5, 8, "8")),

@@ -51,21 +51,14 @@ func (a *agent) devices() []till.Device {
 	return devices
 }
 
-// kindOf is the kind of scanner behind a device's name: a serial one is named by its port, the terminal is in no configuration.
+// kindOf is the kind of scanner behind a device's name; the terminal is in no configuration.
 func (a *agent) kindOf(name string) string {
-	kind := "stdin"
 	for _, s := range a.cfg.Scanners {
-		if s.Device == name {
+		if scannerConfig(s).Name() == name {
 			return s.Kind
 		}
-		if s.Kind == "hid" {
-			kind = "hid"
-		}
 	}
-	if name == "stdin" || name == "terminal" {
-		return "stdin"
-	}
-	return kind
+	return "stdin"
 }
 
 func (s deviceState) text() string {
