@@ -59,7 +59,7 @@ func sessions() [][]device {
 // typing is a scanner that QEMU's keyboard plays.
 func typing(d device) device {
 	d.shown = ids(KeyboardVendor, KeyboardProduct)
-	d.scan = func(s *shop, code string) { s.must(s.m.Type(s.t.Context(), code + "\n")) }
+	d.scan = func(s *shop, code string) { s.must(s.m.Type(s.t.Context(), code+"\n")) }
 	d.half = func(s *shop, digits string) { s.must(s.m.Type(s.t.Context(), digits)) }
 	d.plug = func(s *shop) time.Duration { return s.timed(s.m.PlugKeyboard) }
 	d.unplug = func(s *shop) time.Duration { return s.timed(s.m.UnplugKeyboard) }

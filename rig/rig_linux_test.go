@@ -199,18 +199,20 @@ const leakMargin = 6
 
 // scanCodes takes payments, each with one scan.
 func (s *shop) scanCodes(d device, count int) {
+	var refused []string
 	for i := range count {
-		p := s.arm()
-		s.pay(p, func(code string) { d.scan(s, code) })
+		refused = append(refused, s.pay(s.arm(), func(code string) { d.scan(s, code) })...)
 		require.Emptyf(s.t, s.digitsOnConsole(), "code %d was typed on the console", i+1)
 	}
-	s.t.Logf("%d of %d codes are payments", count, count)
+	s.t.Logf("%d of %d codes are payments at the first scan", count-len(refused), count)
+	assert.Empty(s.t, refused, "scans that were refused, and why")
 }
 
 // pullPlugs unplugs a scanner that an armed payment waits for, each second time in the middle of a code, and plugs it in
 // again; then the next customer's code must pay that payment.
 func (s *shop) pullPlugs(d device, wanted size) {
 	var away, back []time.Duration
+	var refused []string
 	for i := range wanted.cycles {
 		p := s.arm()
 		if i%2 == 1 {
@@ -222,9 +224,10 @@ func (s *shop) pullPlugs(d device, wanted size) {
 		back = append(back, s.await(d, true)-put)
 		p = s.call("GET", "/v1/payments/"+p.ID, "", nil, 200)
 		require.Equal(s.t, "waiting", p.Status, "a code was taken out of half a scan")
-		s.pay(s.withoutNotice(p), func(code string) { d.scan(s, code) })
+		refused = append(refused, s.pay(p, func(code string) { d.scan(s, code) })...)
 		require.Empty(s.t, s.digitsOnConsole(), "typed on the console")
 	}
+	assert.Empty(s.t, refused, "scans that were refused, and why")
 	s.t.Logf("away is shown after %s; back after %s", spread(away), spread(back))
 	if wanted.bounds {
 		for _, times := range [][]time.Duration{away, back} {
@@ -233,12 +236,6 @@ func (s *shop) pullPlugs(d device, wanted size) {
 			assert.LessOrEqual(s.t, times[len(times)-1], 5*time.Second, "longest")
 		}
 	}
-}
-
-// withoutNotice passes over what was said of a half code: silence can end it before the plug is out, and it is refused.
-func (s *shop) withoutNotice(p payment) payment {
-	p.Notice = nil
-	return p
 }
 
 // spread is the distribution of times.
