@@ -64,6 +64,8 @@ type device struct {
 	tap     tap                  // sees what passes, where the device is recorded
 	every   time.Duration        // between tries while it is not there; 0 is reopenEvery
 	hotplug *Hotplug             // tells that something was plugged in or out; nil: nobody does
+
+	unsettled bool // what it is, and so how it is decoded, is found out only when it is opened: see Resolve
 }
 
 // tap sees what passes through a device, one call at a time.

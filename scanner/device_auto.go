@@ -35,7 +35,8 @@ func newAuto(cfg Config, at places) (*device, error) {
 	}
 	cfg.Stdin = nil // so that settings can be compared
 	a := &autoDevice{cfg: cfg, at: at}
-	return &device{name: cfg.Name(), opener: a.opener, decoder: NewAssembler(0), lost: asTrouble, every: lookEvery, hotplug: cfg.Hotplug}, nil
+	return &device{name: cfg.Name(), opener: a.opener, decoder: NewAssembler(0), lost: asTrouble, every: lookEvery, hotplug: cfg.Hotplug,
+		unsettled: true}, nil
 }
 
 // autoNamed refuses a device that only its class would name: it could be the cashier's keyboard.
@@ -177,7 +178,7 @@ func instead(cfg Config, at places) *Trouble {
 		if !f.likely || f.VendorID == 0 || lockedByPosagent(at.input.proc, f.node) {
 			continue
 		}
-		t.What += fmt.Sprintf("; another one is plugged in, %04x:%04x%s", f.VendorID, f.ProductID, orNothing(" (", f.Name, ")"))
+		t.What += fmt.Sprintf(", but another one is: %04x:%04x%s", f.VendorID, f.ProductID, orNothing(" (", f.Name, ")"))
 		if f.VendorID == cfg.VendorID && f.ProductID == cfg.ProductID {
 			t.What += orNothing(", serial ", f.Serial, "") + " at USB port " + f.port
 		}

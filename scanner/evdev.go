@@ -48,7 +48,10 @@ const keyBatches = 64
 
 // newEvdev returns the source of a keyboard scanner that the kernel's own driver reads. It is grabbed: while it is open,
 // its keys reach posagent alone. The grab ends with the process, however that ends.
-func newEvdev(cfg Config, bus inputBus) (*device, error) {
+func newEvdev(cfg Config, bus inputBus) (*device, error) { return newKeysSource(cfg, bus, false) }
+
+// newKeysSource returns the source of a keyboard; listen reads it beside everybody else, without a grab.
+func newKeysSource(cfg Config, bus inputBus, listen bool) (*device, error) {
 	gap, err := cfg.gapOr(keyboardGap)
 	if err != nil {
 		return nil, err
@@ -57,7 +60,7 @@ func newEvdev(cfg Config, bus inputBus) (*device, error) {
 		return nil, err
 	}
 	form := format{Decoder: decodeEvdev, Gap: gap}
-	e := &evdevDevice{cfg: cfg, bus: bus}
+	e := &evdevDevice{cfg: cfg, bus: bus, listen: listen}
 	return &device{name: cfg.Name(), opener: e.opener, decoder: form.decoder(), format: form, lost: e.lost,
 		every: lookEvery, hotplug: cfg.Hotplug}, nil
 }

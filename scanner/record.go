@@ -55,7 +55,7 @@ type Recording struct {
 // made by [New] can be recorded, and the source given is not to be run besides.
 func Record(source Source, w io.Writer) (*Recording, error) {
 	d, ok := source.(*device)
-	if !ok || d.format.Decoder == "" { // kind auto: what it is, and so how it is decoded, is not settled
+	if !ok || d.unsettled {
 		return nil, errors.New("only a serial or HID scanner can be recorded; name one in the configuration")
 	}
 	return &Recording{device: d, w: w}, nil
