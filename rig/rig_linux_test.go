@@ -170,6 +170,10 @@ func (s *shop) listScanners() {
 
 // session runs the daemon with scanners: codes from each, then plugs that are pulled, then what it holds in the end.
 func (s *shop) session(devices []device, wanted size) {
+	for _, d := range devices { // a daemon that was killed leaves its HID scanners without the kernel's driver
+		d.unplug(s)
+		d.plug(s)
+	}
 	s.open(devices)
 	fresh := s.closeDaemon()
 	s.open(devices)
