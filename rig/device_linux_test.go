@@ -12,6 +12,8 @@ type device struct {
 	shown  string // a part of its name in the daemon's status
 	per200 int    // how many of 200 codes it scans
 
+	vendor, product uint16
+
 	scan func(s *shop, code string)
 	half func(s *shop, digits string) // the begin of a scan
 	// plug and unplug return when they began, by the guest's clock.
@@ -58,7 +60,7 @@ func sessions() [][]device {
 
 // typing is a scanner that QEMU's keyboard plays.
 func typing(d device) device {
-	d.shown = ids(KeyboardVendor, KeyboardProduct)
+	d.vendor, d.product, d.shown = KeyboardVendor, KeyboardProduct, ids(KeyboardVendor, KeyboardProduct)
 	d.scan = func(s *shop, code string) { s.must(s.m.Type(s.t.Context(), code+"\n")) }
 	d.half = func(s *shop, digits string) { s.must(s.m.Type(s.t.Context(), digits)) }
 	d.plug = func(s *shop) time.Duration { return s.timed(s.m.PlugKeyboard) }
@@ -68,6 +70,7 @@ func typing(d device) device {
 
 // sending is a scanner behind QEMU's USB serial adapter.
 func sending(d device) device {
+	d.vendor, d.product = SerialVendor, SerialProduct
 	d.scan = func(s *shop, code string) { s.must(s.m.Send([]byte(code + "\r"))) }
 	d.half = func(s *shop, digits string) { s.must(s.m.Send([]byte(digits))) }
 	d.plug = func(s *shop) time.Duration { return s.timed(s.m.PlugAdapter) }
@@ -77,6 +80,7 @@ func sending(d device) device {
 
 // playing is a scanner that the guest plays.
 func playing(g Gadget, d device) device {
+	d.vendor, d.product = g.Vendor, g.Product
 	if d.shown == "" {
 		d.shown = ids(g.Vendor, g.Product)
 	}

@@ -72,6 +72,15 @@ type AwaitArgs struct {
 	Within time.Duration
 }
 
+// BoundArgs asks when the kernel last gave a USB interface of a product to a driver of its own, after a moment.
+type BoundArgs struct {
+	Vendor, Product uint16
+	After           time.Duration
+}
+
+// WorkReply is the processor's time for a piece of work that is always the same.
+type WorkReply struct{ Took time.Duration }
+
 // AwaitReply says when the status first showed it.
 type AwaitReply struct {
 	At   time.Duration

@@ -71,6 +71,7 @@ func TestRig(t *testing.T) {
 	s := openShop(t)
 	part(t, "a keyboard that nobody has taken over types on the console", s, (*shop).consoleShowsDigits)
 	part(t, "scanner list", s, (*shop).listScanners)
+	part(t, "scanner learn", s, (*shop).learnScanner)
 	wanted := wantedSize(t)
 	for i, devices := range chosen(sessions(), os.Getenv("POSAGENT_RIG_ONLY")) {
 		if len(devices) > 0 && !t.Failed() {
@@ -215,7 +216,7 @@ func (s *shop) scanCodes(d device, count int) {
 // pullPlugs unplugs a scanner that an armed payment waits for, each second time in the middle of a code, and plugs it in
 // again; then the next customer's code must pay that payment.
 func (s *shop) pullPlugs(d device, wanted size) {
-	var away, back []time.Duration
+	var away, back, ours []time.Duration
 	var refused []string
 	for i := range wanted.cycles {
 		p := s.arm()
@@ -225,14 +226,17 @@ func (s *shop) pullPlugs(d device, wanted size) {
 		pulled := d.unplug(s)
 		away = append(away, s.await(d, false)-pulled)
 		put := d.plug(s)
-		back = append(back, s.await(d, true)-put)
+		shown := s.await(d, true)
+		back, ours = append(back, shown-put), append(ours, shown-s.bound(d, put))
 		p = s.call("GET", "/v1/payments/"+p.ID, "", nil, 200)
 		require.Equal(s.t, "waiting", p.Status, "a code was taken out of half a scan")
 		refused = append(refused, s.pay(p, func(code string) { d.scan(s, code) })...)
 		require.Empty(s.t, s.digitsOnConsole(), "typed on the console")
 	}
 	assert.Empty(s.t, refused, "scans that were refused, and why")
-	s.t.Logf("away is shown after %s; back after %s", spread(away), spread(back))
+	s.t.Logf("away is shown after %s", spread(away))
+	s.t.Logf("back is shown after %s", spread(back))
+	s.t.Logf("of which, after the kernel's driver had it, %s", spread(ours))
 	if wanted.bounds {
 		for _, times := range [][]time.Duration{away, back} {
 			slices.Sort(times)
@@ -240,6 +244,15 @@ func (s *shop) pullPlugs(d device, wanted size) {
 			assert.LessOrEqual(s.t, times[len(times)-1], 5*time.Second, "longest")
 		}
 	}
+}
+
+// bound is when the kernel's own driver had taken a scanner that was plugged in at a moment.
+func (s *shop) bound(d device, after time.Duration) time.Duration {
+	s.t.Helper()
+	var at Moment
+	s.ask("Bound", BoundArgs{Vendor: d.vendor, Product: d.product, After: after}, &at)
+	require.NotZero(s.t, at.At, "the kernel has given it to no driver")
+	return at.At
 }
 
 // spread is the distribution of times.
@@ -257,15 +270,43 @@ func spread(times []time.Duration) string {
 // idle measures what the daemon uses while three scanners are open and nobody buys.
 func (s *shop) idle(length time.Duration) {
 	all := sessions()
-	devices := all[0][1:4]
+	for name, keyboard := range map[string]device{"hid": all[0][1], "evdev": all[1][0]} {
+		part(s.t, name, s, func(s *shop) { s.idleWith([]device{keyboard, all[0][2], all[0][3]}, length) })
+	}
+}
+
+func (s *shop) idleWith(devices []device, length time.Duration) {
+	for _, d := range devices {
+		d.unplug(s)
+		d.plug(s)
+	}
 	s.open(devices)
-	time.Sleep(2 * time.Second)
+	time.Sleep(3 * time.Second)
 	before := s.usage()
 	time.Sleep(length)
 	after := s.usage()
-	passed := after.At - before.At
-	share := float64(after.CPU-before.CPU) / float64(passed)
-	s.t.Logf("idle for %s with three scanners open: %.2f %% of the emulated core, %.0f sleeps a second, memory %d MB",
-		passed.Round(time.Second), 100*share, float64(after.Switches-before.Switches)/passed.Seconds(), after.Memory>>20)
+	var emulated WorkReply
+	s.ask("Work", Nothing{}, &emulated)
+	passed, slower := after.At-before.At, float64(emulated.Took)/float64(Work())
+	share := 100 * float64(after.CPU-before.CPU) / float64(passed)
+	s.t.Logf("idle for %s with three scanners open: %.2f %% of the emulated core, which is %.1f times slower than the real one: %.3f %% of that; %.0f sleeps a second, memory %d MB",
+		passed.Round(time.Second), share, slower, share/slower, float64(after.Switches-before.Switches)/passed.Seconds(), after.Memory>>20)
 	s.closeDaemon()
+}
+
+// learnScanner runs the command with which an installer finds out which device is the scanner: it is told by a scan.
+func (s *shop) learnScanner() {
+	if _, help := s.run("scanner", "--help"); !strings.Contains(help, "\n  learn ") {
+		s.t.Skip("this posagent has no scanner learn")
+	}
+	s.ask("Start", StartArgs{Name: "learn", Args: []string{"/bin/posagent", "scanner", "learn", "--config", "/etc/posagent/learnt.toml"}}, &Nothing{})
+	var reply ProgramReply
+	require.Eventually(s.t, func() bool {
+		s.play(pos, posReports("]Q1", s.code()))
+		time.Sleep(2 * time.Second)
+		s.ask("Output", StartArgs{Name: "learn"}, &reply)
+		return reply.Ended
+	}, callWithin, time.Second)
+	s.t.Logf("posagent scanner learn\n%s", reply.Output)
+	assert.Zero(s.t, reply.Status)
 }

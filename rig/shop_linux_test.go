@@ -3,6 +3,7 @@ package rig
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -24,7 +25,6 @@ type shop struct {
 	t       *testing.T
 	m       *Machine
 	chance  *rand.Rand
-	sales   int
 	charged map[string]charge // what WeChat Pay's books must hold, by order number
 	last    string            // the daemon's last output, for a failing run
 }
@@ -181,9 +181,9 @@ func (s *shop) call(method, path, key string, body any, wanted int) (p payment) 
 // arm arms a sale of an amount that no other sale had.
 func (s *shop) arm() payment {
 	s.t.Helper()
-	s.sales++
-	sale := fmt.Sprintf("%s-%d", strings.ReplaceAll(s.t.Name(), "/", "-"), s.sales)
-	return s.call(http.MethodPost, "/v1/payments", sale[max(0, len(sale)-60):], map[string]any{"amount": 20000 + len(s.charged), "sale_ref": sale[max(0, len(sale)-60):]}, http.StatusCreated)
+	number := len(s.charged) + 1 // each that was armed is paid before the next one
+	sale := fmt.Sprintf("sale-%d", number)
+	return s.call(http.MethodPost, "/v1/payments", sale, map[string]any{"amount": 20000 + number, "sale_ref": sale}, http.StatusCreated)
 }
 
 // code is a payment code that no other sale had. It is none of those with which simulated WeChat Pay plays a scenario.
@@ -253,11 +253,11 @@ func (s *shop) closeWeChat() {
 	var file FileReply
 	s.ask("Read", FileArgs{Name: "/var/books.json"}, &file)
 	var books []struct {
-		OutTradeNo, State string
-		Amount            struct{ Minor int64 }
-		Held              int64
-		Charged, Arrivals int
-		Violations        []string
+		OutTradeNo, State, CodeSum string
+		Amount                     struct{ Minor int64 }
+		Held                       int64
+		Charged, Arrivals          int
+		Violations                 []string
 	}
 	require.NoError(s.t, json.Unmarshal(file.Data, &books))
 	assert.Len(s.t, books, len(s.charged), "orders in WeChat Pay's books")
@@ -267,6 +267,7 @@ func (s *shop) closeWeChat() {
 		assert.Equal(s.t, "SUCCESS", b.State, b.OutTradeNo)
 		assert.Equal(s.t, c.amount, b.Held, b.OutTradeNo)
 		assert.Equal(s.t, 1, b.Charged, b.OutTradeNo)
+		assert.Equalf(s.t, fmt.Sprintf("%x", sha256.Sum256([]byte(c.code))), b.CodeSum, "%s was paid with another code than the scanner sent", b.OutTradeNo)
 		assert.Empty(s.t, b.Violations, b.OutTradeNo)
 	}
 }

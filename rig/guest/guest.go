@@ -22,6 +22,7 @@ import (
 type Guest struct {
 	began    time.Time
 	console  *console
+	uevents  *uevents
 	programs programs
 	gadgets  gadgets
 }
@@ -59,6 +60,18 @@ func (g *Guest) Read(args rig.FileArgs, reply *rig.FileReply) error {
 func (g *Guest) Console(_ rig.Nothing, reply *rig.ConsoleReply) (err error) {
 	reply.Read, reply.Screen, err = g.console.look()
 	return err
+}
+
+// Work measures how fast the emulated processor is.
+func (g *Guest) Work(_ rig.Nothing, reply *rig.WorkReply) error {
+	reply.Took = rig.Work()
+	return nil
+}
+
+// Bound tells when the kernel first gave a USB interface of a product to a driver after a moment; 0: it has not.
+func (g *Guest) Bound(args rig.BoundArgs, reply *rig.Moment) error {
+	reply.At = g.uevents.boundAfter(args.Vendor, args.Product, args.After)
+	return nil
 }
 
 // socket is where the daemon's local API answers, as the rig's configuration says.

@@ -34,7 +34,8 @@ func live() error {
 	if err != nil {
 		return err
 	}
-	if err := nameSerialPorts(); err != nil {
+	u, err := followUevents(began)
+	if err != nil {
 		return err
 	}
 	line, err := openLine()
@@ -42,7 +43,7 @@ func live() error {
 		return err
 	}
 	server := rpc.NewServer()
-	g := &Guest{began: began, console: console, programs: programs{all: map[string]*program{}}, gadgets: gadgets{all: map[string]rig.Gadget{}}}
+	g := &Guest{began: began, console: console, uevents: u, programs: programs{all: map[string]*program{}}, gadgets: gadgets{all: map[string]rig.Gadget{}}}
 	if err := server.RegisterName(rig.ServiceName, g); err != nil {
 		return err
 	}
