@@ -65,7 +65,7 @@ func scannerCommand(p *program) *cobra.Command {
 		o.addFlags(reading)
 	}
 	play.Flags().BoolVar(&o.fast, "fast", false, "without the recorded pauses")
-	cmd.AddCommand(scannerListCommand(p), watch, record, play)
+	cmd.AddCommand(scannerListCommand(p), scannerLearnCommand(p), watch, record, play)
 	return cmd
 }
 
@@ -82,6 +82,7 @@ func (o *scannerOptions) addFlags(cmd *cobra.Command) {
 type listed struct {
 	scanner.Found
 	TOML string `json:"toml"`
+	baud int    // that it was read with, where that was asked for
 }
 
 func scannerListCommand(p *program) *cobra.Command {

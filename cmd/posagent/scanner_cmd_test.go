@@ -24,7 +24,7 @@ func TestScannerListSaysWhichSettingsToWrite(t *testing.T) {
 	keyboard := scanner.Found{Kind: "evdev", Device: "1-2", Name: "Maker Keys", VendorID: 0x1eab, ProductID: 0x0003,
 		Holders: []scanner.Holder{{PID: 812, Program: "Xorg"}}}
 	serial := scanner.Found{Kind: "serial", Device: "/dev/ttyACM0", VendorID: 0x1eab, ProductID: 0x0c06, Note: "this name may change"}
-	writeDevices(&out, []listed{{hid, hid.TOML()}, {keyboard, keyboard.TOML()}, {serial, serial.TOML()}}, true)
+	writeDevices(&out, []listed{{Found: hid, TOML: hid.TOML()}, {Found: keyboard, TOML: keyboard.TOML()}, {Found: serial, TOML: serial.TOML()}}, true)
 	golden(t, "scanner_list", out.String())
 
 	out.Reset()
