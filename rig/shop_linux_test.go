@@ -95,8 +95,10 @@ tokens_file = "/var/posagent/tokens.json"
 %s
 %s`
 
-// open starts the daemon with scanners, and waits until it takes payments and reads every one of them.
-func (s *shop) open(devices []device) {
+const configFile = "/etc/posagent/posagent.toml"
+
+// configure writes the till's configuration, with scanners.
+func (s *shop) configure(devices []device) {
 	s.t.Helper()
 	var account FileReply
 	s.ask("Read", FileArgs{Name: "/var/account.toml"}, &account)
@@ -104,9 +106,15 @@ func (s *shop) open(devices []device) {
 	for _, d := range devices {
 		sections.WriteString("[[scanner]]\n" + d.config)
 	}
-	s.write("/etc/posagent/posagent.toml", fmt.Sprintf(shopConfig, account.Data, sections.String()))
+	s.write(configFile, fmt.Sprintf(shopConfig, account.Data, sections.String()))
 	s.write("/var/posagent/.keep", "")
-	s.ask("Start", StartArgs{Name: "daemon", Args: []string{"/bin/posagent", "run", "--config", "/etc/posagent/posagent.toml"}}, &Nothing{})
+}
+
+// open starts the daemon with scanners, and waits until it takes payments and reads every one of them.
+func (s *shop) open(devices []device) {
+	s.t.Helper()
+	s.configure(devices)
+	s.ask("Start", StartArgs{Name: "daemon", Args: []string{"/bin/posagent", "run", "--config", configFile}}, &Nothing{})
 	require.Eventually(s.t, s.ready, callWithin, 200*time.Millisecond, "the daemon does not get ready")
 	for _, d := range devices {
 		s.await(d, true)
