@@ -14,8 +14,8 @@ type device struct {
 
 	vendor, product uint16
 
-	scan func(s *shop, code string)
-	half func(s *shop, digits string) // the begin of a scan
+	scan func(s *shop, code string) (longest time.Duration) // that a part of the code took
+	half func(s *shop, digits string)                       // the begin of a scan
 	// plug and unplug return when they began, by the guest's clock.
 	plug, unplug func(s *shop) time.Duration
 }
@@ -27,6 +27,9 @@ var (
 	virtual = Gadget{Name: "acm", Kind: GadgetACM, Controller: 2, Vendor: 0x1eab, Product: 0x8306, Title: "ACM", Serial: "A-0001"}
 )
 
+// typingGap is the silence that ends what keyboards type here.
+const typingGap = time.Second
+
 // hidConfig and its sisters are sections as posagent scanner list shows them.
 func hidConfig(kind, mode string, vendor, product uint16, serial string) string {
 	text := fmt.Sprintf("kind = %q\nvendor_id = \"%04x\"\nproduct_id = \"%04x\"\nserial = %q\n", kind, vendor, product, serial)
@@ -34,7 +37,7 @@ func hidConfig(kind, mode string, vendor, product uint16, serial string) string 
 		text += fmt.Sprintf("mode = %q\n", mode)
 	}
 	if mode != "pos" {
-		text += "gap = \"1s\"\n" // a busy host stops guest and typist for longer than a scanner ever pauses
+		text += fmt.Sprintf("gap = %q\n", typingGap) // a busy host stops guest and typist for longer than a scanner ever pauses
 	}
 	return text
 }
@@ -61,8 +64,8 @@ func sessions() [][]device {
 // typing is a scanner that QEMU's keyboard plays.
 func typing(d device) device {
 	d.vendor, d.product, d.shown = KeyboardVendor, KeyboardProduct, ids(KeyboardVendor, KeyboardProduct)
-	d.scan = func(s *shop, code string) { s.must(s.m.Type(s.t.Context(), code+"\n")) }
-	d.half = func(s *shop, digits string) { s.must(s.m.Type(s.t.Context(), digits)) }
+	d.scan = func(s *shop, code string) time.Duration { return s.typed(code + "\n") }
+	d.half = func(s *shop, digits string) { s.typed(digits) }
 	d.plug = func(s *shop) time.Duration { return s.timed(s.m.PlugKeyboard) }
 	d.unplug = func(s *shop) time.Duration { return s.timed(s.m.UnplugKeyboard) }
 	return d
@@ -71,7 +74,10 @@ func typing(d device) device {
 // sending is a scanner behind QEMU's USB serial adapter.
 func sending(d device) device {
 	d.vendor, d.product = SerialVendor, SerialProduct
-	d.scan = func(s *shop, code string) { s.must(s.m.Send([]byte(code + "\r"))) }
+	d.scan = func(s *shop, code string) time.Duration {
+		s.must(s.m.Send([]byte(code + "\r")))
+		return 0
+	}
 	d.half = func(s *shop, digits string) { s.must(s.m.Send([]byte(digits))) }
 	d.plug = func(s *shop) time.Duration { return s.timed(s.m.PlugAdapter) }
 	d.unplug = func(s *shop) time.Duration { return s.timed(s.m.UnplugAdapter) }
@@ -84,7 +90,7 @@ func playing(g Gadget, d device) device {
 	if d.shown == "" {
 		d.shown = ids(g.Vendor, g.Product)
 	}
-	d.scan = func(s *shop, code string) { s.play(g, scanParts(g.Kind, code)) }
+	d.scan = func(s *shop, code string) time.Duration { return s.play(g, scanParts(g.Kind, code)) }
 	d.half = func(s *shop, digits string) { s.play(g, halfParts(g.Kind, digits)) }
 	d.plug = func(s *shop) time.Duration { return s.bind("Plug", g) }
 	d.unplug = func(s *shop) time.Duration { return s.bind("Unplug", g) }
@@ -122,9 +128,18 @@ func (s *shop) must(err error) {
 	}
 }
 
-func (s *shop) play(g Gadget, parts [][]byte) {
+func (s *shop) typed(text string) (longest time.Duration) {
 	s.t.Helper()
-	s.ask("Play", PlayArgs{Name: g.Name, Parts: parts, Within: time.Minute}, &PlayReply{})
+	longest, err := s.m.Type(s.t.Context(), text)
+	s.must(err)
+	return longest
+}
+
+func (s *shop) play(g Gadget, parts [][]byte) (longest time.Duration) {
+	s.t.Helper()
+	var reply PlayReply
+	s.ask("Play", PlayArgs{Name: g.Name, Parts: parts, Within: time.Minute}, &reply)
+	return reply.Longest
 }
 
 // timed does something at the monitor, and returns the guest's time before it.

@@ -112,8 +112,8 @@ type PlayArgs struct {
 	Within time.Duration
 }
 
-// PlayReply says how long the device took to hand it all to its bus.
-type PlayReply struct{ Took time.Duration }
+// PlayReply says how long the device took to hand it all to its bus, and the longest that one part took.
+type PlayReply struct{ Took, Longest time.Duration }
 
 // ConsoleReply is what reached the guest's own console since the last look: what a reader of its terminal got, and what
 // its screen shows now.

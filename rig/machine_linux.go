@@ -182,18 +182,21 @@ func (m *Machine) plug(device map[string]any) error {
 }
 
 // Type types digits on the keyboard, a key down and up each 30 ms, and Enter for a line's end. Behind each key it waits for
-// a word from the guest: on a busy machine the guest may stand still for longer than the keyboard can hold.
-func (m *Machine) Type(ctx context.Context, text string) error {
+// a word from the guest: on a busy machine the guest may stand still for longer than the keyboard can hold. It returns the
+// longest that one key took: what took as long as the silence that ends a scan was no scanner.
+func (m *Machine) Type(ctx context.Context, text string) (longest time.Duration, err error) {
 	for _, c := range text {
 		key := string(c)
 		if c == '\n' {
 			key = "ret"
 		}
+		began := time.Now()
 		if err := m.strike(ctx, key); err != nil {
-			return err
+			return longest, err
 		}
+		longest = max(longest, time.Since(began))
 	}
-	return nil
+	return longest, nil
 }
 
 func (m *Machine) strike(ctx context.Context, key string) error {

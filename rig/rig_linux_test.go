@@ -75,7 +75,7 @@ func TestRig(t *testing.T) {
 	part(t, "scanner learn", s, (*shop).learnScanners)
 	wanted := wantedSize(t)
 	for i, devices := range chosen(sessions(), os.Getenv("POSAGENT_RIG_ONLY")) {
-		if len(devices) > 0 && !t.Failed() {
+		if len(devices) > 0 {
 			part(t, fmt.Sprintf("session %d", i+1), s, func(s *shop) { s.session(devices, wanted) })
 		}
 	}
@@ -93,12 +93,14 @@ func chosen(sessions [][]device, part string) [][]device {
 
 // part runs a part of the day as a subtest and says how long it took.
 func part(t *testing.T, name string, s *shop, do func(*shop)) {
-	if t.Failed() {
-		return // what follows would fail too, and cover why
+	if *s.stuck {
+		return
 	}
 	t.Run(name, func(t *testing.T) {
-		began := time.Now()
+		began, ended := time.Now(), false
+		defer func() { *s.stuck = *s.stuck || !ended }()
 		do(s.in(t))
+		ended = true
 		t.Logf("took %s", time.Since(began).Round(100*time.Millisecond))
 	})
 }
@@ -119,7 +121,7 @@ func openShop(t *testing.T) *shop {
 	m, err := Boot(ctx, kit, folder)
 	require.NoError(t, err)
 	seed := rand.Uint64()
-	s := &shop{t: t, m: m, chance: rand.New(rand.NewPCG(seed, 0)), charged: map[string]charge{}}
+	s := &shop{t: t, m: m, chance: rand.New(rand.NewPCG(seed, 0)), charged: map[string]charge{}, stuck: new(bool)}
 	t.Cleanup(func() { s.leave(t) })
 	t.Logf("the guest answers after %s; seed %d", time.Since(began).Round(100*time.Millisecond), seed)
 	began = time.Now()
@@ -141,18 +143,29 @@ func (s *shop) leave(t *testing.T) {
 		defer cancel()
 		var output ProgramReply
 		if err := s.m.Ask(ctx, "Output", StartArgs{Name: "daemon"}, &output); err == nil {
-			t.Logf("the daemon, ended %v:\n%s", output.Ended, tail(output.Output, logMax))
+			t.Logf("the daemon, ended %v; its log without payments that go their way:\n%s", output.Ended, tail(withoutPayments(output.Output), logMax))
 		}
 		t.Log(s.m.ConsoleLog())
 	}
 	assert.NoError(t, s.m.End())
 }
 
+// withoutPayments is a log without the lines that each payment writes.
+func withoutPayments(log []byte) []byte {
+	var rest []byte
+	for line := range bytes.Lines(log) {
+		if !bytes.Contains(line, []byte(`"message":"payment"`)) {
+			rest = append(rest, line...)
+		}
+	}
+	return rest
+}
+
 // The proof that the look at the console can find something.
 func (s *shop) consoleShowsDigits() {
 	const typed = "24680"
 	require.Eventually(s.t, func() bool {
-		s.must(s.m.Type(s.t.Context(), typed))
+		s.typed(typed)
 		return strings.Contains(s.digitsOnConsole(), typed)
 	}, callWithin, time.Second, "what QEMU's keyboard types does not reach the console")
 	s.play(wedge, keyReports(typed))
@@ -186,8 +199,8 @@ func (s *shop) session(devices []device, wanted size) {
 	for _, d := range devices {
 		part(s.t, d.name+": plugs", s, func(s *shop) { s.pullPlugs(d, wanted) })
 	}
-	if s.t.Failed() {
-		return // the daemon stays as it is, for its log
+	if *s.stuck {
+		s.t.FailNow() // the daemon stays as it is, for its log
 	}
 	time.Sleep(time.Second)
 	after := s.usage()
@@ -207,7 +220,7 @@ const leakMargin = 6
 func (s *shop) scanCodes(d device, count int) {
 	var refused []string
 	for i := range count {
-		refused = append(refused, s.pay(s.arm(), func(code string) { d.scan(s, code) })...)
+		refused = append(refused, s.pay(s.arm(), d.scan)...)
 		require.Emptyf(s.t, s.digitsOnConsole(), "code %d was typed on the console", i+1)
 	}
 	s.t.Logf("%d of %d codes are payments at the first scan", count-len(refused), count)
@@ -231,7 +244,7 @@ func (s *shop) pullPlugs(d device, wanted size) {
 		back, ours = append(back, shown-put), append(ours, shown-s.bound(d, put))
 		p = s.call("GET", "/v1/payments/"+p.ID, "", nil, 200)
 		require.Equal(s.t, "waiting", p.Status, "a code was taken out of half a scan")
-		refused = append(refused, s.pay(p, func(code string) { d.scan(s, code) })...)
+		refused = append(refused, s.pay(p, d.scan)...)
 		require.Empty(s.t, s.digitsOnConsole(), "typed on the console")
 	}
 	assert.Empty(s.t, refused, "scans that were refused, and why")

@@ -112,9 +112,11 @@ func (g *Guest) Play(args rig.PlayArgs, reply *rig.PlayReply) error {
 	defer device.Close()
 	began := time.Now()
 	for _, part := range args.Parts {
+		at := time.Now()
 		if err := send(device, part, began.Add(args.Within)); err != nil {
 			return fmt.Errorf("gadget %s: %w", gadget.Name, err)
 		}
+		reply.Longest = max(reply.Longest, time.Since(at))
 	}
 	reply.Took = time.Since(began)
 	return nil
