@@ -13,6 +13,7 @@ type device struct {
 	per200 int    // how many of 200 codes it scans
 
 	vendor, product uint16
+	silence         time.Duration // that ends a scan without a suffix, where that is longer than it takes to pull a plug
 
 	scan func(s *shop, code string) (longest time.Duration) // that a part of the code took
 	half func(s *shop, digits string)                       // the begin of a scan
@@ -63,6 +64,7 @@ func sessions() [][]device {
 
 // typing is a scanner that QEMU's keyboard plays.
 func typing(d device) device {
+	d.silence = typingGap
 	d.vendor, d.product, d.shown = KeyboardVendor, KeyboardProduct, ids(KeyboardVendor, KeyboardProduct)
 	d.scan = func(s *shop, code string) time.Duration { return s.typed(code + "\n") }
 	d.half = func(s *shop, digits string) { s.typed(digits) }
@@ -87,6 +89,9 @@ func sending(d device) device {
 // playing is a scanner that the guest plays.
 func playing(g Gadget, d device) device {
 	d.vendor, d.product = g.Vendor, g.Product
+	if g.Kind == GadgetKeyboard {
+		d.silence = typingGap
+	}
 	if d.shown == "" {
 		d.shown = ids(g.Vendor, g.Product)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -228,22 +229,32 @@ func (s *shop) scanCodes(d device, count int) {
 }
 
 // pullPlugs unplugs a scanner that an armed payment waits for, each second time in the middle of a code, and plugs it in
-// again; then the next customer's code must pay that payment.
+// again; then the next customer's code must pay that payment. Of the half code nothing may be heard, unless the plug came
+// out so late that it had ended by silence: then it was refused.
 func (s *shop) pullPlugs(d device, wanted size) {
 	var away, back, ours []time.Duration
 	var refused []string
 	for i := range wanted.cycles {
 		p := s.arm()
-		if i%2 == 1 {
+		middle := i%2 == 1
+		if middle {
 			d.half(s, s.code()[:9])
 		}
+		stopped := time.Now()
 		pulled := d.unplug(s)
+		unheard := !middle || time.Since(stopped) < d.silence/2
 		away = append(away, s.await(d, false)-pulled)
 		put := d.plug(s)
 		shown := s.await(d, true)
 		back, ours = append(back, shown-put), append(ours, shown-s.bound(d, put))
-		p = s.call("GET", "/v1/payments/"+p.ID, "", nil, 200)
+		if middle && unheard {
+			time.Sleep(d.silence) // what was kept of it would end now
+		}
+		p = s.call(http.MethodGet, "/v1/payments/"+p.ID, "", nil, http.StatusOK)
 		require.Equal(s.t, "waiting", p.Status, "a code was taken out of half a scan")
+		if unheard {
+			require.Nilf(s.t, p.Notice, "half a code was kept over a replug: %+v", p.Notice)
+		}
 		refused = append(refused, s.pay(p, d.scan)...)
 		require.Empty(s.t, s.digitsOnConsole(), "typed on the console")
 	}
