@@ -319,6 +319,9 @@ func (s *shop) idleWith(devices []device, length time.Duration) {
 	s.closeDaemon()
 }
 
+// learnTries bounds the scans for one scanner learn, which gives up after two minutes.
+const learnTries = 20
+
 // learntAs is how scanner learn calls a kind of scanner.
 var learntAs = map[string]string{GadgetKeyboard: "keyboard", GadgetPOS: "HID POS", GadgetACM: "serial"}
 
@@ -336,9 +339,9 @@ func (s *shop) learnScanners() {
 		require.Eventually(s.t, func() bool { return look() || bytes.Contains(reply.Output, []byte("Listening")) }, callWithin, 100*time.Millisecond)
 		time.Sleep(2 * time.Second) // until all are open; a report that nobody fetches waits in its device
 		tries := 0
-		for ; tries < refusedMax && !reply.Ended; tries++ { // a busy machine may take a code apart
+		for ; tries < learnTries && !reply.Ended; tries++ { // a busy machine may take a code apart
 			s.play(g, scanParts(g.Kind, s.code()))
-			for range 50 {
+			for range 30 {
 				if look() {
 					break
 				}
