@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -217,8 +218,10 @@ func (s *shop) session(devices []device, wanted size) {
 // plug was pulled.
 const leakMargin = 6
 
-// scanCodes takes payments, each with one scan.
+// scanCodes takes payments, each with one scan. Meanwhile the status is asked for again and again, as pages do that are
+// open: the reader of a scanner must not have to wait for its turn.
 func (s *shop) scanCodes(d device, count int) {
+	defer s.keepAsking()()
 	var refused []string
 	for i := range count {
 		refused = append(refused, s.pay(s.arm(), d.scan)...)
@@ -226,6 +229,23 @@ func (s *shop) scanCodes(d device, count int) {
 	}
 	s.t.Logf("%d of %d codes are payments at the first scan", count-len(refused), count)
 	assert.Empty(s.t, refused, "scans that were refused, and why")
+}
+
+// askers is how many ask for the status at the same time.
+const askers = 2
+
+// keepAsking has the status asked for until stop is called.
+func (s *shop) keepAsking() (stop func()) {
+	ctx, cancel := context.WithCancel(s.t.Context())
+	var asking sync.WaitGroup
+	for range askers {
+		asking.Go(func() {
+			for ctx.Err() == nil { // in the guest it ends a moment later: no such scanner ever comes
+				_ = s.m.Ask(ctx, "Await", AwaitArgs{Device: "nobody's", Ready: true, Within: time.Second}, &AwaitReply{})
+			}
+		})
+	}
+	return func() { cancel(); asking.Wait() }
 }
 
 // pullPlugs unplugs a scanner that an armed payment waits for, each second time in the middle of a code, and plugs it in
