@@ -36,7 +36,7 @@ var keptTimes = map[string]string{
 	"wxclient.nonceKept":     "outlives the window of the clocks",
 	"wxclient.keepAliveIdle": "the kernel counts whole seconds", "wxclient.keepAliveEvery": "the kernel counts whole seconds",
 	"wxclient.noticeKept": "an age in days", "wxclient/v2.noticeKept": "an age in days", "wxclient.expiringWithin": "an age in days",
-	"queue.lockWait": "another process of this machine", "queue.aheadMax": "a difference of clocks", "queue.owing": "an age in days",
+	"queue.lockWait": "another process of this machine", "queue.aheadMax": "a difference of clocks", "queue.setBackMax": "a difference of clocks", "queue.owing": "an age in days",
 	"wxclient.signedBefore": "a difference of clocks",
 
 	"wxsim.certificateAge": "an age in days", "wxsim.certificateLife": "an age in days", "wxsim.oldLives": "an age in days",

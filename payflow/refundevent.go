@@ -38,6 +38,9 @@ type RefundEvent struct {
 	Listed  []RefundReport `json:"listed,omitempty"` // RefundListed: every refund of the order, whoever made it
 	// Held is what other refunds of this journal, not dead and not in Listed, hold of the order, in minor units: RefundListed.
 	Held int64 `json:"held,omitempty"`
+	// Forgotten says that Listed holds a refund, not closed, under a number of this till's own making that its journal does not know: a
+	// restore lost it, or a till with a copy of this journal made it.
+	Forgotten bool `json:"forgotten,omitempty"`
 
 	Operator string `json:"operator,omitempty"` // RefundSeen
 	Note     string `json:"note,omitempty"`     // RefundSeen

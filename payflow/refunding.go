@@ -3,6 +3,7 @@ package payflow
 import (
 	"crypto/sha256"
 	"encoding/base32"
+	"strings"
 	"time"
 )
 
@@ -94,3 +95,6 @@ func NewOutRefundNo(no OutTradeNo, wish RefundWish, key string) OutRefundNo {
 	sum := sha256.Sum256([]byte(string(no) + "\x00" + key))
 	return OutRefundNo(no) + "-" + OutRefundNo(base32.StdEncoding.EncodeToString(sum[:])[:refundNoDigits])
 }
+
+// Of reports a number that NewOutRefundNo made for that payment.
+func (n OutRefundNo) Of(no OutTradeNo) bool { return strings.HasPrefix(string(n), string(no)+"-") }

@@ -21,6 +21,7 @@ const (
 	ReasonRefundTooMany       Reason = "refund_too_many"      // WeChat Pay takes 50 for an order
 	ReasonRefundOthersFailed  Reason = "refund_others_failed" // one of the order's refunds failed: a person decides, not posagent
 	ReasonRefundNumberInUse   Reason = "refund_number_in_use" // the number is that of a refund of another amount
+	ReasonRefundForgotten     Reason = "refund_forgotten"     // the order has a refund that this till made and its journal lost: a person looks before anything more goes back
 	ReasonRefundClosed        Reason = "refund_closed"        // taken on, then given up by WeChat Pay: the merchant holds the money
 )
 
@@ -39,7 +40,7 @@ func RefundReasons() []Reason {
 	return []Reason{
 		ReasonRefundAsking, ReasonRefundBusy, ReasonRefundUnknown, ReasonRefundChecking, ReasonRefundProcessing, ReasonRefundDone,
 		ReasonRefundDeclined, ReasonRefundNoFunds, ReasonRefundAccount, ReasonRefundOverdue, ReasonRefundConfiguration, ReasonRefundExceeds,
-		ReasonRefundTooMany, ReasonRefundOthersFailed, ReasonRefundNumberInUse, ReasonRefundClosed,
+		ReasonRefundTooMany, ReasonRefundOthersFailed, ReasonRefundNumberInUse, ReasonRefundForgotten, ReasonRefundClosed,
 		AttentionRefundRefused, AttentionRefundClosed, AttentionRefundAbnormal, AttentionRefundSlow, AttentionRefundUnsettled, AttentionRefundVanished,
 	}
 }

@@ -116,6 +116,9 @@ func (s *refundStepper) listed(e RefundEvent) {
 	case room != "":
 		s.r.Refusal = Refusal{Kind: Refused, Reason: room}
 		s.refuse()
+	case e.Forgotten && s.r.Requests == 0 && !s.r.Wish.Automatic(): // who asks can't have seen it here, and may mean the very same money
+		s.r.Refusal = Refusal{Kind: Refused, Reason: ReasonRefundForgotten}
+		s.refuse()
 	case s.at.Before(s.requestAt()):
 		s.sleepUntil(s.requestAt())
 	default:
@@ -207,6 +210,11 @@ func (s *refundStepper) isThis(t RefundReport) bool {
 func (s *refundStepper) found(t RefundReport) {
 	if !s.isThis(t) { // listed under our number, and not ours: nothing of it can be believed
 		s.r.Why = ReasonRefundNumberInUse
+		if s.r.Requests == 0 && (t.OutTradeNo == "" || t.OutTradeNo == s.r.OutTradeNo) && t.Amount.Currency == s.r.Amount.Currency {
+			s.r.Refusal = Refusal{Kind: Refused, Reason: ReasonRefundNumberInUse} // nothing of ours was sent, and this number gives back another sum for good
+			s.refuse()
+			return
+		}
 		s.askLater(false)
 		return
 	}

@@ -298,6 +298,47 @@ func TestWhatOthersHaveRefundedIsCounted(t *testing.T) {
 	c.listed(fifty...).stands(RefundRefused, ReasonRefundTooMany, "")
 }
 
+// The journal lost a refund, and its key was used again for another amount: the number is that refund's for good. Asked about for ever, it would keep from the
+// payment what it can never give back, and nobody could end it.
+func TestARefundWhoseNumberIsThatOfAnotherAmountIsRefused(t *testing.T) {
+	taken := reportOf(aRefundOrder(), refundSuccess)
+	taken.Amount.Minor--
+	c := atCounter(t, WishPerson)
+	c.listed(taken).stands(RefundRefused, ReasonRefundNumberInUse, "")
+	assert.Empty(t, c.sends())
+
+	taken = reportOf(aRefundOrder(), refundSuccess)
+	taken.Amount.Currency = "MOP"
+	c = atCounter(t, WishPerson)
+	c.listed(taken).stands(RefundRequested, ReasonRefundNumberInUse, "") // a list that can't be says nothing
+
+	c = atCounter(t, WishPerson)
+	taken = reportOf(aRefundOrder(), refundSuccess)
+	taken.Amount.Minor--
+	c.listed().lost().absent().woken().absent().listed(taken)
+	c.stands(RefundRequested, ReasonRefundNumberInUse, "") // one that was asked for may be taken on yet
+}
+
+func TestARefundBesideOneThatTheJournalLostIsAPersonsWork(t *testing.T) {
+	beside := []RefundReport{{RefundID: "W9", OutRefundNo: NewOutRefundNo(anOrder().OutTradeNo, WishPerson, "lost"), OutTradeNo: anOrder().OutTradeNo, State: RefundStateSuccess, Amount: Amount{Minor: 100, Currency: "HKD"}}}
+	assert.True(t, beside[0].OutRefundNo.Of(anOrder().OutTradeNo))
+	assert.False(t, OutRefundNo("5030000").Of(anOrder().OutTradeNo))
+
+	c := atCounter(t, WishPerson)
+	c.hear(RefundListed, RefundEvent{Listed: beside, Forgotten: true}).stands(RefundRefused, ReasonRefundForgotten, "")
+	assert.Empty(t, c.sends())
+
+	c = atCounter(t, WishReverseTooLate) // the money has to go back, and there is room for it
+	c.hear(RefundListed, RefundEvent{Listed: beside, Forgotten: true})
+	assert.Equal(t, SendRefund, c.sends())
+
+	c = atCounter(t, WishPerson) // sent already: it may be taken on, and is asked for on
+	c.listed().lost().absent().woken().absent()
+	c.hear(RefundListed, RefundEvent{Listed: beside, Forgotten: true})
+	assert.Equal(t, RefundRequested, c.r.Status)
+	assert.Equal(t, SendRefund, c.sends())
+}
+
 func TestAGivenUpRefundIsAPersonsWorkAndBringsNoNewOne(t *testing.T) {
 	c := atCounter(t, WishPerson)
 	c.listed().answered(RefundAccepted, "").woken().found(refundClosed).stands(RefundRefused, ReasonRefundClosed, AttentionRefundClosed)

@@ -164,12 +164,25 @@ func (j *Journal) openBolt(path string) error {
 		return err
 	})
 	if err == nil {
-		return nil
+		return j.stillNamed(path)
 	}
 	if j.file != nil {
 		_ = release(j.file) // bbolt may have closed it, or panicked before it could
 	}
 	return j.openError(path, err)
+}
+
+// stillNamed refuses a file that a restore has put another in the place of while this opener waited for its lock: what is written there is in no journal.
+func (j *Journal) stillNamed(path string) error {
+	ours, err := j.file.Stat()
+	if err == nil {
+		var there os.FileInfo
+		if there, err = os.Stat(path); err == nil && os.SameFile(ours, there) {
+			return nil
+		}
+	}
+	refused := &OpenError{OpenLocked, "another file was put in the place of the journal " + path + " while it was opened (posagent restore does that); start posagent again", err}
+	return errors.Join(refused, j.letGo())
 }
 
 // openThereFile opens for bbolt, but makes no file and takes no empty one: bbolt would make a new journal of it.
@@ -293,6 +306,9 @@ func (j *Journal) recogniseIn(tx *bbolt.Tx) (OpenKind, error) {
 	}
 	if format > formatVersion {
 		return OpenNewerFormat, fmt.Errorf("format %d; this program knows %d", format, formatVersion)
+	}
+	if have := refundBucketsIn(tx); have > 0 && have < len(refundBuckets()) {
+		return OpenDamaged, errors.New("it lacks some of the refunds' places")
 	}
 	if !sealedBy(tx.Bucket(bucketAbout).Get(keyAbout), j.keys.id) {
 		return OpenKeyWrong, errors.New("sealed by another key")

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -327,6 +328,49 @@ func TestAStartThatFailsLeavesTheMemoAsItWas(t *testing.T) {
 	b.cfg.fault = nil
 	b.open()
 	assert.NotEmpty(t, b.FoundAtStart())
+}
+
+// A restore renames the journal-to-be over the one that it holds, and lets go. A start that waited for that hold has the old file open: what it sold
+// would be written where nobody looks for it.
+func TestAStartThatWaitedForARestoreDoesNotSellOnTheFileThatWasReplaced(t *testing.T) {
+	b := bookIn(t, t.TempDir())
+	b.open()
+	require.NoError(t, b.Close())
+	holder, err := os.Open(b.cfg.File)
+	require.NoError(t, err)
+	require.NoError(t, flock(holder))
+	restored := b.cfg.File + ".restoring"
+	require.NoError(t, os.WriteFile(restored, b.copyOf(), 0o600))
+
+	opened := make(chan error, 1)
+	b.cfg.fault = func(step string) error {
+		if step == "open" {
+			go func() {
+				time.Sleep(lockWait / 3) // the start has opened the file by then, and waits for its lock
+				assert.NoError(t, os.Rename(restored, b.cfg.File))
+				assert.NoError(t, holder.Close())
+			}()
+		}
+		return nil
+	}
+	go func() {
+		j, err := OpenJournal(b.cfg)
+		if err == nil {
+			ours, _ := j.file.Stat()
+			there, _ := os.Stat(b.cfg.File)
+			assert.True(t, os.SameFile(ours, there), "it works on a file that has another name by now")
+			err = j.Close()
+		}
+		opened <- err
+	}()
+	if err := <-opened; err != nil {
+		var open *OpenError
+		require.ErrorAs(t, err, &open)
+		assert.Equal(t, OpenLocked, open.Kind, "the service is started again")
+	}
+	b.cfg.fault = nil
+	b.open()
+	require.NoError(t, b.Close())
 }
 
 // An older copy of a journal of format 1 was put in place: wherever the start is cut, the next one tells that entries are missing, and the journal grows.

@@ -322,6 +322,33 @@ func TestAnothersRefundLeavesNoRoom(t *testing.T) {
 	})
 }
 
+// A restore lost the refund, and a copy of the journal elsewhere knows nothing of it: the payment shows nothing given back. Who gives the same part back
+// again, under a new key, must not give it twice; the same key is the same refund, and brings it back into the journal.
+func TestARefundThatTheJournalLostIsNotMadeAgainUnderANewKey(t *testing.T) {
+	refundStory(t, func(t *testing.T, s *shop, c *cashbox) {
+		no := s.paid("A-1", codeA)
+		lost := payflow.RefundOrder{OutRefundNo: payflow.NewOutRefundNo(no, payflow.WishPerson, "k1"), OutTradeNo: no, Amount: payflow.Amount{Minor: 250, Currency: "HKD"}, Total: hkd1250}
+		c.mu.Lock()
+		c.takeOn(lost)
+		c.mu.Unlock()
+		entry, err := s.refund(no, 250, "k2")
+		require.NoError(t, err)
+		now, err := s.engine.RefundOf(entry.OutRefundNo)
+		require.NoError(t, err)
+		assert.Equal(t, payflow.RefundRefused, now.Status)
+		assert.Equal(t, payflow.ReasonRefundForgotten, now.Why)
+		assert.Empty(t, c.sent())
+
+		again, err := s.refund(no, 250, "k1")
+		require.NoError(t, err)
+		assert.Equal(t, lost.OutRefundNo, again.OutRefundNo)
+		assert.Empty(t, c.sent(), "it is found under its number")
+		more, err := s.refund(no, 300, "k3")
+		require.NoError(t, err)
+		assert.Equal(t, []string{string(more.OutRefundNo)}, c.sent(), "nothing is forgotten any more")
+	})
+}
+
 func TestWhatIsNotListedYetLeavesNoRoomEither(t *testing.T) {
 	refundStory(t, func(t *testing.T, s *shop, c *cashbox) {
 		no := s.paid("A-1", codeA)

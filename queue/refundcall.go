@@ -150,7 +150,7 @@ func (e *Engine) refundEnded(no payflow.OutRefundNo, event payflow.RefundEvent) 
 		e.noteRequest(l.entry.OutTradeNo)
 	}
 	if event.Kind == payflow.RefundListed {
-		event.Held = e.heldBeside(l, event.Listed)
+		event.Held, event.Forgotten = e.heldBeside(l, event.Listed)
 	}
 	_ = e.applyRefund(l, event)
 }
@@ -193,20 +193,24 @@ func (e *Engine) requestedBefore(l *liveRefund) bool {
 	return slices.ContainsFunc(others, func(o payflow.RefundEntry) bool { return o.OutRefundNo != l.entry.OutRefundNo && o.Requests > 0 })
 }
 
-// heldBeside is what the payment's other refunds of this journal hold, those that WeChat Pay has not listed: it may yet take them on.
-func (e *Engine) heldBeside(l *liveRefund, listed []payflow.RefundReport) int64 {
+// heldBeside is what the payment's other refunds of this journal hold, those that WeChat Pay has not listed: it may yet take them on. forgotten
+// reports one that it has listed, that is of this till, and that the journal lacks.
+func (e *Engine) heldBeside(l *liveRefund, listed []payflow.RefundReport) (held int64, forgotten bool) {
 	others, err := e.cfg.hooks.ledger.RefundsOfPayment(l.entry.OutTradeNo)
 	if err != nil {
-		return -1 // not known
+		return -1, false // not known
 	}
-	var held int64
+	forgotten = slices.ContainsFunc(listed, func(r payflow.RefundReport) bool {
+		known := slices.ContainsFunc(others, func(o payflow.RefundEntry) bool { return o.OutRefundNo == r.OutRefundNo })
+		return !known && r.State != payflow.RefundStateClosed && r.OutRefundNo.Of(l.entry.OutTradeNo)
+	})
 	for _, o := range others {
 		there := slices.ContainsFunc(listed, func(r payflow.RefundReport) bool { return r.OutRefundNo == o.OutRefundNo })
 		if o.OutRefundNo != l.entry.OutRefundNo && !o.Dead() && !there {
 			held += o.Amount.Minor
 		}
 	}
-	return held
+	return held, forgotten
 }
 
 // wakeRefundAt sets the refund's one timer.

@@ -35,6 +35,9 @@ type Restored struct {
 	Aside  string       `json:"aside"`           // where the journal lies that was there before; "": there was none
 	Lost   Head         `json:"lost,omitzero"`   // the newest entry that is known to be gone; zero: none is known
 	KeyNew bool         `json:"key_from_backup"` // the journal's key came out of the backup too
+	// StartsUnknown says that not every start since the backup is known here: what an unknown one sold is not asked for, and stands in the
+	// statement alone.
+	StartsUnknown bool `json:"starts_unknown"`
 }
 
 // RestoreBackup puts a backup in the journal's place, with no posagent running.
@@ -296,15 +299,27 @@ func (r *restore) enterIn(j *Journal, tx *bbolt.Tx, was formerJournal) (Head, er
 		Kind: EventRestored, Operator: cut(r.o.Operator), Note: cut(r.note(was.lost))}})
 }
 
+// setBackMax is how far before its backup a restore's clock is believed to stand, and how far behind it the clock of a start may have run ahead.
+const setBackMax = 7 * 24 * time.Hour
+
 // planSearches notes the numbers that the lost part of the journal may have drawn.
 func (r *restore) planSearches(j *Journal, tx *bbolt.Tx, about aboutRecord, counter uint64, former string) error {
-	from, to := r.b.header.At.In(r.cfg.Location).Format(time.DateOnly), r.cfg.Now().In(r.cfg.Location).Format(time.DateOnly)
-	from, to = min(from, to), max(from, to) // a clock may have been set back
-	lost := search{Sequence: j.head.Sequence + 1, Store: about.Store, Till: about.Till, From: from, To: to, Day: from, Last: counter, Next: counter + 1, Begun: r.cfg.Now()}
+	made, now := r.b.header.At.In(r.cfg.Location), r.cfg.Now().In(r.cfg.Location)
+	from, to := made.Format(time.DateOnly), now.Format(time.DateOnly)
+	since := from
+	if made.Sub(now) > setBackMax {
+		to = from // nothing was sold so long ago: the clock is wrong now, and the search goes on to the day that it shows once it is right
+	}
+	from, to = min(from, to), max(from, to) // what was sold by a clock that had been set back carries earlier days
+	lost := search{Since: since, Sequence: j.head.Sequence + 1, Store: about.Store, Till: about.Till, From: from, To: to, Day: from, Last: counter, Next: counter + 1, Begun: r.cfg.Now()}
 	var wanted, last []search
-	starts := r.startsSince(counter)
+	starts, known := r.startsSince(counter)
+	lost.Blind, r.done.StartsUnknown = !known, !known
 	for i, one := range starts {
 		s := lost
+		if ahead := now.Add(setBackMax).Format(time.DateOnly); one.Day > to && one.Day <= ahead {
+			s.To = one.Day // its clock ran ahead, and so do the days in its numbers
+		}
 		s.Random, s.From, s.Day = one.Random, max(from, min(one.Day, to)), max(from, min(one.Day, to))
 		s.Last, s.Next = one.Drawn, one.Drawn+1
 		if drewNone(starts, i) {
@@ -318,12 +333,12 @@ func (r *restore) planSearches(j *Journal, tx *bbolt.Tx, about aboutRecord, coun
 		s.Random = random
 		wanted = append(wanted, s)
 	}
-	known := map[string]bool{"": true}
+	there := map[string]bool{"": true}
 	for _, s := range append(wanted, last...) {
-		if known[s.Random] {
+		if there[s.Random] {
 			continue
 		}
-		known[s.Random] = true
+		there[s.Random] = true
 		if err := j.addSearch(tx, s); err != nil {
 			return err
 		}
@@ -332,26 +347,28 @@ func (r *restore) planSearches(j *Journal, tx *bbolt.Tx, about aboutRecord, coun
 }
 
 // startsSince are the starts behind the one that made the backup, as they are noted beside the key. The counter does not part them where that one is
-// noted: behind a restore of a still older backup it began lower again.
-func (r *restore) startsSince(counter uint64) []journalStart {
-	starts := r.notedStarts()
+// noted: behind a restore of a still older backup it began lower again. all is false where there may have been others: the list is not here, or it
+// does not reach back to the start that made the backup. A backup of before there was a list names none.
+func (r *restore) startsSince(counter uint64) (starts []journalStart, all bool) {
+	starts, read := r.notedStarts()
 	if at := slices.IndexFunc(starts, func(s journalStart) bool { return s.Random == r.b.header.Random }); at >= 0 {
-		return starts[at+1:]
+		return starts[at+1:], true
 	}
-	return slices.DeleteFunc(starts, func(s journalStart) bool { return s.Drawn < counter })
+	all = read && r.b.header.Random == ""
+	return slices.DeleteFunc(starts, func(s journalStart) bool { return s.Drawn < counter }), all
 }
 
 // notedStarts is the list beside the key, or the newest of those that were set aside that is this journal's: a new one may have been begun since.
-// Nothing: another PC, or damaged; the start that made the backup is named in it.
-func (r *restore) notedStarts() []journalStart {
+// read is false where there is none: another PC, or damaged; the start that made the backup is named in it.
+func (r *restore) notedStarts() (starts []journalStart, read bool) {
 	paths, _ := filepath.Glob(r.cfg.startsFile() + ".aside-*") // the date makes the order
 	slices.Reverse(paths)
 	for _, path := range append([]string{r.cfg.startsFile()}, paths...) {
 		if starts, err := readStarts(path, r.u.keys); err == nil {
-			return starts
+			return starts, true
 		}
 	}
-	return nil
+	return nil, false
 }
 
 // drawOther draws characters that are none of those that were in use.

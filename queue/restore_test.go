@@ -579,3 +579,161 @@ func (b *book) payment(no payflow.OutTradeNo) payflow.Entry {
 	require.NoError(b.t, err)
 	return entry
 }
+
+// The PC died, and another one is set up with the copy of the key: the list of starts died with it. What the start that made the backup sold is found, and
+// what a later one sold can't be asked for. A restore that called this nothing would lose it without a word.
+func TestARestoreWithoutTheListOfStartsSaysWhatItCannotAskFor(t *testing.T) {
+	for name, change := range map[string]func(c *counter){
+		"gone":    func(c *counter) { require.NoError(c.t, os.Remove(c.cfg.startsFile())) },
+		"damaged": func(c *counter) { require.NoError(c.t, os.WriteFile(c.cfg.startsFile(), []byte("x\n"), 0o600)) },
+		"begun anew": func(c *counter) {
+			one := journalStart{Random: "ZZZZZ", Day: "2000-01-01", Count: 1}
+			require.NoError(c.t, os.WriteFile(c.cfg.startsFile(), startsText(c.journal.keys, []journalStart{one}), 0o600))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inStore(t, func(t *testing.T, c *counter) {
+				c.sell("paid-1")
+				made := c.backup()
+				c.stop()
+				c.start()
+				lost := c.sell("paid-2").OutTradeNo
+				c.stop()
+				require.NoError(t, os.Remove(c.cfg.File))
+				change(c)
+				done := c.restore(made.File)
+				assert.True(t, done.StartsUnknown)
+				c.start()
+				c.askToTheEnd()
+				found, err := c.journal.FoundAfterRestore(true)
+				require.NoError(t, err)
+				require.Empty(t, found, "%s can't be asked for", lost)
+				_, text, err := c.journal.AfterRestore()
+				require.NoError(t, err)
+				assert.Contains(t, text, "compare the statement of each day from "+made.At.Format(time.DateOnly))
+				events, err := c.journal.Events(0, listMax)
+				require.NoError(t, err)
+				said := ""
+				for _, e := range events {
+					if e.Kind == EventSearched {
+						said += e.Note
+					}
+				}
+				assert.Contains(t, said, "compare the statement of each day", "the journal says so for good")
+			})
+		})
+	}
+}
+
+func TestARestoreWithTheListOfStartsHasNothingMoreToSay(t *testing.T) {
+	inStore(t, func(t *testing.T, c *counter) {
+		c.sell("paid-1")
+		made := c.backup()
+		c.stop()
+		c.start()
+		c.sell("paid-2")
+		c.stop()
+		require.NoError(t, os.Remove(c.cfg.File))
+		assert.False(t, c.restore(made.File).StartsUnknown)
+		c.start()
+		c.askToTheEnd()
+		_, text, err := c.journal.AfterRestore()
+		require.NoError(t, err)
+		assert.NotContains(t, text, "compare the statement")
+	})
+}
+
+// A PC whose clock stands years back is a common one to need a restore. The days that are searched are those since the backup, up to what the clock says
+// once it is right.
+func TestARestoreByAClockThatWasSetBackSearchesTheDaysSinceTheBackup(t *testing.T) {
+	for name, back := range map[string]time.Duration{"years": 30 * 365 * 24 * time.Hour, "a month": 30 * 24 * time.Hour, "a day": 24 * time.Hour, "two days": 48 * time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			inStore(t, func(t *testing.T, c *counter) {
+				c.sell("paid-1")
+				made := c.backup()
+				time.Sleep(48 * time.Hour)
+				lost := c.sell("paid-2").OutTradeNo
+				c.stop()
+				c.tearOut()
+				c.cfg.Now = func() time.Time { return time.Now().Add(-back) }
+				c.restore(made.File)
+				c.cfg.Now = nil
+				c.start()
+				c.askToTheEnd()
+				found, err := c.engine.FoundAfterRestore()
+				require.NoError(t, err)
+				require.Len(t, found, 1)
+				assert.Equal(t, lost, found[0].OutTradeNo)
+				_, text, err := c.journal.AfterRestore()
+				require.NoError(t, err)
+				assert.NotContains(t, text, "compare the statement", "a few days were asked for, and all of them")
+			})
+		})
+	}
+}
+
+// As long as the clock stands before the backup, nobody knows how many days there are to ask for: then it is said.
+func TestASearchByAClockThatStaysBehindSaysSo(t *testing.T) {
+	s := search{Store: "S", Till: "T", Random: "AAAAA", Since: "2026-03-05", From: "2026-03-05", To: "2026-03-05", Day: "2026-03-05", Next: 1}
+	for s.Done.IsZero() {
+		s.answered(false, time.Unix(1, 0).UTC())
+	}
+	assert.Contains(t, s.String(), "compare the statement of each day from 2026-03-05 on")
+}
+
+// What is still to be asked of WeChat Pay is one record: taken away, nothing would be asked, and nothing be missed.
+func TestVerifyFindsThatWhatIsToBeAskedWasChangedOrTakenAway(t *testing.T) {
+	inStore(t, func(t *testing.T, c *counter) {
+		c.sell("paid-1")
+		made := c.backup()
+		c.sell("paid-2")
+		c.stop()
+		c.tearOut()
+		c.restore(made.File)
+		b := &book{t: t, cfg: c.cfg}
+		whole := b.copyOf()
+		for name, change := range map[string]func(about *bbolt.Bucket) error{
+			"taken away": func(about *bbolt.Bucket) error { return about.Delete(keySearches) },
+			"changed": func(about *bbolt.Bucket) error {
+				return about.Put(keySearches, bytes.Replace(bytes.Clone(about.Get(keySearches)), []byte(`"next":`), []byte(`"next":9`), 1))
+			},
+		} {
+			b.putBack(whole)
+			db, err := bbolt.Open(c.cfg.File, 0o600, nil)
+			require.NoError(t, err)
+			require.NoError(t, db.Update(func(tx *bbolt.Tx) error { return change(tx.Bucket(bucketAbout)) }))
+			require.NoError(t, db.Close())
+			c.start()
+			report := c.verify()
+			require.NotEmpty(t, report.Findings, name)
+			assert.Contains(t, report.Findings[0].Text, "search", name)
+			c.stop()
+		}
+		b.putBack(whole)
+		c.start()
+		report := c.verify()
+		assert.True(t, report.Clean(), report.String())
+	})
+}
+
+// A clock that ran ahead, and was put right since: the numbers of its start carry days that have not come.
+func TestWhatWasSoldByAClockThatRanAheadIsFound(t *testing.T) {
+	inStore(t, func(t *testing.T, c *counter) {
+		c.sell("paid-1")
+		made := c.backup()
+		c.stop()
+		c.cfg.Now = func() time.Time { return time.Now().Add(30 * time.Hour) }
+		c.start()
+		lost := c.sell("paid-2").OutTradeNo
+		c.stop()
+		c.tearOut()
+		c.cfg.Now = nil
+		c.restore(made.File)
+		c.start()
+		c.askToTheEnd()
+		found, err := c.engine.FoundAfterRestore()
+		require.NoError(t, err)
+		require.Len(t, found, 1)
+		assert.Equal(t, lost, found[0].OutTradeNo)
+	})
+}

@@ -42,13 +42,19 @@ func (e *Engine) AskAfterRestore(ctx context.Context) error {
 		})
 		return err
 	}}
+	a.now = func() time.Time {
+		if corrected := e.correctedClock(); !corrected.IsZero() {
+			return corrected
+		}
+		return e.cfg.Journal.cfg.Now()
+	}
 	a.order = payflow.Order{Merchant: e.cfg.Merchant, API: e.cfg.API, HostFamily: e.cfg.HostFamily}
 	return a.run(ctx)
 }
 
 // AskAfterRestore is the engine's, for a command: the journal is open and no engine runs. order says whom and how to ask: merchant, API and host.
 func (j *Journal) AskAfterRestore(ctx context.Context, order payflow.Order, ask func(context.Context, payflow.Order) (payflow.Outcome, error), log zerolog.Logger) error {
-	a := &afterRestore{journal: j, ask: ask, order: order, log: log, busy: func() bool { return false }, write: func(f func() error) error { return f() }}
+	a := &afterRestore{journal: j, ask: ask, order: order, log: log, now: j.cfg.Now, busy: func() bool { return false }, write: func(f func() error) error { return f() }}
 	return a.run(ctx)
 }
 
@@ -58,6 +64,7 @@ type afterRestore struct {
 	ask     func(context.Context, payflow.Order) (payflow.Outcome, error)
 	order   payflow.Order
 	busy    func() bool                // a payment is being made
+	now     func() time.Time           // the best clock that there is
 	write   func(f func() error) error // writes where the journal's writer is
 	log     zerolog.Logger
 	lost    time.Duration // the pause after the last question, while answers are lost
@@ -109,7 +116,7 @@ func (a *afterRestore) step(ctx context.Context, s *search) error {
 		return a.pause(ctx, a.lost)
 	}
 	a.lost = 0
-	s.answered(found, time.Now())
+	s.answered(found, a.now().In(a.journal.cfg.Location))
 	after := *s
 	if found {
 		a.log.Error().Str("out_trade_no", string(no)).Str("trade_state", string(trade.State)).Str("transaction_id", string(trade.TransactionID)).

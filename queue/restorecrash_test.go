@@ -347,7 +347,9 @@ func TestARestoreReadsTheStartsThatWereSetAside(t *testing.T) {
 	before, err := readStarts(l.cfg.startsFile()+l.cfg.asideSuffix(), l.keysOf(key))
 	require.NoError(t, err)
 	r := &restore{cfg: l.cfg, u: unpacked{keys: l.keysOf(key)}}
-	assert.Equal(t, before, r.notedStarts())
+	noted, read := r.notedStarts()
+	assert.True(t, read)
+	assert.Equal(t, before, noted)
 	l.restore()
 	l.open()
 	assert.NoFileExists(t, l.cfg.startsFile()+".new")

@@ -40,8 +40,9 @@ type search struct {
 	Sequence uint64 `json:"sequence"` // of the restore's entry
 	Store    string `json:"store"`
 	Till     string `json:"till"`
-	Random   string `json:"random"` // the characters that the lost numbers carry
-	From     string `json:"from"`   // the store's days, 2006-01-02
+	Random   string `json:"random"`          // the characters that the lost numbers carry
+	Since    string `json:"since,omitempty"` // the day of the backup, which no right clock is before
+	From     string `json:"from"`            // the store's days, 2006-01-02
 	To       string `json:"to"`
 
 	Day      string    `json:"day"`     // of the number that is asked for next
@@ -53,7 +54,8 @@ type search struct {
 	Unsigned int       `json:"unsigned"` // absences that carried no signature
 	Begun    time.Time `json:"begun"`
 	Done     time.Time `json:"done,omitzero"`
-	Cut      bool      `json:"cut,omitempty"` // ended by restoreAsksMax, not by absence
+	Cut      bool      `json:"cut,omitempty"`   // ended by restoreAsksMax, not by absence
+	Blind    bool      `json:"blind,omitempty"` // starts are not known whose numbers would have to be asked for too
 }
 
 // number is the order number that is asked for next.
@@ -65,7 +67,7 @@ func (s search) number() payflow.OutTradeNo {
 	return outTradeNo(s.Store, s.Till, day, s.Next, s.Random)
 }
 
-// answered moves on behind one answer. at is when.
+// answered moves on behind one answer. at is when, in the store's time zone, by the best clock that there is.
 func (s *search) answered(found bool, at time.Time) {
 	s.Asked++
 	s.Next++
@@ -81,10 +83,14 @@ func (s *search) answered(found bool, at time.Time) {
 	}
 }
 
+// nextDay goes on to the next day, up to the one that the clock shows now: at the restore it may have been set back. One that still stands before
+// the backup does not say how many days there are to ask for.
 func (s *search) nextDay(at time.Time) {
+	today := at.Format(time.DateOnly)
+	s.To = max(s.To, today)
 	day, err := time.Parse(time.DateOnly, s.Day)
 	if err != nil || s.Day >= s.To {
-		s.Done = at
+		s.Done, s.Cut = at, s.Cut || today < s.Since
 		return
 	}
 	s.Day, s.Next, s.Unknown = day.AddDate(0, 0, 1).Format(time.DateOnly), s.Last+1, 0
@@ -96,7 +102,10 @@ func (s search) String() string {
 	if s.Unsigned > 0 {
 		text += fmt.Sprintf("; %d answers that there is no such order carried no signature", s.Unsigned)
 	}
-	if s.Cut {
+	switch {
+	case s.Blind:
+		text += "; compare the statement of each day from " + s.From + " on: what was sold after a start that this PC has no list of can't be asked for"
+	case s.Cut:
 		text += "; not all were asked for: compare the statement of each day from " + s.Day + " on"
 	}
 	return text
@@ -172,6 +181,7 @@ func (j *Journal) replaceSearch(tx *bbolt.Tx, s search) error {
 func (s *search) add(other search) {
 	s.From, s.To = min(s.From, other.From), max(s.To, other.To)
 	s.Asked, s.Found, s.Unsigned = s.Asked+other.Asked, s.Found+other.Found, s.Unsigned+other.Unsigned
+	s.Blind = s.Blind || other.Blind
 	if other.Cut {
 		s.Cut, s.Day = true, other.Day
 	}

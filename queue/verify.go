@@ -3,7 +3,6 @@ package queue
 import (
 	"bytes"
 	"context"
-	"crypto/hmac"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -149,12 +148,19 @@ func (v *verifier) pages() error {
 // singles checks the records of the buckets that hold one for each use.
 func (v *verifier) singles() error {
 	return v.j.view(func(tx *bbolt.Tx) error {
-		_, about := v.j.about(tx)
+		told, about := v.j.about(tx)
 		_, counters := v.j.counters(tx)
-		for _, err := range []error{about, counters} {
+		asked, searches := v.j.searches(tx)
+		if searches == nil && about == nil && told.Restored > 0 && len(asked.Searches) == 0 {
+			searches = damaged(string(bucketAbout), keySearches, fmt.Sprintf("what was to be asked of WeChat Pay after the restore of entry %d is not there", told.Restored))
+		}
+		for _, err := range []error{about, counters, searches} {
 			if err != nil {
 				v.find(Finding{Kind: FoundEdited, Text: err.Error()})
 			}
+		}
+		if lacksTally(tx) {
+			v.find(Finding{Kind: FoundEdited, Text: fmt.Sprintf("%s %s is not there, which every step writes", bucketCounters, keyTally)})
 		}
 		return nil
 	})
@@ -222,12 +228,15 @@ func (v *verifier) entry(tx *bbolt.Tx, key, value []byte) {
 	body, mark, _ := split(value)
 	v.prev = Head{Sequence: at, Hash: mark}
 
-	var r eventRecord
-	_ = json.Unmarshal(body, &r)
+	r, _, broken := v.j.readEvent(key, value)
+	if broken != nil {
+		r = eventRecord{}
+		_ = json.Unmarshal(body, &r) // what can still be told of it
+	}
 	switch {
 	case r.Sequence != at && r.Sequence != 0:
 		v.find(Finding{Kind: FoundReordered, Sequence: at, OutTradeNo: r.OutTradeNo, Text: fmt.Sprintf("entry %d holds what was written as entry %d", at, r.Sequence)})
-	case !hmac.Equal([]byte(mark), []byte(sealOf(v.j.keys.chain, string(bucketEvents), key, body))):
+	case broken != nil:
 		v.find(Finding{Kind: FoundEdited, Sequence: at, OutTradeNo: r.OutTradeNo, Text: fmt.Sprintf("entry %d is not what was written: its seal is broken", at)})
 	case follows && r.Prev != before:
 		v.find(Finding{Kind: FoundEdited, Sequence: at, OutTradeNo: r.OutTradeNo, Text: fmt.Sprintf("entry %d does not follow entry %d as it stands now", at, at-1)})

@@ -18,6 +18,8 @@ type Config struct {
 	DataBits int           // serial: 5 to 8; default 8
 	Parity   string        // serial: "none", "odd", "even", "mark" or "space"; default "none"
 	StopBits int           // serial: 1 or 2; default 1
+	Prefix   string        // what each scan begins with, as ParseMark reads it; default nothing
+	Suffix   string        // what each scan ends with, as ParseMark reads it; default any of CR, LF, TAB, STX, ETX, or silence
 	Gap      time.Duration // silence that ends a scan without a suffix, 10 ms to 2 s; default by the kind and the baud rate
 
 	VendorID  uint16 // hid, and evdev and auto where Device is no path: required

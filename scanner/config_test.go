@@ -85,7 +85,7 @@ func TestTheGapGrowsWhereTheLineIsSlow(t *testing.T) {
 	for baud, want := range map[int]time.Duration{115200: serialGap, 9600: serialGap, 1200: time.Second / 12, 300: time.Second / 3} {
 		d, err := newSerial(Config{Kind: "serial", Device: "/dev/x", Baud: baud})
 		require.NoError(t, err)
-		assert.InDelta(t, want, d.decoder.(*Assembler).gap, float64(time.Millisecond))
+		assert.InDelta(t, want, d.decoder.(*Assembler).framing.Gap, float64(time.Millisecond))
 	}
 }
 
@@ -93,4 +93,21 @@ func TestStdinIsASource(t *testing.T) {
 	source, err := New(Config{Kind: "stdin", Stdin: strings.NewReader(code + "\n")})
 	require.NoError(t, err)
 	assert.IsType(t, &Typed{}, source)
+}
+
+func TestPrefixAndSuffixReachEveryKindOfScanner(t *testing.T) {
+	for name, cfg := range map[string]Config{
+		"serial": {Kind: "serial", Device: "/dev/ttyS0"}, "hid": {Kind: "hid", VendorID: 0x05e0, ProductID: 0x1300, Mode: "pos"},
+		"keyboard": {Kind: "hid", VendorID: 0x05e0, ProductID: 0x1200, Mode: "keyboard"}, "evdev": {Kind: "evdev", VendorID: 0x05e0, ProductID: 0x1200},
+	} {
+		cfg.Prefix, cfg.Suffix = "stx", "CRLF"
+		source, err := New(cfg)
+		require.NoError(t, err, name)
+		form := source.(*device).format
+		assert.Equal(t, "\x02", form.Prefix, name)
+		assert.Equal(t, "\r\n", form.Suffix, name)
+		cfg.Suffix = "1"
+		_, err = New(cfg)
+		assert.ErrorContains(t, err, "suffix has a digit", name)
+	}
 }

@@ -73,6 +73,8 @@ type tap interface {
 	// chunk sees what one read returned and what came of it. It sees an empty read only where that might end a scan.
 	chunk(b []byte, at time.Time, events []Event)
 	state(e Event)
+	// descriptor sees the report descriptor of what was opened, or none.
+	descriptor(descriptor []byte)
 }
 
 // Run reads the device until ctx is done.
@@ -92,6 +94,7 @@ func (d *device) watch(ctx context.Context, put func(Event)) {
 			w.pause(ctx, w.refused(asTrouble(err)))
 			continue
 		}
+		w.describe(by, p)
 		w.enter(Ready, Trouble{})
 		gone := w.follow(ctx, p, by)
 		by.decoder.Reset()
@@ -203,11 +206,9 @@ type watcher struct {
 // refused says why the device cannot be opened, once, and returns how long to wait before the next try.
 func (w *watcher) refused(t *Trouble) time.Duration {
 	every := orDefault(w.every, reopenEvery)
-	if t.Code == TroubleNotThere {
+	if t.Code == TroubleNotThere || t.Code == TroubleSwapped {
 		w.refusedSince = time.Time{}
-		if w.now() != Lost {
-			w.enter(Absent, *t)
-		}
+		w.away(t)
 		return every
 	}
 	now := time.Now()
@@ -220,6 +221,19 @@ func (w *watcher) refused(t *Trouble) time.Duration {
 	}
 	w.enter(Blocked, *t)
 	return every
+}
+
+// away says that the device is not there. Lost has said so already, unless another one came or went since.
+func (w *watcher) away(t *Trouble) {
+	w.mu.Lock()
+	state, said := w.state, w.said.Code
+	w.mu.Unlock()
+	switch {
+	case state != Lost:
+		w.enter(Absent, *t)
+	case t.Code == TroubleSwapped, said == TroubleSwapped:
+		w.enter(Lost, *t)
+	}
 }
 
 func (w *watcher) now() State {

@@ -30,7 +30,7 @@ func newAuto(cfg Config, at places) (*device, error) {
 	if _, err := serialMode(cfg); err != nil {
 		return nil, err
 	}
-	if _, err := cfg.gapOr(serialGap); err != nil {
+	if _, err := cfg.framing(serialGap); err != nil {
 		return nil, err
 	}
 	cfg.Stdin = nil // so that settings can be compared
@@ -127,14 +127,12 @@ func resolve(cfg Config, at places) (Config, error) {
 		return serialOf(cfg, ports)
 	}
 	cfg.Mode = "auto"
-	_, err := match(cfg, hidInterfaces(at.input.sys, at.input.dev))
+	_, err := matchOrOther(cfg, at)
 	switch {
 	case err == nil:
 		cfg.Kind, cfg.Mode = "hid", "pos"
 	case asTrouble(err).Code == TroubleKeyboard:
 		cfg.Kind, cfg.Mode = "evdev", ""
-	case asTrouble(err).Code == TroubleNotThere:
-		return cfg, instead(cfg, at)
 	default:
 		return cfg, err
 	}
@@ -171,10 +169,19 @@ func usbPorts(sys, dev string) []usbPort {
 	return found
 }
 
+// matchOrOther is match, and tells of another scanner where the named one is not there.
+func matchOrOther(cfg Config, at places) (usbInterface, error) {
+	in, err := match(cfg, hidInterfaces(at.input.sys, at.input.dev))
+	if err != nil && asTrouble(err).Code == TroubleNotThere {
+		return in, instead(cfg, at)
+	}
+	return in, err
+}
+
 // instead says that the named scanner is not there, and which other one is, where one is: the store may have swapped it.
 func instead(cfg Config, at places) *Trouble {
 	t := notPlugged(cfg)
-	for _, f := range listAt(at, nil) {
+	for _, f := range candidates(at.input.sys, at.input.dev) {
 		if !f.likely || f.VendorID == 0 || lockedByPosagent(at.input.proc, f.node) {
 			continue
 		}
@@ -182,6 +189,7 @@ func instead(cfg Config, at places) *Trouble {
 		if f.VendorID == cfg.VendorID && f.ProductID == cfg.ProductID {
 			t.What += orNothing(", serial ", f.Serial, "") + " at USB port " + f.port
 		}
+		t.Code = TroubleSwapped
 		t.Next = "if the scanner was swapped, write the lines that posagent scanner list shows for it, or run posagent scanner learn; else plug the old one in"
 		return t
 	}

@@ -106,7 +106,7 @@ func TestASwappedScannerIsToldOf(t *testing.T) {
 
 	c.plug("1-2", 0x0c2e, 0x0b81, "S1", 0, scannerDescriptor)
 	trouble := say(autoScanner)
-	assert.Equal(t, TroubleNotThere, trouble.Code)
+	assert.Equal(t, TroubleSwapped, trouble.Code)
 	assert.Contains(t, trouble.What, "but another one is: 0c2e:0b81 (Maker Scanner)")
 	assert.Contains(t, trouble.Next, "posagent scanner learn")
 	trouble = say(Config{Kind: "auto", VendorID: 0x0c2e, ProductID: 0x0b81, Serial: "S0"})
@@ -123,6 +123,27 @@ func TestASwappedScannerIsToldOf(t *testing.T) {
 	c.write(filepath.Join(at.input.proc, "locks"), string(text))
 	assert.NotContains(t, say(autoScanner).What, "another one", "that one is another section's")
 	require.NoError(t, lock.release())
+}
+
+func TestASwapIsSaidWhenItHappensAndWhenItIsUndone(t *testing.T) {
+	for _, cfg := range []Config{autoScanner, evdevScanner} {
+		synctest.Test(t, func(t *testing.T) {
+			c := newComputer(t)
+			c.plug("1-2", 0x1eab, 0x0003, "", 1, keyboardDescriptor)
+			c.addKeys("1-2", "event5")
+			keys := newFakeKeys(t, step{after: time.Second, err: unix.ENODEV})
+			d, err := newAutoOrEvdev(cfg, places{hid: c.busOf(), input: c.inputOf(keys)})
+			require.NoError(t, err)
+			time.AfterFunc(900*time.Millisecond, func() { c.unplug("1-2") })
+			time.AfterFunc(10*time.Second, func() { c.plug("1-3", 0x0c2e, 0x0b81, "", 0, scannerDescriptor) })
+			time.AfterFunc(20*time.Second, func() { c.unplug("1-3") })
+			var said []string
+			for _, e := range watchFor(t, d, 30*time.Second) {
+				said = append(said, e.State.String()+" "+string(e.Trouble.Code))
+			}
+			assert.Equal(t, []string{"ready ", "lost not_there", "lost swapped", "lost not_there"}, said)
+		})
+	}
 }
 
 func TestAutoIsRecordedOnlyOnceItIsSettled(t *testing.T) {

@@ -9,6 +9,17 @@
 // What a code is (a WeChat Pay payment code, another wallet's, a goods label) and whether it counts now are not decided
 // here: every complete scan is handed over with its time and the scanner's AIM identifier, a repeated one too.
 //
+// # What a scan is
+//
+// What comes out is a code that went in whole, or nothing and a word why. A scan ends with its suffix, or with silence
+// where none is configured ([Framing]). It is refused, and an [Event] of kind KindNoise says so, where anything shows that
+// a part may be missing: a byte that is no character, a parity that is not the port's, a prefix or suffix that is not
+// there, keys that rolled over, a report with a hole, half a second in its middle during which this program stood still.
+// A port that is opened in the middle of a scan throws the rest of it away, and an unplug throws away what had begun. Two
+// codes with nothing between them are one text of 36 digits, and a digit that the line swallowed without a trace leaves
+// 17: whoever judges codes refuses both. FuzzWholeCodes and TestWhatComesOutIsACodeThatWentInWhole play scripts of such
+// faults against every decoder; POSAGENT_SCANS=N plays N of them, POSAGENT_SCAN_SEED=N the one of that number.
+//
 // # A device's states
 //
 //	Absent --- plugged in ---> Settling --- refused for 2 s ---> Blocked

@@ -52,14 +52,14 @@ func newEvdev(cfg Config, bus inputBus) (*device, error) { return newKeysSource(
 
 // newKeysSource returns the source of a keyboard; listen reads it beside everybody else, without a grab.
 func newKeysSource(cfg Config, bus inputBus, listen bool) (*device, error) {
-	gap, err := cfg.gapOr(keyboardGap)
+	framing, err := cfg.framing(keyboardGap)
 	if err != nil {
 		return nil, err
 	}
 	if err := evdevNamed(cfg, bus.dev); err != nil {
 		return nil, err
 	}
-	form := format{Decoder: decodeEvdev, Gap: gap}
+	form := format{decodeEvdev, framing}
 	e := &evdevDevice{cfg: cfg, bus: bus, listen: listen}
 	return &device{name: cfg.Name(), opener: e.opener, decoder: form.decoder(), format: form, lost: e.lost,
 		every: lookEvery, hotplug: cfg.Hotplug}, nil
@@ -117,11 +117,10 @@ func (e *evdevDevice) opener() (port, error) {
 
 // find returns the node of the keyboard that the configuration names.
 func (e *evdevDevice) find() (node string, err error) {
-	all := hidInterfaces(e.bus.sys, e.bus.dev)
 	if !strings.HasPrefix(e.cfg.Device, "/") {
 		asKeyboard := e.cfg
 		asKeyboard.Mode = "keyboard"
-		in, err := match(asKeyboard, all)
+		in, err := matchOrOther(asKeyboard, places{hid: hidBus{supported: true}, input: e.bus})
 		if err != nil {
 			return "", err
 		}
@@ -131,7 +130,7 @@ func (e *evdevDevice) find() (node string, err error) {
 	if err != nil {
 		return "", nodeTrouble(e.cfg.Device, unix.ENOENT)
 	}
-	return node, alone(node, all)
+	return node, alone(node, hidInterfaces(e.bus.sys, e.bus.dev))
 }
 
 // keysNode is the input device that types a keyboard's digits.

@@ -60,7 +60,12 @@ type KeyEvents struct {
 }
 
 // NewKeyEvents returns a decoder of key events; gap of silence ends a scan without a suffix.
-func NewKeyEvents(gap time.Duration) *KeyEvents { return &KeyEvents{keys: NewKeyboard(gap)} }
+func NewKeyEvents(gap time.Duration) *KeyEvents { return NewFramedKeyEvents(Framing{Gap: gap}) }
+
+// NewFramedKeyEvents returns a decoder of key events that wants what framing says around each scan. Enter is CR.
+func NewFramedKeyEvents(framing Framing) *KeyEvents {
+	return &KeyEvents{keys: NewFramedKeyboard(framing)}
+}
 
 // Feed takes records of four bytes, or a look at the clock, and returns the scans that they complete.
 func (k *KeyEvents) Feed(b []byte, at time.Time) []Event {

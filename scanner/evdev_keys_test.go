@@ -27,7 +27,7 @@ func struck(codes ...uint16) []byte {
 func keysOf(text string) []uint16 {
 	var codes []uint16
 	for i := range len(text) {
-		codes = append(codes, codeOf(usageOf(text[i])))
+		codes = append(codes, codeOf(keyOf(text[i])))
 	}
 	return codes
 }
@@ -98,6 +98,13 @@ func TestAKeyThatTheKernelRepeatsIsOneKey(t *testing.T) {
 		records = appendKey(records, c, keyUp)
 	}
 	assert.Equal(t, []string{code}, texts(feedKeys(append(records, struck(codeEnter)...))))
+}
+
+func TestAShiftThatTheKernelRepeatsStaysDown(t *testing.T) {
+	records := appendKey(appendKey(nil, codeLeftShift, keyDown), codeLeftShift, 2)
+	records = append(records, struck(keysOf("q")...)...)
+	records = appendKey(records, codeLeftShift, keyUp)
+	assert.Equal(t, []string{"Q"}, texts(feedKeys(append(records, struck(codeEnter)...))))
 }
 
 func TestKeysThatOverlapAreEachRead(t *testing.T) {

@@ -3,6 +3,7 @@ package scanner
 import (
 	"os"
 	"testing"
+	"time"
 
 	"github.com/holoplot/go-evdev"
 	"github.com/stretchr/testify/assert"
@@ -66,13 +67,15 @@ func virtualKeyboard(t *testing.T) (keyboard *evdev.InputDevice, node string) {
 	return nil, ""
 }
 
-func typeOn(t *testing.T, keyboard *evdev.InputDevice, records []byte) {
+// typeOn types, each event after a pause.
+func typeOn(t *testing.T, keyboard *evdev.InputDevice, pause time.Duration, records []byte) {
 	t.Helper()
 	for len(records) > 0 {
 		e := evdev.InputEvent{Type: evdev.EV_KEY, Code: evdev.EvCode(uint16(records[1]) | uint16(records[2])<<8), Value: int32(records[3])}
 		require.NoError(t, keyboard.WriteOne(&e))
 		require.NoError(t, keyboard.WriteOne(&evdev.InputEvent{Type: evdev.EV_SYN, Code: evdev.SYN_REPORT}))
 		records = records[keyRecordBytes:]
+		time.Sleep(pause)
 	}
 }
 
@@ -92,8 +95,18 @@ func TestAVirtualKeyboardIsGrabbedReadAndLost(t *testing.T) {
 	defer other.Close()
 	assert.EqualError(t, other.Grab(), "device or resource busy", "nobody else gets its keys")
 	for range 20 {
-		typeOn(t, keyboard, struck(append(keysOf(code), codeEnter)...))
+		typeOn(t, keyboard, time.Millisecond, struck(append(keysOf(code), codeEnter)...))
 		at.reads(code)
+	}
+	for range 20 { // faster than any scanner: the kernel keeps 64 events, and says where it dropped some
+		typeOn(t, keyboard, 0, struck(append(keysOf(code), codeEnter)...))
+		switch e := at.next(); e.Kind {
+		case KindScan:
+			assert.Equal(t, code, e.Scan.Text.Reveal())
+		default:
+			assert.Equal(t, TroubleGarbled, e.Trouble.Code)
+		}
+		time.Sleep(2 * keyboardGap)
 	}
 	require.NoError(t, evdev.DestroyDevice(keyboard))
 	assert.Equal(t, TroubleNotThere, at.becomes(Lost).Trouble.Code)

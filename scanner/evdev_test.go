@@ -23,7 +23,6 @@ type fakeKeys struct {
 	grabbed bool
 	freed   int // times that a grab was given back
 	closed  chan struct{}
-	before  int // records that were read before the grab
 }
 
 func newFakeKeys(t *testing.T, steps ...step) *fakeKeys {
@@ -248,6 +247,21 @@ func TestAKeyboardScannerIsUnpluggedInMidCode(t *testing.T) {
 		require.Equal(t, []State{Ready, Lost, Ready}, states(events))
 		assert.Equal(t, TroubleNotThere, events[1].Trouble.Code)
 		assert.Equal(t, []string{code}, texts(events))
+	})
+}
+
+func TestAKeyboardWhoseNodeVanishesIsLost(t *testing.T) {
+	withKeyboard(t, func(t *testing.T, c *computer, node string) {
+		d := evdevSource(t, evdevScanner, c.inputOf(newFakeKeys(t)))
+		d.hotplug = &Hotplug{listen: fakeLine(nil)}
+		time.AfterFunc(time.Second, func() {
+			c.unplug("1-2")
+			assert.NoError(t, os.Remove(node))
+			d.hotplug.ring()
+		})
+		events := watchFor(t, d, 1100*time.Millisecond)
+		require.Equal(t, []State{Ready, Lost}, states(events), "though no read has failed")
+		assert.Equal(t, TroubleNotThere, events[1].Trouble.Code)
 	})
 }
 

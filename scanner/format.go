@@ -1,7 +1,5 @@
 package scanner
 
-import "time"
-
 // The decoders that a recording may name.
 const (
 	decodeText     = "text"     // an Assembler
@@ -13,7 +11,7 @@ const (
 // format says how a device's bytes become scans; a recording begins with it.
 type format struct {
 	Decoder string
-	Gap     time.Duration // the silence that ends a scan
+	Framing
 }
 
 // known reports a decoder that this version has.
@@ -25,11 +23,11 @@ func (f format) known() bool {
 func (f format) decoder() Decoder {
 	switch f.Decoder {
 	case decodeKeyboard:
-		return NewKeyboard(f.Gap)
+		return NewFramedKeyboard(f.Framing)
 	case decodePOS:
-		return NewPOS()
+		return NewFramedPOS(f.Framing)
 	case decodeEvdev:
-		return NewKeyEvents(f.Gap)
+		return NewFramedKeyEvents(f.Framing)
 	}
-	return NewAssembler(f.Gap)
+	return NewFramedAssembler(f.Framing)
 }

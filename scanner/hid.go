@@ -3,6 +3,7 @@ package scanner
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -13,7 +14,7 @@ import (
 // library's 0 would be a poll that returns at once, and nothing can end a read from outside.
 const (
 	hidSlice = 25 * time.Millisecond
-	hidIdle  = 250 * time.Millisecond
+	hidIdle  = 500 * time.Millisecond
 )
 
 // hidHandle is what is used of an open HID device. It must be read and closed by one goroutine: closing it under a
@@ -62,14 +63,14 @@ func newHID(cfg Config, bus hidBus) (*device, error) {
 }
 
 func hidFormat(cfg Config) (format, error) {
-	gap, err := cfg.gapOr(keyboardGap)
+	framing, err := cfg.framing(keyboardGap)
 	if err != nil {
 		return format{}, err
 	}
 	if cfg.Mode == "keyboard" {
-		return format{Decoder: decodeKeyboard, Gap: gap}, nil
+		return format{decodeKeyboard, framing}, nil
 	}
-	return format{Decoder: decodePOS}, nil // auto opens no keyboard
+	return format{decodePOS, Framing{Prefix: framing.Prefix, Suffix: framing.Suffix}}, nil // auto opens no keyboard
 }
 
 // hidDevice finds and opens the configured device. Only the device's one goroutine uses it.
@@ -83,7 +84,7 @@ func (h *hidDevice) opener() (port, error) {
 	if !h.bus.supported {
 		return nil, noHIDSupport()
 	}
-	in, err := match(h.cfg, hidInterfaces(h.bus.sys, h.bus.dev))
+	in, err := matchOrOther(h.cfg, places{hid: h.bus, input: inputBus{sys: h.bus.sys, dev: h.bus.dev, proc: "/proc"}})
 	if err != nil {
 		return nil, err
 	}
@@ -91,11 +92,12 @@ func (h *hidDevice) opener() (port, error) {
 	if err != nil {
 		return nil, err
 	}
+	descriptor := reportDescriptor(filepath.Join(h.bus.sys, "bus/usb/devices", in.path)) // it goes with the kernel's driver
 	handle, err := h.bus.open(in)
 	if err != nil {
 		return nil, errors.Join(claimFailed(in, err), lock.release())
 	}
-	p := &hidPort{handle: handle, lock: lock, slice: hidSlice}
+	p := &hidPort{handle: handle, lock: lock, slice: hidSlice, descriptor: descriptor}
 	if err := wake(in, h.cfg.Mode, handle); err != nil {
 		return nil, errors.Join(wakeFailed(in, err), p.Close())
 	}
@@ -116,10 +118,14 @@ func (h *hidDevice) lost(err error) *Trouble {
 
 // hidPort is an open device, read in slices, and the lock on its node.
 type hidPort struct {
-	handle hidHandle
-	lock   *claim
-	slice  time.Duration
+	handle     hidHandle
+	lock       *claim
+	slice      time.Duration
+	descriptor []byte
 }
+
+// Descriptor is the device's report descriptor, or nothing where no driver of the kernel had it.
+func (p *hidPort) Descriptor() []byte { return p.descriptor }
 
 func (p *hidPort) await(pending bool) {
 	p.slice = hidIdle

@@ -36,12 +36,13 @@ func (l Learned) TOML() string {
 // to (with a zero Trouble) and of each that cannot be. Devices that are plugged in meanwhile are listened to as well. The
 // error is ctx's.
 func Learn(ctx context.Context, baud int, tell func(Found, Trouble)) (Learned, error) {
-	l := &learner{at: systemPlaces(), hotplug: NewHotplug(), baud: baud, tell: tell}
+	l := &learner{at: systemPlaces(), rules: &rules{dirs: ruleDirs}, hotplug: NewHotplug(), baud: baud, tell: tell}
 	return l.learn(ctx)
 }
 
 type learner struct {
 	at      places
+	rules   *rules // what the service may open: whoever learns is often root, who may open everything
 	hotplug *Hotplug
 	baud    int
 
@@ -102,6 +103,8 @@ func (l *learner) listen(ctx context.Context, f Found, heard chan<- Learned) {
 			if !codeLike(e.Scan) {
 				return
 			}
+			f.likely = true
+			f.Missing = f.missing(l.at, l.rules)
 			learned := Learned{Found: f, Characters: e.Scan.Characters, AIM: e.Scan.AIM, Took: e.Scan.Took}
 			if f.Kind == "serial" {
 				learned.Baud = orDefault(l.baud, 9600)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,7 +18,7 @@ func learnFor(t *testing.T, at places, d time.Duration) (learned Learned, said [
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), d)
 	defer cancel()
-	l := &learner{at: at, tell: func(f Found, trouble Trouble) {
+	l := &learner{at: at, rules: &rules{}, tell: func(f Found, trouble Trouble) {
 		said = append(said, fmt.Sprint(f.Kind, " ", f.port, " ", trouble.Code))
 	}}
 	learned, err = l.learn(ctx)
@@ -48,6 +49,8 @@ func TestLearnFindsTheKeyboardThatSentACode(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, "1-2", learned.Found.port)
 		assert.Equal(t, 18, learned.Characters)
+		require.Len(t, learned.Found.Missing, 1, "what the service lacks is said, though whoever learns may open it")
+		assert.True(t, strings.HasPrefix(learned.Found.Missing[0], "posagent's udev rule is not installed"))
 		assert.InDelta(t, 17.5*15*float64(time.Millisecond), learned.Took, 8*float64(time.Millisecond))
 		assert.Equal(t, "[[scanner]]\nkind = \"evdev\"\nvendor_id = 0x1eab\nproduct_id = 0x0003\nserial = \"S7\"\n", learned.TOML())
 		assert.ElementsMatch(t, []string{"evdev 1-1 ", "evdev 1-2 "}, said)

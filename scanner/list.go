@@ -50,13 +50,17 @@ func listIn(sys, dev string) []Found {
 
 // listAt lists what is plugged in; r, where there is one, says what udev's rules give to posagent.
 func listAt(at places, r *rules) []Found {
-	sys, dev := at.input.sys, at.input.dev
-	found := slices.Concat(serialPorts(sys, dev), hidScanners(sys, dev), chipsWithoutPort(sys, dev))
+	found := candidates(at.input.sys, at.input.dev)
 	for i := range found {
 		found[i].Holders = holdersOf(at.input.proc, found[i].node)
 		found[i].Missing = found[i].missing(at, r)
 	}
 	return found
+}
+
+// candidates lists what is plugged in, without a look at other programs.
+func candidates(sys, dev string) []Found {
+	return slices.Concat(serialPorts(sys, dev), hidScanners(sys, dev), chipsWithoutPort(sys, dev))
 }
 
 // TOML returns the lines of the configuration that name this device.

@@ -49,8 +49,14 @@ func (f Found) missing(at places, r *rules) []string {
 	if err := unix.Access(f.node, unix.R_OK|unix.W_OK); err != nil {
 		all = append(all, nodeTrouble(f.node, err).Error())
 	}
-	if r != nil && f.VendorID != 0 {
-		all = append(all, ruleMissing(r, f.VendorID)...)
+	if r == nil || f.VendorID == 0 {
+		return all
+	}
+	for _, m := range ruleMissing(r, f.VendorID) {
+		if f.Kind == "evdev" && !f.likely { // posagent is not to be given the cashier's keyboard
+			m = "only if this is the scanner: " + m
+		}
+		all = append(all, m)
 	}
 	return all
 }

@@ -51,6 +51,18 @@ func TestTheListSaysWhatIsMissing(t *testing.T) {
 	assert.Contains(t, missing()[0], "is not there", "udev has not made its node")
 }
 
+func TestNobodyIsToldToGiveAwayTheCashiersKeyboard(t *testing.T) {
+	c := newComputer(t)
+	for port, vendor := range map[string]uint16{"1-1": 0x046d, "1-2": 0x1eab} {
+		c.plug(port, vendor, 1, "", 1, keyboardDescriptor)
+		c.addKeys(port, "event"+port[2:])
+	}
+	found := listAt(places{hid: c.busOf(), input: c.inputOf()}, &rules{})
+	require.Len(t, found, 2)
+	assert.Contains(t, found[0].Missing[0], "only if this is the scanner: ")
+	assert.NotContains(t, found[1].Missing[0], "only if")
+}
+
 func TestTheMakersAreThoseOfTheRule(t *testing.T) {
 	text, err := os.ReadFile("../systemd/" + rulesFile)
 	require.NoError(t, err)

@@ -3,6 +3,7 @@ package scanner
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -31,16 +32,16 @@ func newSerial(cfg Config) (*device, error) {
 	if err := absolute("device", cfg.Device); err != nil {
 		return nil, err
 	}
-	gap, err := cfg.gapOr(max(serialGap, gapCharacters*bitsPerChar*time.Second/time.Duration(mode.BaudRate)))
+	framing, err := cfg.framing(max(serialGap, gapCharacters*bitsPerChar*time.Second/time.Duration(mode.BaudRate)))
 	if err != nil {
 		return nil, err
 	}
-	path := cfg.Device
+	path, form := cfg.Device, format{decodeText, framing}
 	return &device{
 		name:    path,
-		opener:  func() (port, error) { return openSerial(path, mode, gap) },
-		decoder: NewAssembler(gap),
-		format:  format{Decoder: decodeText, Gap: gap},
+		opener:  func() (port, error) { return openSerial(path, mode, framing.Gap) },
+		decoder: form.decoder(),
+		format:  form,
 		lost:    func(err error) *Trouble { return serialLost(path, err) },
 		hotplug: cfg.Hotplug,
 	}, nil
@@ -106,11 +107,7 @@ func (p *serialPort) await(pending bool) {
 
 // Read returns what came, or nothing when the wait is over or was ended.
 func (p *serialPort) Read(b []byte) (int, error) {
-	came, err := p.line.wait()
-	if err != nil || !came {
-		return 0, err
-	}
-	return p.Port.Read(b)
+	return p.line.read(b)
 }
 
 func (p *serialPort) interrupt() { p.line.interrupt() }
@@ -122,7 +119,8 @@ func (p *serialPort) Close() error {
 	return errors.Join(p.Port.Close(), p.lock.release())
 }
 
-// openSerial claims and opens the port. What a scanner sent before is thrown away: a code is never queued.
+// openSerial claims and opens the port. What a scanner sent before is thrown away: a code is never queued. So is the rest
+// of a scan in whose middle the port was opened, which alone might look like a shorter code.
 func openSerial(path string, mode serial.Mode, gap time.Duration) (port, error) {
 	lock, err := claimPort(path)
 	if err != nil {
@@ -135,11 +133,25 @@ func openSerial(path string, mode serial.Mode, gap time.Duration) (port, error) 
 	}
 	// Set once, before the first read: the library does not guard it against a read that is under way.
 	slice := min(gap/2, readSliceMax)
-	if err := errors.Join(p.SetReadTimeout(slice), p.ResetInputBuffer()); err != nil {
+	if err := errors.Join(p.SetReadTimeout(slice), p.ResetInputBuffer(), quieten(p)); err != nil {
 		_ = errors.Join(p.Close(), lock.release())
 		return nil, openTrouble(path, err)
 	}
 	return &serialPort{Port: p, lock: lock, slice: slice, line: waiter{file: lock.file}}, nil
+}
+
+// quietReadsMax bounds how long a line that never falls silent is waited for when it is opened.
+const quietReadsMax = 64
+
+// quieten reads until nothing comes for a slice.
+func quieten(p io.Reader) error {
+	rest := make([]byte, readBytesMax)
+	for range quietReadsMax {
+		if n, err := p.Read(rest); n == 0 || err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // openTrouble explains an error of the library, which hides errno behind codes of its own.

@@ -2,6 +2,7 @@ package scanner
 
 import (
 	"errors"
+	"io"
 	"os"
 	"sync/atomic"
 	"time"
@@ -9,39 +10,40 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// waiter waits until a file can be read, without reading it. One goroutine waits; any may interrupt.
+// waiter reads a file when there is something to read. One goroutine reads; any may interrupt.
 type waiter struct {
 	file   *os.File
 	within time.Duration // how long a wait may last; 0 is for ever
 	woken  atomic.Bool
 }
 
-// wait returns true once there is something to read, or the device has failed, which reading it then tells; false when
-// the time is over or somebody interrupted.
-func (w *waiter) wait() (came bool, err error) {
+// read waits until there is something to read, and reads it: a scan's last byte is one call away from its first reader. It
+// returns nothing when the time is over or somebody interrupted, and an error when the device has failed or hung up.
+func (w *waiter) read(b []byte) (n int, err error) {
 	raw, err := w.file.SyscallConn()
 	if err != nil {
-		return false, err
+		return 0, err
 	}
 	var until time.Time
 	if w.within > 0 {
 		until = time.Now().Add(w.within)
 	}
 	if err := w.file.SetReadDeadline(until); err != nil {
-		return false, err
+		return 0, err
 	}
 	if w.woken.Swap(false) { // only now: an interruption from here on moves the deadline that was just set
-		return false, nil
+		return 0, nil
 	}
+	var failed error
 	err = raw.Read(func(fd uintptr) bool {
-		came = readable(fd)
-		return came
+		n, failed = readNow(int(fd), b)
+		return !errors.Is(failed, unix.EAGAIN)
 	})
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		w.woken.Store(false)
-		return false, nil
+		return 0, nil
 	}
-	return came, err
+	return n, errors.Join(err, failed)
 }
 
 // interrupt ends the wait under way, or else the next one.
@@ -50,9 +52,18 @@ func (w *waiter) interrupt() {
 	_ = w.file.SetReadDeadline(time.Unix(1, 0)) // it fails only when the file is closed, and then nobody waits
 }
 
-// readable reports whether a read would not wait.
-func readable(fd uintptr) bool {
-	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-	n, err := unix.Poll(fds, 0)
-	return n > 0 && err == nil
+// readNow reads what is there. A terminal that has hung up gives nothing and no error, and that is its end.
+func readNow(fd int, b []byte) (int, error) {
+	for {
+		n, err := unix.Read(fd, b)
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case err != nil:
+			return 0, err
+		case n == 0:
+			return 0, io.EOF
+		default:
+			return n, nil
+		}
+	}
 }

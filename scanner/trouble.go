@@ -6,6 +6,7 @@ type TroubleCode string
 // What can be wrong with a device.
 const (
 	TroubleNotThere     TroubleCode = "not_there"      // no such device; or it was unplugged
+	TroubleSwapped      TroubleCode = "swapped"        // no such device, but another scanner is plugged in
 	TroubleNoPermission TroubleCode = "no_permission"  // the node is there, and opening it is not allowed
 	TroubleBusy         TroubleCode = "busy"           // another program holds it
 	TroubleBroken       TroubleCode = "broken"         // it is there and opening or reading it fails

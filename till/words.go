@@ -103,13 +103,27 @@ func refundCase(e payflow.RefundEntry) string {
 func (c catalogue) fillRefund(text string, e payflow.RefundEntry) string {
 	why := c.refundReason(e.Why)
 	step := why.NextStep
-	if e.Attention != "" {
+	if e.Attention != "" && !customerMayHaveIt(e) {
 		step = c.refundReason(e.Attention).NextStep
 		if e.Status != payflow.RefundRefused {
 			why = c.refundReason(e.Attention)
 		}
 	}
 	return strings.NewReplacer("{amount}", e.Amount.String(), "{reason}", why.Message, "{step}", step).Replace(text)
+}
+
+// customerMayHaveIt reports a refusal for the sake of the payment's other refunds, or for a reason that is not on our list, as of an order that was taken
+// back: the customer may well have the money, and the reason's own step says where to look.
+func customerMayHaveIt(e payflow.RefundEntry) bool {
+	if e.Attention != payflow.AttentionRefundRefused {
+		return false
+	}
+	switch e.Why {
+	case payflow.ReasonRefundExceeds, payflow.ReasonRefundTooMany, payflow.ReasonRefundOthersFailed, payflow.ReasonRefundNumberInUse, payflow.ReasonRefundForgotten,
+		payflow.ReasonRefundDeclined:
+		return true
+	}
+	return false
 }
 
 func (c catalogue) refundReason(why payflow.Reason) wordPair {

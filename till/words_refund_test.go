@@ -97,3 +97,27 @@ func TestEveryRefusalOfARefundHasWordsOnThePage(t *testing.T) {
 		assert.NotEqual(t, general["en"], message["en"], code)
 	}
 }
+
+// Refused because other refunds are there: whoever reads "the customer has nothing yet" gives in cash what went back already.
+func TestARefusalForTheSakeOfOtherRefundsDoesNotSayThatTheCustomerHasNothing(t *testing.T) {
+	w := loadedWords(t)
+	for _, why := range []payflow.Reason{payflow.ReasonRefundExceeds, payflow.ReasonRefundNumberInUse, payflow.ReasonRefundOthersFailed, payflow.ReasonRefundTooMany, payflow.ReasonRefundForgotten} {
+		want := w.RefundNextStep(aRefundEntry(payflow.RefundRefused, why, ""))
+		e := aRefundEntry(payflow.RefundRefused, why, payflow.AttentionRefundRefused)
+		assert.Equal(t, want, w.RefundNextStep(e), why)
+		assert.NotContains(t, w.RefundNextStep(e)["en"], "nothing yet", why)
+	}
+}
+
+// WeChat Pay refuses for reasons that are not on our list: one is that the order was taken back, and the customer has his money. Nobody is sent to the
+// cash drawer before he has looked.
+func TestARefusalForAReasonNotKnownHereSendsToLookFirst(t *testing.T) {
+	w := loadedWords(t)
+	for _, attention := range []payflow.Reason{"", payflow.AttentionRefundRefused} {
+		step := w.RefundNextStep(aRefundEntry(payflow.RefundRefused, payflow.ReasonRefundDeclined, attention))
+		assert.Contains(t, step["en"], "it may have gone back already", attention)
+		assert.Contains(t, step["zh-Hans"], "款项可能已经退还", attention)
+		assert.Contains(t, step["zh-Hant"], "款項可能已經退還", attention)
+		assert.NotContains(t, step["en"], "nothing yet", attention)
+	}
+}

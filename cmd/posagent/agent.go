@@ -347,7 +347,7 @@ func (a *agent) openScanners(o agentOptions) error {
 
 func scannerConfig(s Scanner) scanner.Config {
 	return scanner.Config{
-		Kind: s.Kind, Device: s.Device, Baud: s.Baud, DataBits: s.DataBits, Parity: s.Parity, StopBits: s.StopBits, Gap: s.Gap,
+		Kind: s.Kind, Device: s.Device, Baud: s.Baud, DataBits: s.DataBits, Parity: s.Parity, StopBits: s.StopBits, Prefix: s.Prefix, Suffix: s.Suffix, Gap: s.Gap,
 		VendorID: s.VendorID, ProductID: s.ProductID, Serial: s.Serial, Mode: s.Mode, Stdin: os.Stdin,
 	}
 }

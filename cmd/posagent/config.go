@@ -96,6 +96,8 @@ type Scanner struct {
 	DataBits  int           // serial, auto: default 8, 5 to 8
 	Parity    string        // serial, auto: none (default), even, odd, mark, space
 	StopBits  int           // serial, auto: default 1; 1 or 2
+	Prefix    string        // what each code begins with: CR, LF, CRLF, TAB, STX, ETX or a text; "": nothing
+	Suffix    string        // what each code ends with; "": any of those, or silence
 	Gap       time.Duration // silence that ends a code without a suffix, 10ms to 2s; 0: by kind and baud rate
 	VendorID  uint16        // hid, evdev, auto: as lsusb prints it
 	ProductID uint16        // hid, evdev, auto

@@ -15,6 +15,7 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 
 	"posagent/payflow"
+	"posagent/scanner"
 )
 
 // rule turns a value of the file into T, or says what it must be and what to write instead.
@@ -212,6 +213,18 @@ func currency(n *node) (payflow.Currency, error) {
 	}
 	slices.Sort(listed)
 	return "", must("three capital letters, one of those that WeChat Pay lists ("+strings.Join(listed, " ")+")", `"HKD"`)
+}
+
+// scannerMark takes what stands before or behind a code.
+func scannerMark(n *node) (string, error) {
+	value, err := text(8, `"CR"`)(n)
+	if err != nil {
+		return "", err
+	}
+	if _, err := scanner.ParseMark("", value); err != nil {
+		return "", must("CR, LF, CRLF, TAB, STX, ETX, or a text without a digit", `"CR"`)
+	}
+	return value, nil
 }
 
 // scannerDevice takes the path of a serial port or of a keyboard below /dev/input/by-id, and for a USB device that is named by its

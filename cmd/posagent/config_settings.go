@@ -134,6 +134,8 @@ func scannerSettings(s *Scanner, folder string) []setting {
 		into("data_bits", &s.DataBits, whole(5, 8, "8")),
 		into("parity", &s.Parity, oneOf("none", "even", "odd", "mark", "space")),
 		into("stop_bits", &s.StopBits, whole(1, 2, "1")),
+		into("prefix", &s.Prefix, scannerMark),
+		into("suffix", &s.Suffix, scannerMark),
 		into("gap", &s.Gap, between(10*time.Millisecond, 2*time.Second, `"50ms"`)),
 		into("vendor_id", &s.VendorID, usbID),
 		into("product_id", &s.ProductID, usbID),

@@ -371,6 +371,7 @@ kind = "stdin"
 		"[[scanner]]\nkind = \"auto\"\ndevice=\"1-2\"\nproduct_id=1":                  "[[scanner]] vendor_id: is missing, and kind = \"auto\" requires it",
 		"[[scanner]]\nkind = \"auto\"\ndevice=\"/dev/x\"\nserial=\"S\"":               "[[scanner]] serial: would be ignored, because device names the scanner by its path",
 		"[[scanner]]\nkind=\"evdev\"\nvendor_id=1\nproduct_id=2\nmode=\"keyboard\"":   "[[scanner]] mode: is for kind = \"hid\" and would be ignored",
+		"[[scanner]]\nkind = \"serial\"\ndevice = \"/dev/ttyS0\"\nsuffix = \"9\"":     "a text without a digit",
 		"[[scanner]]\nkind = \"ps2\"":                                                 "must be one of auto, serial, hid, evdev, stdin",
 		"[[scanner]]\ndevice = \"/dev/ttyS0\"":                                        "[[scanner]] kind: is missing",
 		"[scanner]\nkind = \"stdin\"":                                                 "write [[scanner]] with double brackets",

@@ -137,6 +137,7 @@ func scannerNeeds(s Scanner) []string {
 // scannerServes says which kinds of scanner a setting means something for.
 var scannerServes = map[string][]string{
 	"device": {"serial", "hid", "evdev", "auto"}, "gap": {"serial", "hid", "evdev", "auto"},
+	"prefix": {"serial", "hid", "evdev", "auto"}, "suffix": {"serial", "hid", "evdev", "auto"},
 	"baud": {"serial", "auto"}, "data_bits": {"serial", "auto"}, "parity": {"serial", "auto"}, "stop_bits": {"serial", "auto"},
 	"vendor_id": {"hid", "evdev", "auto"}, "product_id": {"hid", "evdev", "auto"}, "serial": {"hid", "evdev", "auto"}, "mode": {"hid"},
 }

@@ -98,7 +98,11 @@ func (b fileBook) list(_ context.Context, f journalFilter) ([]paymentLine, error
 	}
 	lines := []paymentLine{}
 	for _, e := range entries {
-		lines = append(lines, lineOfEntry(e))
+		refunds, err := b.journal.RefundsOfPayment(e.OutTradeNo)
+		if err != nil {
+			return nil, journalOpenFailure(err)
+		}
+		lines = append(lines, lineOfEntry(e, refunds))
 	}
 	return f.choose(lines), nil
 }
@@ -130,12 +134,12 @@ func (b fileBook) show(_ context.Context, no payflow.OutTradeNo) (paymentShown, 
 	if err != nil {
 		return paymentShown{}, journalOpenFailure(err)
 	}
-	s := paymentShown{paymentLine: lineOfEntry(e), Proof: e.Proof, WeChatCode: e.Refusal.Code, WeChatText: e.Refusal.Text, How: e.Acknowledged.How,
-		Links: []till.LinkView{}, Refunds: []refundRow{}, Events: []eventLine{}}
 	refunds, err := b.journal.RefundsOfPayment(no)
 	if err != nil {
 		return paymentShown{}, journalOpenFailure(err)
 	}
+	s := paymentShown{paymentLine: lineOfEntry(e, refunds), Proof: e.Proof, WeChatCode: e.Refusal.Code, WeChatText: e.Refusal.Text, How: e.Acknowledged.How,
+		Links: []till.LinkView{}, Refunds: []refundRow{}, Events: []eventLine{}}
 	for _, r := range refunds {
 		s.Refunds = append(s.Refunds, rowOfRefund(r))
 	}

@@ -30,6 +30,9 @@ type paymentLine struct {
 	StoreDay      string                `json:"store_day"`
 	ArmedAt       time.Time             `json:"armed_at,omitzero"`
 	FinalAt       time.Time             `json:"final_at,omitzero"`
+	Refunded      int64                 `json:"refunded"`            // minor units that refunds gave back for good
+	Late          payflow.LateStage     `json:"late,omitempty"`      // what became of it after its end
+	LateHeld      bool                  `json:"late_held,omitempty"` // WeChat Pay holds its money, though it was not paid
 }
 
 // paymentShown is one payment as journal show prints it.
@@ -87,20 +90,36 @@ type eventLine struct {
 }
 
 func lineOfView(p till.Payment) paymentLine {
-	return paymentLine{
+	l := paymentLine{
 		ID: p.ID, SaleRef: p.SaleRef, Attempt: p.Attempt, Amount: p.Amount, Currency: p.Currency, Status: p.Status, Final: p.Final,
 		Reason: p.Reason, Attention: p.Attention, SetAside: p.SetAside, Acknowledged: p.Acknowledged, TransactionID: p.TransactionID,
 		CodeTail: p.CodeTail, Operator: p.Operator, StoreDay: p.StoreDay, ArmedAt: p.Times.ArmedAt, FinalAt: p.Times.FinalAt,
+		Refunded: p.Refunded,
 	}
+	if p.Late != nil {
+		l.Late, l.LateHeld = p.Late.Stage, p.Late.MoneySeen && !p.Late.Stage.Over()
+	}
+	return l
 }
 
-func lineOfEntry(e payflow.Entry) paymentLine {
+func lineOfEntry(e payflow.Entry, refunds []payflow.RefundEntry) paymentLine {
 	return paymentLine{
 		ID: e.OutTradeNo, SaleRef: e.SaleRef, Attempt: e.Attempt, Amount: e.Amount.Minor, Currency: e.Amount.Currency, Status: e.Status,
 		Final: e.Status.Final(), Reason: e.Reason, Attention: e.Attention, SetAside: !e.SetAside.At.IsZero(),
 		Acknowledged: !e.Acknowledged.At.IsZero(), TransactionID: e.Trade.TransactionID, CodeTail: e.CodeTail, Operator: e.Operator,
 		StoreDay: e.StoreDay, ArmedAt: e.ArmedAt, FinalAt: e.FinalAt,
+		Refunded: wentBack(refunds), Late: e.Late.Stage, LateHeld: e.Late.MoneySeen && !e.Late.Stage.Over(),
 	}
+}
+
+// wentBack adds up the refunds that are done.
+func wentBack(refunds []payflow.RefundEntry) (minor int64) {
+	for _, r := range refunds {
+		if r.Status == payflow.RefundDone {
+			minor += r.Amount.Minor
+		}
+	}
+	return minor
 }
 
 func (l paymentLine) amount() string {
@@ -112,6 +131,12 @@ func (l paymentLine) marks() string {
 	var marks []string
 	if l.Attention != "" {
 		marks = append(marks, "A PERSON MUST LOOK: "+string(l.Attention))
+	}
+	if l.LateHeld {
+		marks = append(marks, "WECHAT PAY HOLDS ITS MONEY, and it was not paid")
+	}
+	if l.Refunded > 0 {
+		marks = append(marks, payflow.Amount{Minor: l.Refunded, Currency: l.Currency}.String()+" given back")
 	}
 	if l.SetAside && !l.Final {
 		marks = append(marks, "set aside")

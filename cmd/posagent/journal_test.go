@@ -16,6 +16,7 @@ import (
 
 	"posagent/payflow"
 	"posagent/queue"
+	"posagent/till"
 )
 
 // withPayments makes two paid payments and one that waits, and returns its id.
@@ -240,4 +241,26 @@ func TestJournalOfABackup(t *testing.T) {
 	status, _, stderr = d.run("journal", "list", "--file", d.path("nosuch.db"))
 	assert.Equal(t, ExitFailed, status)
 	assert.Contains(t, stderr, "what to do: ")
+}
+
+// Who adds up the list, or looks for a sale in it, must see what went back, and money that is held though the payment failed.
+func TestJournalListMarksWhatWentBackAndWhatIsHeld(t *testing.T) {
+	hkd := func(minor int64) payflow.Amount { return payflow.Amount{Minor: minor, Currency: "HKD"} }
+	refund := func(minor int64, status payflow.RefundStatus) (r payflow.RefundEntry) {
+		r.Amount, r.Status = hkd(minor), status
+		return r
+	}
+	var paid payflow.Entry
+	paid.Status, paid.Amount, paid.Acknowledged.At = payflow.Paid, hkd(1250), time.Unix(1, 0)
+	refunds := []payflow.RefundEntry{refund(250, payflow.RefundDone), refund(300, payflow.RefundRefused), refund(100, payflow.RefundDone), refund(50, payflow.RefundProcessing)}
+	assert.Equal(t, "HK$ 3.50 given back", lineOfEntry(paid, refunds).marks())
+	assert.Equal(t, "HK$ 3.50 given back", lineOfView(till.Payment{Status: payflow.Paid, Acknowledged: true, Currency: "HKD", Refunded: 350}).marks())
+	assert.Empty(t, lineOfEntry(paid, nil).marks())
+
+	var failed payflow.Entry
+	failed.Status, failed.Late = payflow.Declined, payflow.Late{Stage: payflow.LateTakingBack, MoneySeen: true}
+	assert.Contains(t, lineOfEntry(failed, nil).marks(), "WECHAT PAY HOLDS ITS MONEY")
+	assert.Contains(t, lineOfView(till.Payment{Status: payflow.Declined, Late: &till.LateView{Stage: payflow.LateTakingBack, MoneySeen: true}}).marks(), "WECHAT PAY HOLDS ITS MONEY")
+	failed.Late.Stage = payflow.LateGivenBack
+	assert.NotContains(t, lineOfEntry(failed, nil).marks(), "HOLDS")
 }

@@ -42,6 +42,7 @@ func restoreCommand(p *program) *cobra.Command {
 			"there stays, under a name with the date: nothing is deleted. A journal that nothing is wrong with is not replaced.\n\n" +
 			"What was sold after the backup is not in it. WeChat Pay is asked for it by the order numbers that the lost part must have drawn, one\n" +
 			"a second; Ctrl-C leaves the rest to the daemon, which goes on at its start. What is found is shown by: posagent journal found\n\n" +
+			"On another PC the numbers of what was sold after a later start of posagent are not known: then it says so, and the statement shows them.\n\n" +
 			"Exit status: 0 restored, all asked for and nothing found; 3 restored, but a person must look, or not all was asked for yet; 1 not restored.",
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return p.restore(cmd.Context(), o, args) },
@@ -209,9 +210,15 @@ func (r restored) uncertain() error {
 			Next: "look at each (posagent journal found), start posagent (systemctl start posagent), and settle each: posagent journal settle ID"}
 	case !r.Asked:
 		return &Failure{Code: ExitUncertain, What: "restored; " + r.NotYet, Next: "start posagent (systemctl start posagent), and look later: posagent journal found"}
+	case r.StartsUnknown:
+		return &Failure{Code: ExitUncertain, What: "restored, but not all that was sold after the backup could be asked for: " + startsUnknown,
+			Next: "compare the statement of each day since the backup with posagent journal list, and start posagent (systemctl start posagent)"}
 	}
 	return nil
 }
+
+// startsUnknown is what a restore on another PC can't know.
+const startsUnknown = "the list of posagent's starts since then is not on this PC, and without it the order numbers of later starts are not known"
 
 func (r restored) write(w io.Writer, zone *time.Location) {
 	for _, s := range r.Skipped {
@@ -233,6 +240,9 @@ func (r restored) write(w io.Writer, zone *time.Location) {
 	}
 	if r.NotYet != "" {
 		fmt.Fprintf(w, "not yet: %s\n", r.NotYet)
+	}
+	if r.StartsUnknown {
+		fmt.Fprintf(w, "NOT ASKED FOR: %s; compare the statement of each day from %s on\n", startsUnknown, r.Backup.At.In(zone).Format(time.DateOnly))
 	}
 	writeFound(w, r.Found, zone)
 }

@@ -212,10 +212,21 @@ func TestAnEncryptedBackupRestoresATillThatLostItsKeyToo(t *testing.T) {
 	assert.Equal(t, ExitUncertain, status, errs.String())
 	assert.Equal(t, len(b.lost), strings.Count(out.String(), "TO BE SETTLED"), out.String()+errs.String())
 	assert.Contains(t, out.String(), "the journal's key came out of the backup")
+	assert.Contains(t, out.String(), "NOT ASKED FOR", "the list of starts died with the keys")
 	b.begin()
 	b.sell("A-6", "pays-at-once", payflow.Paid)
 	require.NoError(t, b.stop())
 	b.compareWithBooks()
+}
+
+func TestARestoreThatCouldNotAskForAllIsNotDone(t *testing.T) {
+	t.Parallel()
+	assert.NoError(t, restored{Asked: true}.uncertain())
+	err := restored{Asked: true, Restored: queue.Restored{StartsUnknown: true}}.uncertain()
+	var failure *Failure
+	require.ErrorAs(t, err, &failure)
+	assert.Equal(t, ExitUncertain, failure.Code)
+	assert.Contains(t, failure.Next, "statement of each day since the backup")
 }
 
 func TestABackupGoesToAnotherDiskWithTheDaemonStoppedToo(t *testing.T) {

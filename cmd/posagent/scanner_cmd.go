@@ -65,7 +65,7 @@ func scannerCommand(p *program) *cobra.Command {
 		o.addFlags(reading)
 	}
 	play.Flags().BoolVar(&o.fast, "fast", false, "without the recorded pauses")
-	cmd.AddCommand(scannerListCommand(p), scannerLearnCommand(p), watch, record, play)
+	cmd.AddCommand(scannerListCommand(p), scannerLearnCommand(p), scannerSetupCommand(p), watch, record, play)
 	return cmd
 }
 
@@ -290,7 +290,6 @@ type scanLine struct {
 	Characters int              `json:"characters,omitempty"`
 	AIM        string           `json:"aim,omitempty"`
 	TookMS     float64          `json:"took_ms,omitempty"`
-	Noise      int              `json:"noise,omitempty"` // bytes that were dropped
 	Dropped    uint64           `json:"dropped,omitempty"`
 }
 
@@ -310,7 +309,7 @@ func (w *scanWatch) line(e scanner.Event) scanLine {
 	switch e.Kind {
 	case scanner.KindScan:
 		line.Kind = payflow.KindOfCode(e.Scan.Text.Reveal(), e.Scan.AIM, w.prefixes)
-		line.Characters, line.AIM, line.Noise = e.Scan.Characters, e.Scan.AIM, e.Scan.Noise
+		line.Characters, line.AIM = e.Scan.Characters, e.Scan.AIM
 		line.TookMS = float64(e.Scan.Took.Microseconds()) / 1000
 		return line
 	case scanner.KindState:
@@ -327,9 +326,6 @@ func (l scanLine) text() string {
 		parts := []string{codeKindText(l.Kind), fmt.Sprintf("%d characters", l.Characters), fmt.Sprintf("in %.0f ms", l.TookMS)}
 		if l.AIM != "" {
 			parts = append(parts, "AIM ]"+l.AIM)
-		}
-		if l.Noise > 0 {
-			parts = append(parts, fmt.Sprintf("%d unreadable bytes dropped", l.Noise))
 		}
 		if l.Dropped > 0 {
 			parts = append(parts, fmt.Sprintf("%d scans lost so far", l.Dropped))

@@ -34,6 +34,43 @@ func BenchmarkIdleScanners(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
+// BenchmarkIdleDaemonWithScanners is the same for the whole daemon, which also keeps its link to WeChat Pay and its watchdog.
+func BenchmarkIdleDaemonWithScanners(b *testing.B) {
+	seconds, err := strconv.Atoi(os.Getenv("POSAGENT_IDLE_SECONDS"))
+	if err != nil {
+		seconds = 5
+	}
+	binary, sim := buildStripped(b, "1"), startSimulator(b, b.TempDir())
+	account, roots := withSystemRoots(b, sim.account)
+	tt, err := openTrialTill(b.TempDir(), "I3", trialConfig{StoreID: "SZTX001", TillID: "I3", Account: account})
+	require.NoError(b, err)
+	defer tt.pty.Close()
+	file, err := os.OpenFile(filepath.Join(tt.dir, "posagent.toml"), os.O_APPEND|os.O_WRONLY, 0)
+	require.NoError(b, err)
+	for range 2 { // beside the one that a trial has
+		pty, err := scanner.OpenPTY()
+		require.NoError(b, err)
+		defer pty.Close()
+		_, err = fmt.Fprintf(file, "\n[[scanner]]\nkind = \"serial\"\ndevice = %q\n", pty.Path())
+		require.NoError(b, err)
+	}
+	require.NoError(b, file.Close())
+	b.Setenv("SSL_CERT_FILE", roots)
+	for b.Loop() {
+		d := startDaemon(b, binary, tt.dir)
+		require.NoError(b, tt.awaitAPI(b.Context()))
+		require.NoError(b, tt.awaitReady(b.Context()))
+		time.Sleep(figureIdle)
+		before := usageOf(b, d.cmd.Process.Pid)
+		time.Sleep(time.Duration(seconds) * time.Second)
+		after := usageOf(b, d.cmd.Process.Pid)
+		d.stop()
+		atMost(b, "idle daemon with three scanners, % of a core", "%-of-a-core", 100*(after.cpu-before.cpu).Seconds()/float64(seconds), 0.2)
+		b.ReportMetric(float64(after.switches-before.switches)/float64(seconds), "wakes/s")
+	}
+	b.ReportMetric(0, "ns/op")
+}
+
 // watchIdle returns what the process had used when its scanners had been ready for a while, and what d later.
 func watchIdle(b *testing.B, binary string, d time.Duration) (before, after usage) {
 	dir := b.TempDir()

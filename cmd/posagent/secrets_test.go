@@ -130,12 +130,16 @@ func TestNoSecretInLogJournalAnswersOrPage(t *testing.T) {
 	s.secret("a token", strings.TrimPrefix(token, "posagent_"))
 	cookie := s.session(listen)
 
-	calls := 0
-	for _, c := range []*caller{
+	calls, least := 0, 2000
+	callers := []*caller{
 		newCaller(t, s.hunt, "socket", "unix", filepath.Join(tt.dir, "posagent.sock"), nil),
 		newCaller(t, s.hunt, "token", "tcp", listen, http.Header{"Authorization": {"Bearer " + token}}),
 		newCaller(t, s.hunt, "page", "tcp", listen, http.Header{"Cookie": {cookie}, "X-Posagent": {"page"}}),
-	} {
+	}
+	if underRace {
+		callers, least = callers[1:2], 700
+	}
+	for _, c := range callers {
 		c.codes = func() string { return s.next("pays-at-once") }
 		c.others = []string{s.key, s.pem[0], token}
 		c.everywhere()
@@ -145,7 +149,7 @@ func TestNoSecretInLogJournalAnswersOrPage(t *testing.T) {
 		c.free()
 		calls += c.calls
 	}
-	assert.Greater(t, calls, 2000)
+	assert.Greater(t, calls, least)
 	s.page(listen, cookie)
 	for _, args := range [][]string{{"status"}, {"status", "--json"}, {"check"}, {"check", "--json"}, {"journal", "list", "--limit", "200"},
 		{"journal", "list", "--limit", "200", "--json"}, {"journal", "verify"}, {"version", "--json"}} {
