@@ -15,8 +15,9 @@ type device struct {
 	vendor, product uint16
 	silence         time.Duration // that ends a scan without a suffix, where that is longer than it takes to pull a plug
 
-	scan func(s *shop, code string) (longest time.Duration) // that a part of the code took
-	half func(s *shop, digits string)                       // the begin of a scan
+	scan  func(s *shop, code string) (longest time.Duration) // that a part of the code took
+	half  func(s *shop, digits string)                       // the begin of a scan
+	pause time.Duration                                      // of a gadget, after each report; 0 is the endpoint's own rate, a report each millisecond
 	// plug and unplug return when they began, by the guest's clock.
 	plug, unplug func(s *shop) time.Duration
 }
@@ -27,6 +28,10 @@ var (
 	pos     = Gadget{Name: "pos", Kind: GadgetPOS, Controller: 1, Vendor: 0x1eab, Product: 0x0c10, Title: "POS", Serial: "P-0001"}
 	virtual = Gadget{Name: "acm", Kind: GadgetACM, Controller: 2, Vendor: 0x1eab, Product: 0x8306, Title: "ACM", Serial: "A-0001"}
 )
+
+// scannerPace is the pause after a move of a key, two of which are a character: no scanner types one in less than 7 ms. At the endpoint's
+// own rate the 64 events that the kernel keeps are 21 ms of a scan, and a starved machine loses some: the scan is refused and named then.
+const scannerPace = 3 * time.Millisecond
 
 // typingGap is the silence that ends what keyboards type here.
 const typingGap = time.Second
@@ -56,7 +61,7 @@ func sessions() [][]device {
 		sending(device{name: "QEMU's serial adapter", config: serialConfig("/dev/posagent-scanner"), shown: "/dev/posagent-scanner", per200: 200}),
 		playing(pos, device{name: "a gadget HID POS scanner", config: hidConfig("hid", "pos", pos.Vendor, pos.Product, pos.Serial), per200: 100}),
 	}, {
-		playing(wedge, device{name: "a gadget keyboard by evdev", config: hidConfig("evdev", "", wedge.Vendor, wedge.Product, wedge.Serial), per200: 100}),
+		playing(wedge, device{name: "a gadget keyboard by evdev", pause: scannerPace, config: hidConfig("evdev", "", wedge.Vendor, wedge.Product, wedge.Serial), per200: 100}),
 		typing(device{name: "QEMU's keyboard by evdev", config: hidConfig("evdev", "", KeyboardVendor, KeyboardProduct, KeyboardSerial), per200: 100}),
 		playing(virtual, device{name: "a gadget CDC-ACM scanner", config: serialConfig("/dev/posagent-scanner2"), shown: "/dev/posagent-scanner2", per200: 100}),
 	}}
@@ -95,8 +100,8 @@ func playing(g Gadget, d device) device {
 	if d.shown == "" {
 		d.shown = ids(g.Vendor, g.Product)
 	}
-	d.scan = func(s *shop, code string) time.Duration { return s.play(g, scanParts(g.Kind, code)) }
-	d.half = func(s *shop, digits string) { s.play(g, halfParts(g.Kind, digits)) }
+	d.scan = func(s *shop, code string) time.Duration { return s.play(g, d.pause, scanParts(g.Kind, code)) }
+	d.half = func(s *shop, digits string) { s.play(g, d.pause, halfParts(g.Kind, digits)) }
 	d.plug = func(s *shop) time.Duration { return s.bind("Plug", g) }
 	d.unplug = func(s *shop) time.Duration { return s.bind("Unplug", g) }
 	return d
@@ -140,10 +145,10 @@ func (s *shop) typed(text string) (longest time.Duration) {
 	return longest
 }
 
-func (s *shop) play(g Gadget, parts [][]byte) (longest time.Duration) {
+func (s *shop) play(g Gadget, pause time.Duration, parts [][]byte) (longest time.Duration) {
 	s.t.Helper()
 	var reply PlayReply
-	s.ask("Play", PlayArgs{Name: g.Name, Parts: parts, Within: time.Minute}, &reply)
+	s.ask("Play", PlayArgs{Name: g.Name, Parts: parts, Pause: pause, Within: time.Minute}, &reply)
 	return reply.Longest
 }
 

@@ -109,6 +109,7 @@ type GadgetArgs struct{ Name string }
 type PlayArgs struct {
 	Name   string
 	Parts  [][]byte
+	Pause  time.Duration // after each part
 	Within time.Duration
 }
 

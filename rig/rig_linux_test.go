@@ -170,7 +170,7 @@ func (s *shop) consoleShowsDigits() {
 		s.typed(typed)
 		return strings.Contains(s.digitsOnConsole(), typed)
 	}, callWithin, time.Second, "what QEMU's keyboard types does not reach the console")
-	s.play(wedge, keyReports(typed))
+	s.play(wedge, 0, keyReports(typed))
 	require.Eventually(s.t, func() bool { return strings.Contains(s.digitsOnConsole(), typed) }, callWithin, 100*time.Millisecond,
 		"what the gadget keyboard types does not reach the console")
 }
@@ -360,7 +360,7 @@ func (s *shop) learnScanners() {
 		time.Sleep(2 * time.Second) // until all are open; a report that nobody fetches waits in its device
 		tries := 0
 		for ; tries < learnTries && !reply.Ended; tries++ { // a busy machine may take a code apart
-			s.play(g, scanParts(g.Kind, s.code()))
+			s.play(g, 0, scanParts(g.Kind, s.code()))
 			for range 30 {
 				if look() {
 					break

@@ -117,6 +117,7 @@ func (g *Guest) Play(args rig.PlayArgs, reply *rig.PlayReply) error {
 			return fmt.Errorf("gadget %s: %w", gadget.Name, err)
 		}
 		reply.Longest = max(reply.Longest, time.Since(at))
+		time.Sleep(args.Pause)
 	}
 	reply.Took = time.Since(began)
 	return nil
