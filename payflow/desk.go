@@ -35,6 +35,9 @@ type Entry struct {
 	Notice Notice `json:"-"`
 }
 
+// GivenBack reports that a person has recorded that the money went back to the customer by another way than a refund of posagent's.
+func (e Entry) GivenBack() bool { return e.Acknowledged.How == MoneyGivenBack }
+
 // Notice says that a scan was refused, and why. It holds no digit of what was scanned.
 type Notice struct {
 	At     time.Time
@@ -113,8 +116,8 @@ var (
 	ErrNothingArmed  = errors.New("nothing is armed; enter the amount first, then scan")
 	ErrScanBusy      = errors.New("a payment is already being made; wait for its result")
 	ErrSameCode      = errors.New("this code was read already; ask the customer for a new code")
-	ErrKeyReused     = errors.New("this Idempotency-Key was used for another request; use a new key for a new payment")
-	ErrKeyMissing    = errors.New("an Idempotency-Key of 1 to 64 printable characters is required; send one per payment")
+	ErrKeyReused     = errors.New("this Idempotency-Key was used for another request; use a new key for a new one")
+	ErrKeyMissing    = errors.New("an Idempotency-Key of 1 to 64 printable characters is required; send one for each payment, and one for each refund")
 	ErrSaleRef       = errors.New("sale_ref must be 1 to 64 printable characters; send the till software's number of the sale")
 	ErrNotAside      = errors.New("this payment can't be set aside yet; it is still being asked about")
 	ErrJournalClosed = errors.New("the journal cannot be written: no payment is taken; see the warnings for what to do")

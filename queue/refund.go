@@ -35,7 +35,7 @@ type RefundGateway interface {
 // idempotency key with the same request is the same refund, whatever has happened since.
 //
 // Refused, with nothing journaled: payflow.ErrNoRefunds (no gateway for refunds), ErrKeyMissing, ErrKeyReused, *BadRequestError,
-// ErrNoPayment, *NotRefundableError (the payment is not Paid), *RefundTooMuchError, ErrRefundTooMany, ErrRefundOverdue,
+// ErrNoPayment, *NotRefundableError (the payment is not Paid), *GivenBackError (a person has recorded that the money went back in another way), *RefundTooMuchError, ErrRefundTooMany, ErrRefundOverdue,
 // ErrRefundsOpenMax, *NotReadyError, ErrJournalClosed.
 func (e *Engine) Refund(ctx context.Context, r payflow.RefundRequest) (payflow.RefundEntry, error) {
 	if err := checkRefundRequest(r); err != nil {
@@ -77,6 +77,8 @@ func (e *Engine) mayRefund(p payflow.Entry, r payflow.RefundRequest) error {
 		return payflow.ErrNoRefunds
 	case p.Status != payflow.Paid:
 		return &payflow.NotRefundableError{Entry: p}
+	case p.GivenBack():
+		return &payflow.GivenBackError{Entry: p}
 	case r.Amount.Currency != "" && r.Amount.Currency != p.Amount.Currency:
 		return &payflow.BadRequestError{Field: "currency", Text: "must be the payment's, " + string(p.Amount.Currency)}
 	case e.refundOverdue(p):

@@ -21,7 +21,7 @@ type Problem struct {
 	Reason    string       `json:"reason,omitempty" doc:"With not_ready: why. With wrong_code: what was scanned."`
 	Fields    []FieldFault `json:"fields,omitempty" doc:"With bad_request: which fields, and what each must be."`
 	PaymentID string       `json:"payment_id,omitempty" doc:"The payment that is in the way."`
-	Payment   *Payment     `json:"payment,omitempty" doc:"With wrong_state and not_paid: the payment as it is now."`
+	Payment   *Payment     `json:"payment,omitempty" doc:"With wrong_state, not_paid and money_given_back: the payment as it is now."`
 	Refund    *Refund      `json:"refund,omitempty" doc:"With refund_open: the refund as it is now."`
 	Left      *int64       `json:"left,omitempty" doc:"With refund_too_much: what can still be given back, in minor units of the payment's currency."`
 }
@@ -119,6 +119,7 @@ func (s *Server) typedProblem(err error) *Problem {
 		wrongCode *payflow.WrongCodeError
 		tooMuch   *payflow.RefundTooMuchError
 		notPaid   *payflow.NotRefundableError
+		givenBack *payflow.GivenBackError
 		open      *payflow.RefundOpenError
 	)
 	switch {
@@ -141,10 +142,9 @@ func (s *Server) typedProblem(err error) *Problem {
 		p.Left = &tooMuch.Left.Minor
 		return p
 	case errors.As(err, &notPaid):
-		now := s.view(notPaid.Entry, s.now())
-		p := about(newProblem(NotPaid, notPaid.Error()), notPaid.Entry.OutTradeNo)
-		p.Payment = &now
-		return p
+		return s.withPayment(newProblem(NotPaid, notPaid.Error()), notPaid.Entry)
+	case errors.As(err, &givenBack):
+		return s.withPayment(newProblem(GivenBack, givenBack.Error()), givenBack.Entry)
 	case errors.As(err, &open):
 		now := s.viewRefund(open.Entry, s.now())
 		p := newProblem(RefundOpen, open.Error())
@@ -152,6 +152,13 @@ func (s *Server) typedProblem(err error) *Problem {
 		return p
 	}
 	return nil
+}
+
+// withPayment shows the payment as it is now.
+func (s *Server) withPayment(p *Problem, e payflow.Entry) *Problem {
+	now := s.view(e, s.now())
+	p.Payment = &now
+	return about(p, e.OutTradeNo)
 }
 
 func about(p *Problem, id payflow.OutTradeNo) *Problem {
