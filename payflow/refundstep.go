@@ -30,6 +30,13 @@ func NewRefund(o RefundOrder, wish RefundWish, operator string, at time.Time) (R
 	return s.r, append(s.commands, RefundCommand{Kind: AnnounceRefund})
 }
 
+// RefundMayHaveLeft returns a wish of which a request may have left already, up to that time, under the very same number: a restored journal can't
+// know. A refusal of it is believed once no such request can arrive any more.
+func RefundMayHaveLeft(r Refund, until time.Time) Refund {
+	r.MayArrive, r.LostAt = true, until
+	return r
+}
+
 // refundStepper is one step in the making: the refund, the commands so far, the time, and when the order may be asked again.
 type refundStepper struct {
 	r        Refund
@@ -54,6 +61,7 @@ func (s *refundStepper) take(e RefundEvent) {
 	case RefundNoticed:
 		s.noticed()
 	case RefundRestarted:
+		s.r.MayArrive = s.r.MayArrive || e.MayHaveLeft && s.r.Status == RefundRequested
 		s.restarted()
 	}
 }

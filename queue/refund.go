@@ -140,6 +140,9 @@ func (e *Engine) wishRefund(wish payflow.RefundWish, no payflow.OutTradeNo, amou
 // beginRefund records the wish, and only then makes its first call (I1).
 func (e *Engine) beginRefund(key, digest string, o payflow.RefundOrder, wish payflow.RefundWish, operator string) (payflow.RefundEntry, error) {
 	r, commands := payflow.NewRefund(o, wish, operator, e.cfg.hooks.now())
+	if e.cfg.hooks.now().Before(e.doubtRefundsUntil) {
+		r = payflow.RefundMayHaveLeft(r, e.started)
+	}
 	entry, err := e.cfg.hooks.ledger.AddRefund(key, digest, r)
 	if err != nil {
 		if errors.Is(err, payflow.ErrJournalClosed) || isDamage(err) {
