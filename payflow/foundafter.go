@@ -1,6 +1,9 @@
 package payflow
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // FoundAfterRestore is an order that WeChat Pay holds under a number that only this till draws, and that the journal lost: it was made after
 // the backup that was restored. It is never Paid (I4: no attach tag proves it ours) and never reversed by itself: a person looks at it.
@@ -28,3 +31,15 @@ type FoundSettled struct {
 func (f FoundAfterRestore) NeedsPerson() bool {
 	return f.Settled.At.IsZero() && f.State != TradeClosed && f.State != TradeRevoked
 }
+
+// FoundOrderError says that the number is that of an order which WeChat Pay holds and a restored journal lost: there is no payment of it here. It is
+// an ErrNoPayment.
+type FoundOrderError struct{ Found FoundAfterRestore }
+
+func (e *FoundOrderError) Error() string {
+	return fmt.Sprintf("order %s was lost in a restore and found again at WeChat Pay (%s, %s), so that there is no payment of it here to show or refund; "+
+		"posagent journal found lists it: what is owed goes back on the WeChat Pay merchant platform, and posagent journal settle records that", e.Found.OutTradeNo, e.Found.Amount, e.Found.State)
+}
+
+// Is makes it an ErrNoPayment.
+func (e *FoundOrderError) Is(target error) bool { return target == ErrNoPayment }

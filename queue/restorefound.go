@@ -45,6 +45,18 @@ func (j *Journal) foundRecord(tx *bbolt.Tx, no payflow.OutTradeNo) (r foundRecor
 	return r, mark, err == nil, err
 }
 
+// notThere says why there is no payment under that number.
+func (j *Journal) notThere(tx *bbolt.Tx, no payflow.OutTradeNo) error {
+	r, _, found, err := j.foundRecord(tx, no)
+	switch {
+	case err != nil:
+		return err
+	case found:
+		return &payflow.FoundOrderError{Found: r.FoundAfterRestore}
+	}
+	return j.neverWas(tx, no)
+}
+
 // putFound writes the record with its event, in the step that calls it.
 func (j *Journal) putFound(tx *bbolt.Tx, r foundRecord, event eventRecord) (Head, error) {
 	bucket, err := tx.CreateBucketIfNotExists(bucketFound)

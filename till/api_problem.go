@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strings"
 
 	"posagent/health"
 	"posagent/payflow"
@@ -18,7 +19,7 @@ type Problem struct {
 	Code      ProblemCode  `json:"code" doc:"Stable: programs decide by it."`
 	Detail    string       `json:"detail" doc:"What happened, in English."`
 	NextStep  health.Words `json:"next_step" doc:"What to do now."`
-	Reason    string       `json:"reason,omitempty" doc:"With not_ready: why. With wrong_code: what was scanned."`
+	Reason    string       `json:"reason,omitempty" doc:"With not_ready: why. With wrong_code: what was scanned. With no_payment: found_after_restore where WeChat Pay holds an order of that number which a restored journal lost."`
 	Fields    []FieldFault `json:"fields,omitempty" doc:"With bad_request: which fields, and what each must be."`
 	PaymentID string       `json:"payment_id,omitempty" doc:"The payment that is in the way."`
 	Payment   *Payment     `json:"payment,omitempty" doc:"With wrong_state, not_paid and money_given_back: the payment as it is now."`
@@ -86,6 +87,9 @@ func (s *Server) problemOf(ctx context.Context, err error) error {
 	if errors.As(err, &made) {
 		return made
 	}
+	if p := lostInARestore(err); p != nil {
+		return p
+	}
 	for _, r := range plainRefusals {
 		if errors.Is(err, r.err) {
 			return newProblem(r.code, r.err.Error())
@@ -105,6 +109,24 @@ func (s *Server) problemOf(ctx context.Context, err error) error {
 	}
 	s.cfg.Log.Error().Str("error", maskDigits(err.Error())).Msg("a call of the local API failed")
 	return newProblem(Internal, "")
+}
+
+// foundAfterRestore is the reason of no_payment where WeChat Pay holds the order all the same.
+const foundAfterRestore = "found_after_restore"
+
+func lostInARestore(err error) *Problem {
+	var found *payflow.FoundOrderError
+	if !errors.As(err, &found) {
+		return nil
+	}
+	p := about(newProblem(NoPayment, found.Error()), found.Found.OutTradeNo)
+	p.Detail, _, _ = strings.Cut(p.Detail, "; ")
+	p.Reason, p.NextStep = foundAfterRestore, health.Words{
+		EN:     "Run posagent journal found: it lists the order. Give back what is owed on the WeChat Pay merchant platform, then record it with posagent journal settle.",
+		ZhHans: "请运行 posagent journal found 查看该订单；应退款项请在微信支付商户平台退还，然后用 posagent journal settle 记录。",
+		ZhHant: "請執行 posagent journal found 查看該訂單；應退款項請在微信支付商戶平台退還，然後用 posagent journal settle 記錄。",
+	}
+	return p
 }
 
 // typedProblem is for refusals that carry more than themselves.

@@ -316,3 +316,14 @@ func TestMoneyThatAPersonGaveBackInAnotherWayIsNotRefunded(t *testing.T) {
 	a.back.move(under.ID, refunded)
 	assert.Zero(t, a.get("/v1/payments/"+string(id)).payment().Refundable)
 }
+
+func TestAnOrderThatWasFoundAfterARestoreIsNamedAsSuch(t *testing.T) {
+	a := newTill(t)
+	a.back.refuse = &payflow.FoundOrderError{Found: payflow.FoundAfterRestore{OutTradeNo: "SZTX001T1", State: payflow.TradeSuccess, Amount: payflow.Amount{Minor: 1250, Currency: "HKD"}}}
+	got := a.refund("SZTX001T1", "r1", aRefundBody).problem()
+	assert.Equal(t, NoPayment, got.Code)
+	assert.Equal(t, "found_after_restore", got.Reason)
+	assert.Contains(t, got.Detail, "HK$ 12.50")
+	assert.Contains(t, got.NextStep.EN, "journal found")
+	assert.Contains(t, got.NextStep.EN, "merchant platform")
+}
