@@ -493,3 +493,19 @@ func RefundDurable(before, after Refund) bool {
 	return visibleRefund(before) != visibleRefund(after) || before.Refusal != after.Refusal || before.MayArrive != after.MayArrive ||
 		before.Report.State != after.Report.State || before.Waited < after.Waited
 }
+
+// FoundRefund returns a refund that WeChat Pay holds under a number of this till's own, and that a restored journal lost: it is taken up where WeChat Pay
+// says that it stands, and is never asked for again. Who wished it is not known any more.
+func FoundRefund(o RefundOrder, t RefundReport, at time.Time) (Refund, []RefundCommand) {
+	asked := at
+	if !t.CreatedAt.IsZero() {
+		asked = t.CreatedAt
+	}
+	s := &refundStepper{at: at, r: Refund{RefundOrder: o, Wish: WishPerson, Status: RefundRequested, Version: 1, Why: ReasonRefundUnknown, Requests: 1, RequestedAt: asked, WaitedFrom: at}}
+	if !s.isThis(t) {
+		panic("payflow: a refund is taken up that is not the one which was found")
+	}
+	s.found(t)
+	mustNotForgetRefund(s.r)
+	return s.r, append(s.commands, RefundCommand{Kind: AnnounceRefund})
+}

@@ -58,6 +58,12 @@ func (e *Engine) refund(r payflow.RefundRequest, digest string) (payflow.RefundE
 	case found:
 		return e.RefundOf(entry.OutRefundNo)
 	}
+	if entry, err := e.RefundOf(payflow.NewOutRefundNo(r.OutTradeNo, payflow.WishPerson, r.IdempotencyKey)); err == nil {
+		if entry.Amount.Minor != r.Amount.Minor { // found after a restore: of the request nothing else is known any more
+			return payflow.RefundEntry{}, payflow.ErrKeyReused
+		}
+		return entry, nil
+	}
 	p, err := e.Payment(r.OutTradeNo)
 	if err != nil {
 		return payflow.RefundEntry{}, err

@@ -346,6 +346,14 @@ func (r *restore) planSearches(j *Journal, tx *bbolt.Tx, about aboutRecord, coun
 		s.Random = random
 		wanted = append(wanted, s)
 	}
+	noted, err := j.searches(tx)
+	if err != nil {
+		return err
+	}
+	planRefunds(&noted, lost.Sequence, counter, made, r.cfg.Now())
+	if err := j.putSearches(tx, noted); err != nil {
+		return err
+	}
 	there := map[string]bool{"": true}
 	for _, s := range append(wanted, last...) {
 		if there[s.Random] {

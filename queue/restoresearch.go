@@ -31,6 +31,8 @@ var keySearches = []byte("searches")
 type searchesRecord struct {
 	Format   int      `json:"v"`
 	Searches []search `json:"searches"`
+	// Refunds is the search of the newest restore for refunds of the payments that the journal has; nil: by a program that made none.
+	Refunds *refundSearch `json:"refunds,omitempty"`
 }
 
 // search walks the numbers that the lost part of a journal may have drawn. Their counter goes on from the backup's, over the days, and all else in them
@@ -236,6 +238,9 @@ func (j *Journal) AfterRestore() (asking bool, text string, err error) {
 			}
 		}
 		text = all.String()
+		if r.Refunds != nil {
+			text += "; " + r.Refunds.String()
+		}
 		return err
 	})
 	return asking, text, err
