@@ -144,12 +144,18 @@ func (e *SaleOpenError) Error() string {
 
 // AlreadyPaidError says which payment has paid the sale. Late says that it was not called paid: WeChat Pay turned out to hold its
 // money after its end, and that has not been given back yet.
+//
+// Found says that it is an order which a restored journal lost and WeChat Pay holds.
 type AlreadyPaidError struct {
-	ID   OutTradeNo
-	Late bool
+	ID    OutTradeNo
+	Late  bool
+	Found bool
 }
 
 func (e *AlreadyPaidError) Error() string {
+	if e.Found {
+		return fmt.Sprintf("order %s of this sale was lost in a restore, and WeChat Pay holds it; look at it with posagent journal found, and ask for an additional tender only if the customer is to pay more", e.ID)
+	}
 	if e.Late {
 		return fmt.Sprintf("WeChat Pay holds this sale's money by payment %s after all, and it is being given back; wait for that, or ask for an additional tender", e.ID)
 	}

@@ -20,6 +20,15 @@ type FoundAfterRestore struct {
 	Settled       FoundSettled  `json:"settled,omitzero"`
 }
 
+// SaleRef is the sale that the order was made for, where its attach names it; "" where that is not known.
+func (f FoundAfterRestore) SaleRef() SaleRef { return SaleOfAttach(f.Attach) }
+
+// PaysSale reports an order whose money WeChat Pay holds, or may still come to hold as far as anybody here knows. A person's word does not change that:
+// what the customer pays beside it is an additional tender.
+func (f FoundAfterRestore) PaysSale(sale SaleRef) bool {
+	return f.SaleRef() == sale && (f.NeedsPerson() || f.State == TradeSuccess)
+}
+
 // FoundSettled is a person's word that an order which was found after a restore is accounted for.
 type FoundSettled struct {
 	At       time.Time `json:"at"`

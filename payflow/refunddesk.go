@@ -57,7 +57,7 @@ func (e *GivenBackError) Error() string {
 	if e.Entry.Acknowledged.Operator != "" {
 		by = " by " + e.Entry.Acknowledged.Operator
 	}
-	return fmt.Sprintf("it was recorded%s at %s that the money of payment %s was given back in another way, so that no refund is made of it",
+	return fmt.Sprintf("it was recorded%s at %s that the money of payment %s was given back in another way, so that no refund is made of it; if that is a mistake, refund it on the WeChat Pay merchant platform",
 		by, e.Entry.Acknowledged.At.Format("2006-01-02 15:04:05 -07:00"), e.Entry.OutTradeNo)
 }
 

@@ -818,3 +818,31 @@ func TestARefusalRightAfterARestoreIsNotBelievedWhileALostRequestMayArrive(t *te
 		})
 	}
 }
+
+// The sale's key went with the journal, so that the till software's repeat would be a new payment. The order itself names its sale.
+func TestASaleWhoseOrderARestoreLostIsNotChargedAgain(t *testing.T) {
+	inStore(t, func(t *testing.T, c *counter) {
+		made := c.backup()
+		lost := c.sell("paid-1").OutTradeNo
+		c.stop()
+		c.tearOut()
+		c.restore(made.File)
+		c.start()
+		c.askToTheEnd()
+		again := payflow.ArmRequest{Amount: payflow.Amount{Minor: 1250, Currency: "HKD"}, SaleRef: "paid-1", IdempotencyKey: "key-paid-1"}
+		_, err := c.engine.Arm(t.Context(), again)
+		var paid *payflow.AlreadyPaidError
+		require.ErrorAs(t, err, &paid)
+		assert.Equal(t, payflow.AlreadyPaidError{ID: lost, Found: true}, *paid)
+		assert.Contains(t, err.Error(), "posagent journal found")
+
+		_, err = c.engine.SettleFound(t.Context(), lost, "ANNA", "goods were given")
+		require.NoError(t, err)
+		_, err = c.engine.Arm(t.Context(), again)
+		require.ErrorAs(t, err, &paid, "WeChat Pay still holds the money")
+		c.sell("paid-10")
+		again.AdditionalTender = true
+		_, err = c.engine.Arm(t.Context(), again)
+		require.NoError(t, err, "the customer pays more")
+	})
+}

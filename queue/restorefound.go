@@ -119,6 +119,17 @@ func (j *Journal) FoundAfterRestore(all bool) ([]payflow.FoundAfterRestore, erro
 	return list, err
 }
 
+// foundOfSale returns an order that was lost and found again and that pays this sale. A journal that was never restored looks at nothing.
+func (j *Journal) foundOfSale(sale payflow.SaleRef) (no payflow.OutTradeNo, found bool, err error) {
+	all, err := j.FoundAfterRestore(true)
+	for _, f := range all {
+		if f.PaysSale(sale) {
+			return f.OutTradeNo, true, nil
+		}
+	}
+	return "", false, err
+}
+
 // SettleFound records a person's word on an order that was found after a restore. The first one stays; a second changes nothing. The operator is required.
 func (j *Journal) SettleFound(no payflow.OutTradeNo, operator, note string) (payflow.FoundAfterRestore, error) {
 	if operator == "" {

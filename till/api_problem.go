@@ -19,7 +19,7 @@ type Problem struct {
 	Code      ProblemCode  `json:"code" doc:"Stable: programs decide by it."`
 	Detail    string       `json:"detail" doc:"What happened, in English."`
 	NextStep  health.Words `json:"next_step" doc:"What to do now."`
-	Reason    string       `json:"reason,omitempty" doc:"With not_ready: why. With wrong_code: what was scanned. With no_payment: found_after_restore where WeChat Pay holds an order of that number which a restored journal lost."`
+	Reason    string       `json:"reason,omitempty" doc:"With not_ready: why. With wrong_code: what was scanned. With no_payment and already_paid: found_after_restore where WeChat Pay holds the order, and a restored journal lost it."`
 	Fields    []FieldFault `json:"fields,omitempty" doc:"With bad_request: which fields, and what each must be."`
 	PaymentID string       `json:"payment_id,omitempty" doc:"The payment that is in the way."`
 	Payment   *Payment     `json:"payment,omitempty" doc:"With wrong_state, not_paid and money_given_back: the payment as it is now."`
@@ -111,7 +111,7 @@ func (s *Server) problemOf(ctx context.Context, err error) error {
 	return newProblem(Internal, "")
 }
 
-// foundAfterRestore is the reason of no_payment where WeChat Pay holds the order all the same.
+// foundAfterRestore is the reason of no_payment and already_paid where WeChat Pay holds the order all the same.
 const foundAfterRestore = "found_after_restore"
 
 func lostInARestore(err error) *Problem {
@@ -152,7 +152,11 @@ func (s *Server) typedProblem(err error) *Problem {
 	case errors.As(err, &saleOpen):
 		return about(newProblem(SaleOpen, saleOpen.Error()), saleOpen.ID)
 	case errors.As(err, &paid):
-		return about(newProblem(AlreadyPaid, paid.Error()), paid.ID)
+		p := about(newProblem(AlreadyPaid, paid.Error()), paid.ID)
+		if paid.Found { // nothing proves it paid here: no goods for it before somebody has looked
+			return s.because(p, foundAfterRestore)
+		}
+		return p
 	case errors.As(err, &wrong):
 		return s.wrongState(wrong)
 	case errors.As(err, &notReady):
