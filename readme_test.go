@@ -20,7 +20,7 @@ var (
 
 // Every file that README and the documents name must be there.
 func TestWhatTheDocumentsNameIsThere(t *testing.T) {
-	for _, document := range []string{"README.md", "docs/life-of-a-payment.md", "docs/wechat-pay.md"} {
+	for _, document := range []string{"README.md", "docs/life-of-a-payment.md", "docs/wechat-pay.md", "docs/scanners.md"} {
 		text, err := os.ReadFile(document)
 		require.NoError(t, err)
 		named := 0

@@ -50,7 +50,28 @@ const (
 	NoticeNothingArmed = "nothing_armed"
 	NoticeBusy         = "busy"
 	NoticeSameCode     = "same_code"
+	NoticeMisread      = "misread" // the scan did not come whole
 )
+
+// NoticeKind names why a scan was refused, for a notice and for the statistics of a scanner: a CodeKind, one of the
+// refusals, or a NotReadyError's code.
+func NoticeKind(err error) string {
+	var wrong *WrongCodeError
+	var notReady *NotReadyError
+	switch {
+	case errors.As(err, &wrong):
+		return string(wrong.Kind)
+	case errors.As(err, &notReady):
+		return notReady.Code
+	case errors.Is(err, ErrSameCode):
+		return NoticeSameCode
+	case errors.Is(err, ErrScanBusy):
+		return NoticeBusy
+	case errors.Is(err, ErrMisread):
+		return NoticeMisread
+	}
+	return NoticeNothingArmed
+}
 
 // Acknowledgement is the till's word that the cashier was told, and what the cashier did.
 type Acknowledgement struct {
@@ -116,6 +137,7 @@ var (
 	ErrNothingArmed  = errors.New("nothing is armed; enter the amount first, then scan")
 	ErrScanBusy      = errors.New("a payment is already being made; wait for its result")
 	ErrSameCode      = errors.New("this code was read already; ask the customer for a new code")
+	ErrMisread       = errors.New("the scan did not come whole; scan the code again")
 	ErrKeyReused     = errors.New("this Idempotency-Key was used for another request; use a new key for a new one")
 	ErrKeyMissing    = errors.New("an Idempotency-Key of 1 to 64 printable characters is required; send one for each payment, and one for each refund")
 	ErrSaleRef       = errors.New("sale_ref must be 1 to 64 printable characters; send the till software's number of the sale")

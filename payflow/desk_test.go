@@ -12,7 +12,7 @@ import (
 // What a person reads has two parts: what happened; what to do now.
 func TestRefusalsSayWhatToDoNow(t *testing.T) {
 	for _, err := range []error{
-		ErrNoPayment, ErrNothingArmed, ErrScanBusy, ErrSameCode, ErrKeyReused, ErrKeyMissing, ErrSaleRef, ErrNotAside, ErrJournalClosed,
+		ErrNoPayment, ErrNothingArmed, ErrScanBusy, ErrSameCode, ErrMisread, ErrKeyReused, ErrKeyMissing, ErrSaleRef, ErrNotAside, ErrJournalClosed,
 		&TillBusyError{ID: "T1"}, &SaleOpenError{ID: "T1"}, &AlreadyPaidError{ID: "T1"}, &AlreadyPaidError{ID: "T1", Found: true}, &FoundOrderError{}, &GivenBackError{}, &WrongCodeError{Kind: CodeAlipay},
 	} {
 		what, now, ok := strings.Cut(err.Error(), "; ")

@@ -164,7 +164,12 @@ func (e *Engine) LastNotice() payflow.Notice {
 // Subscribe returns every change from now on. The channel is closed when ctx ends, when the engine stops, or when the
 // reader lags more than 64 behind.
 func (e *Engine) Subscribe(ctx context.Context) <-chan payflow.Announcement {
-	s := make(chan payflow.Announcement, subscriberBuffer)
+	return e.subscribe(ctx, subscriberBuffer)
+}
+
+// subscribe is Subscribe for a reader that may lag so many behind.
+func (e *Engine) subscribe(ctx context.Context, lag int) <-chan payflow.Announcement {
+	s := make(chan payflow.Announcement, lag)
 	e.board.mu.Lock()
 	defer e.board.mu.Unlock()
 	if e.board.closed {

@@ -27,8 +27,9 @@ func (e *Engine) prepare(l *live, p payflow.Payment, commands []payflow.Command)
 		}
 		leave := make(chan struct{})
 		l.pay = leave
+		order, code := p.Order, c.Code // what the call keeps: not the whole payment
 		call := e.call(p.OutTradeNo, c.Call, payflow.PayAnswered, func(ctx context.Context) (payflow.Outcome, error) {
-			return e.cfg.Gateway.Pay(ctx, p.Order, c.Code, leave)
+			return e.cfg.Gateway.Pay(ctx, order, code, leave)
 		})
 		apart, ok := e.payThread.start(call)
 		if !ok {
@@ -42,15 +43,16 @@ func (e *Engine) prepare(l *live, p payflow.Payment, commands []payflow.Command)
 
 // send makes a query or a reverse.
 func (e *Engine) send(p payflow.Payment, c payflow.Command) {
+	order := p.Order
 	if c.Kind == payflow.SendQuery {
 		e.spawn(p.OutTradeNo, c.Call, payflow.QueryAnswered, func(ctx context.Context) (payflow.Outcome, error) {
-			return e.cfg.Gateway.Query(ctx, p.Order)
+			return e.cfg.Gateway.Query(ctx, order)
 		})
 		return
 	}
 	mustBeGuarded(p, e.cfg.hooks.now())
 	e.spawn(p.OutTradeNo, c.Call, payflow.ReverseAnswered, func(ctx context.Context) (payflow.Outcome, error) {
-		return e.cfg.Gateway.Reverse(ctx, p.Order)
+		return e.cfg.Gateway.Reverse(ctx, order)
 	})
 }
 

@@ -67,7 +67,7 @@ func TestALengthThatLeadsOutOfAPageIsNamedBeforeBboltFollowsIt(t *testing.T) {
 	b, _, whole := damageable(t)
 	size := os.Getpagesize()
 	tried := 0
-	for at := 2 * size; at < usedBytes(whole); at += size {
+	for at, used := 2*size, usedBytes(whole); at < used; at += size {
 		if flags := native.Uint16(whole[at+8:]); flags != leafFlag && flags != branchFlag || native.Uint16(whole[at+10:]) == 0 {
 			continue
 		}
@@ -87,7 +87,7 @@ func TestAPageThatLeadsBackToItselfIsNamed(t *testing.T) {
 	require.NoError(t, b.Close())
 	whole, size := b.copyOf(), os.Getpagesize()
 	found := 0
-	for at := 2 * size; at < usedBytes(whole); at += size {
+	for at, used := 2*size, usedBytes(whole); at < used; at += size {
 		if native.Uint16(whole[at+8:]) != branchFlag {
 			continue
 		}

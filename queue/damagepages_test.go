@@ -16,7 +16,7 @@ import (
 // of another, one is that of an older copy, and the file is cut short. Every page has its turn.
 func TestADamagedPageIsNeverALieNorASilentLoss(t *testing.T) {
 	notUnderRace(t)
-	h := newHurtJournal(t, t.TempDir()).copyInto(t, benchFolder(t))
+	h := newHurtJournal(t, t.TempDir(), 85).copyInto(t, benchFolder(t))
 	size := os.Getpagesize()
 	seed := uint64(numberFrom(t, "POSAGENT_FLIPS_SEED", int(rand.Uint64()>>1)))
 	dice := rand.New(rand.NewPCG(seed, 0))

@@ -9,7 +9,7 @@
 // One file, one bucket for each thing:
 //
 //	about        format, id, store and till
-//	counters     how many order numbers were drawn; how many payments the newest step left open and unannounced, and its entry
+//	counters     how many order numbers were drawn; how many payments the newest step left open and unannounced, how many refunds open, and its entry
 //	events       every event by its sequence: the chain
 //	payments     the present state of every payment, by out_trade_no
 //	open         the payments that are not final: a start reads these, and no others

@@ -389,6 +389,38 @@ func TestOneScanForOneArmedPayment(t *testing.T) {
 	})
 }
 
+func TestAReadOfAnotherLengthIsRefusedAndNamed(t *testing.T) {
+	story(t, func(t *testing.T, s *shop) {
+		no := s.arm("A-1").OutTradeNo
+		for name, text := range map[string]string{
+			"a digit lost": codeA[:17], "a digit too many": codeA + "0", "two codes without anything between": codeA + codeB,
+		} {
+			assert.Error(t, s.scan(text), name)
+			entry, err := s.engine.Payment(no)
+			require.NoError(t, err)
+			assert.Equal(t, string(payflow.CodeWrongLength), entry.Notice.Kind, name)
+			assert.Equal(t, payflow.Waiting, entry.Status, name)
+		}
+		assert.Empty(t, s.wechat.codes)
+	})
+}
+
+func TestWhatDidNotComeWholeIsSaidAndChangesNothing(t *testing.T) {
+	story(t, func(t *testing.T, s *shop) {
+		require.NoError(t, s.engine.Misread(t.Context(), "desk"))
+		assert.Equal(t, payflow.NoticeMisread, s.engine.LastNotice().Kind)
+		armed := s.arm("A-1")
+		require.NoError(t, s.engine.Misread(t.Context(), "desk"))
+		entry, err := s.engine.Payment(armed.OutTradeNo)
+		require.NoError(t, err)
+		assert.Equal(t, payflow.NoticeMisread, entry.Notice.Kind)
+		assert.Equal(t, "desk", entry.Notice.Device)
+		assert.Equal(t, payflow.Waiting, entry.Status)
+		assert.Greater(t, entry.Version, armed.Version, "whoever waits for news sees it")
+		require.NoError(t, s.scan(codeA), "and the next scan pays")
+	})
+}
+
 func TestASpentCodePaysNoSecondOrderAndAReleasedOneDoes(t *testing.T) {
 	story(t, func(t *testing.T, s *shop) {
 		s.wechat.pays(outcome(payflow.Outcome{Kind: payflow.NotSent}))

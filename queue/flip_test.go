@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,17 +32,22 @@ func TestAFlippedBitIsNeverALieNorASilentLoss(t *testing.T) {
 	notUnderRace(t)
 	flips, seed := numberFrom(t, "POSAGENT_FLIPS", 120), uint64(numberFrom(t, "POSAGENT_FLIPS_SEED", int(rand.Uint64()>>1)))
 	began := time.Now()
-	whole := newHurtJournal(t, t.TempDir())
+	defer debug.SetGCPercent(debug.SetGCPercent(800)) // a flip leaves garbage, and nothing that lasts
+	big, small := newHurtJournal(t, t.TempDir(), 85), newSmallPagedJournal(t, t.TempDir())
 	workers := runtime.GOMAXPROCS(0)
 	tallies := make([]hurtTally, workers)
 	var running sync.WaitGroup
 	for w := range workers {
-		own := whole.copyInto(t, benchFolder(t))
+		ownBig, ownSmall := big.copyInto(t, benchFolder(t)), small.copyInto(t, benchFolder(t))
 		tallies[w] = hurtTally{}
 		running.Go(func() {
 			for i := w; i < flips; i += workers {
+				own, turn := ownSmall, i
+				if i%bigEvery == 0 {
+					own, turn = ownBig, i/bigEvery
+				}
 				dice := rand.New(rand.NewPCG(seed, uint64(i)))
-				at, bit := own.place(dice, i), byte(1)<<dice.IntN(8)
+				at, bit := own.place(dice, turn), byte(1)<<dice.IntN(8)
 				own.write(at, []byte{own.bytes[at] ^ bit})
 				tallies[w].count(own.kindOf(at), own.judge(t, fmt.Sprintf("seed %d: flip %d, bit %#x of byte %d (%s)", seed, i, bit, at, own.kindOf(at))))
 				own.heal()
@@ -55,6 +61,10 @@ func TestAFlippedBitIsNeverALieNorASilentLoss(t *testing.T) {
 	}
 	t.Logf("seed %d: %d flips in %.1f s\n%s", seed, flips, time.Since(began).Seconds(), all)
 }
+
+// bigEvery is how often a bit is flipped of a journal of a hundred payments with the pages of the daemon's own; the others are of one of a quarter of both,
+// which has the same buckets, branches, leaves and records.
+const bigEvery = 10
 
 func numberFrom(t *testing.T, name string, otherwise int) int {
 	t.Helper()
@@ -83,7 +93,8 @@ func benchFolder(t *testing.T) string {
 // hurtJournal is a closed journal of some hundreds of payments of every kind, with all that it says, to be hurt and healed.
 type hurtJournal struct {
 	cfg   JournalConfig
-	bytes []byte // of the file, as it was closed
+	bytes []byte // of the file, as it was closed, without most of the room behind its pages
+	size  int    // of a page
 	used  []int  // pages in use, then those that are not, of those that were written
 	live  int    // how many of them are in use
 	kinds map[int]string
@@ -92,8 +103,12 @@ type hurtJournal struct {
 	lines   []hurtLine
 	known   map[payflow.OutTradeNo]payflow.Entry
 	head    Head
+	records map[string]knownText[paymentRecord]
+	entries map[string]knownText[eventRecord]
 	open    []payflow.Entry
 	untold  []payflow.Entry
+	owed    []payflow.RefundEntry // refunds that are open
+	refunds []payflow.RefundEntry // of the day
 	recent  []payflow.Entry
 	day     []payflow.Entry
 	sale    []payflow.Entry
@@ -102,20 +117,62 @@ type hurtJournal struct {
 	older   bool  // what was done to it may have made it the whole journal of before
 }
 
+// knownText is a record of the sound journal, as it stands and as it reads.
+type knownText[R any] struct {
+	sealed []byte
+	record R
+	mark   string
+}
+
+// hurtRoom is how many pages of room are left behind those that were ever used; a journal has up to 16 MiB of it, all zeros.
+const hurtRoom = 64
+
 type hurtLine struct{ bucket, key, value []byte }
 
 const (
-	hurtDay  = "2026-03-02"
-	hurtSale = "A-7"
+	hurtDay     = "2026-03-02"
+	hurtRefunds = "2026-03-01"
+	hurtSale    = "A-7"
 )
 
-func newHurtJournal(t *testing.T, folder string) *hurtJournal {
+func newHurtJournal(t *testing.T, folder string, payments int) *hurtJournal {
 	t.Helper()
 	b := bookIn(t, folder)
 	b.open()
-	b.fill(85)
+	b.fill(payments)
+	return b.sold(t)
+}
+
+// newSmallPagedJournal is one whose pages are a quarter as long, so that it has as many of each kind with a quarter of the payments. bbolt writes it as
+// any other: the length of a page stands in its meta page.
+func newSmallPagedJournal(t *testing.T, folder string) *hurtJournal {
+	t.Helper()
+	b := bookIn(t, folder)
+	b.open()
+	b.fill(10)
+	require.NoError(t, b.Close())
+	small := b.cfg.File + ".small"
+	from, err := bbolt.Open(b.cfg.File, 0o600, &bbolt.Options{ReadOnly: true})
+	require.NoError(t, err)
+	to, err := bbolt.Open(small, 0o600, &bbolt.Options{PageSize: os.Getpagesize() / 4})
+	require.NoError(t, err)
+	require.NoError(t, bbolt.Compact(to, from, 0))
+	require.NoError(t, errors.Join(to.Close(), from.Close(), os.Rename(small, b.cfg.File)))
+	b.open()
+	return b.sold(t)
+}
+
+// sold adds payments of every end, and closes the journal.
+func (b *book) sold(t *testing.T) *hurtJournal {
+	t.Helper()
 	for i := range 12 {
 		entry := b.paid(b.freshKey(), hurtSale)
+		if i < 4 {
+			refund := b.wished(entry, 500, b.freshKey())
+			if i%2 > 0 {
+				b.turns(refund, payflow.RefundDone)
+			}
+		}
 		if i%3 > 0 {
 			_, err := b.Acknowledge(entry.OutTradeNo, payflow.Acknowledgement{How: payflow.GoodsGiven})
 			require.NoError(t, err)
@@ -124,7 +181,10 @@ func newHurtJournal(t *testing.T, folder string) *hurtJournal {
 	b.become(b.become(b.arm(b.freshKey(), "A-8"), payflow.Reversing), payflow.Reversed)
 	b.become(b.arm(b.freshKey(), "A-9"), payflow.Cancelled)
 	b.become(b.scan(b.arm(b.freshKey(), "A-10"), "134567890123456700"), payflow.Confirming)
-	return (&hurtJournal{}).of(t, b)
+	h := (&hurtJournal{}).of(t, b)
+	require.NotEmpty(t, h.owed)
+	require.NotEmpty(t, h.refunds)
+	return h
 }
 
 // of closes a journal after taking down all that it says.
@@ -132,14 +192,55 @@ func (h *hurtJournal) of(t *testing.T, b *book) *hurtJournal {
 	t.Helper()
 	h.cfg, h.known, h.head = b.cfg, map[payflow.OutTradeNo]payflow.Entry{}, b.Head()
 	h.read(t, b.Journal)
+	h.size = b.db.Info().PageSize
 	require.NoError(t, b.Close())
-	var err error
-	h.bytes, err = os.ReadFile(b.cfg.File)
+	content, err := os.ReadFile(b.cfg.File)
 	require.NoError(t, err)
+	check := &pageCheck{file: bytes.NewReader(content), size: uint64(h.size)}
+	_, _, ok, err := check.meta()
+	require.NoError(t, err)
+	require.True(t, ok)
+	h.bytes = content[:min(len(content), (int(check.end)+hurtRoom)*h.size)]
 	h.memo, err = os.ReadFile(b.cfg.memoFile())
 	require.NoError(t, err)
 	h.mapPages()
+	h.remember(t, b.keys)
 	return h
+}
+
+// remember reads every record of the sound journal in earnest, and has it known from then on by its whole text and place: what the same bytes say does
+// not change, and to find it out is most of what a flip costs. Bytes that differ in one bit are read in earnest.
+func (h *hurtJournal) remember(t *testing.T, k keys) {
+	t.Helper()
+	h.records, h.entries = map[string]knownText[paymentRecord]{}, map[string]knownText[eventRecord]{}
+	for _, l := range h.lines {
+		var err error
+		switch string(l.bucket) {
+		case string(bucketPayments):
+			r := knownText[paymentRecord]{sealed: l.value}
+			r.mark, err = unseal(k.state, string(l.bucket), l.key, l.value, &r.record)
+			h.records[string(l.key)] = r
+		case string(bucketEvents):
+			r := knownText[eventRecord]{sealed: l.value}
+			r.mark, err = unseal(k.chain, string(l.bucket), l.key, l.value, &r.record)
+			h.entries[string(l.key)] = r
+		}
+		require.NoError(t, err)
+	}
+	h.cfg.read = func(key []byte, bucket string, place, sealed []byte, r *paymentRecord) (string, error) {
+		if known := h.records[string(place)]; bytes.Equal(known.sealed, sealed) {
+			*r = known.record
+			return known.mark, nil
+		}
+		return unseal(key, bucket, place, sealed, r)
+	}
+	h.cfg.readEntry = func(key []byte, bucket string, place, sealed []byte, r *eventRecord) (string, error) {
+		if known := h.entries[string(place)]; bytes.Equal(known.sealed, sealed) {
+			*r = known.record
+			return known.mark, nil
+		}
+		return unseal(key, bucket, place, sealed, r)
+	}
 }
 
 // read takes down all that the sound journal says.
@@ -152,6 +253,10 @@ func (h *hurtJournal) read(t *testing.T, j *Journal) {
 		h.known[e.OutTradeNo] = e
 	}
 	h.open, h.untold, h.day, h.sale = mustList(j.OpenPayments()), mustList(j.Unannounced()), mustList(j.Day(hurtDay, "", listMax)), mustList(j.BySale(hurtSale))
+	h.owed, err = j.OpenRefunds()
+	require.NoError(t, err)
+	h.refunds, err = j.RefundsOfDay(hurtRefunds, "", listMax)
+	require.NoError(t, err)
 	require.NotEmpty(t, h.open)
 	require.NotEmpty(t, h.day)
 	h.events, err = j.Events(0, listMax)
@@ -169,7 +274,7 @@ func (h *hurtJournal) read(t *testing.T, j *Journal) {
 // mapPages tells what each page is for, by a walk of the sound file.
 func (h *hurtJournal) mapPages() {
 	h.kinds = map[int]string{0: "meta", 1: "meta"}
-	size := os.Getpagesize()
+	size := h.size
 	check := &pageCheck{file: bytes.NewReader(h.bytes), size: uint64(size)}
 	root, freelist, _, _ := check.meta()
 	h.kinds[int(freelist)] = "freelist"
@@ -206,7 +311,7 @@ func (h *hurtJournal) mapPages() {
 	}
 }
 
-func (h *hurtJournal) kindOf(at int) string { return h.kinds[at/os.Getpagesize()] }
+func (h *hurtJournal) kindOf(at int) string { return h.kinds[at/h.size] }
 
 // copyInto puts a copy of the closed journal into another folder.
 func (h *hurtJournal) copyInto(t *testing.T, folder string) *hurtJournal {
@@ -233,11 +338,11 @@ func (h *hurtJournal) place(dice *rand.Rand, i int) int {
 	if dice.IntN(8) == 0 && h.live < len(h.used) {
 		pages = h.used[h.live:]
 	}
-	at := pages[i%len(pages)] * os.Getpagesize()
+	at := pages[i%len(pages)] * h.size
 	if dice.IntN(3) == 0 {
 		return at + dice.IntN(128) // where lengths, places and meta pages are
 	}
-	return at + dice.IntN(os.Getpagesize())
+	return at + dice.IntN(h.size)
 }
 
 func (h *hurtJournal) write(at int, content []byte) {
@@ -252,7 +357,7 @@ func (h *hurtJournal) write(at int, content []byte) {
 
 // heal puts back what was hurt.
 func (h *hurtJournal) heal() {
-	if len(h.touched) > os.Getpagesize() {
+	if len(h.touched) > h.size {
 		h.layWhole()
 		h.touched = nil
 		return
@@ -370,6 +475,21 @@ func (h *hurtJournal) look(t *testing.T, j *Journal, what string) string {
 			effects["the list "+name+" is another"] = true
 		}
 	}
+	for name, list := range map[string]struct {
+		want []payflow.RefundEntry
+		read func() ([]payflow.RefundEntry, error)
+	}{"open refunds": {h.owed, j.OpenRefunds}, "refunds of a day": {h.refunds, func() ([]payflow.RefundEntry, error) { return j.RefundsOfDay(hurtRefunds, "", listMax) }}} {
+		entries, err := list.read()
+		switch {
+		case err != nil:
+			effects["error"] = true
+		case !assert.ObjectsAreEqual(list.want, entries):
+			effects["the list of "+name+" is another"] = true
+			for _, e := range entries {
+				assert.True(t, h.older || slices.ContainsFunc(list.want, func(w payflow.RefundEntry) bool { return assert.ObjectsAreEqual(w, e) }), "%s: the list of %s lies: %s", what, name, e.OutRefundNo)
+			}
+		}
+	}
 	if n, err := j.CountUnannounced(); err == nil && n != len(h.untold) {
 		effects["the count of the untold is another"] = true
 	}
@@ -430,8 +550,15 @@ func (h *hurtJournal) start(t *testing.T, what string, changed bool) {
 		read func() ([]payflow.Entry, error)
 	}{"open": {h.open, j.OpenPayments}, "untold": {h.untold, j.Unannounced}} {
 		if entries, err := list.read(); err == nil && !(h.older && len(j.FoundAtStart()) > 0) {
-			assert.Equal(t, list.want, entries, "%s: a start is shown another list of what is %s", what, name)
+			want := list.want
+			if len(j.FoundAtStart()) > 0 && len(want) == len(entries) {
+				want = h.doubted(want, entries)
+			}
+			assert.Equal(t, want, entries, "%s: a start is shown another list of what is %s", what, name)
 		}
+	}
+	if refunds, err := j.OpenRefunds(); err == nil && len(j.FoundAtStart()) == 0 {
+		assert.Equal(t, refundNumbers(h.owed, nil), refundNumbers(refunds, nil), "%s: a start is shown other open refunds", what)
 	}
 	if len(j.FoundAtStart()) == 0 {
 		assert.Zero(t, j.Commits(), what)
@@ -440,6 +567,18 @@ func (h *hurtJournal) start(t *testing.T, what string, changed bool) {
 	wrote := j.Commits() > 0
 	must(j.Close())
 	if wrote {
-		h.touched = make([]int, os.Getpagesize()+1)
+		h.touched = make([]int, h.size+1)
 	}
+}
+
+// doubted is what a start that misses entries makes of the payments that wait for a scan: the scan may be among what is missing, so each is asked for.
+func (h *hurtJournal) doubted(list, entries []payflow.Entry) []payflow.Entry {
+	list = slices.Clone(list)
+	for i := range list {
+		if e := &list[i]; e.Status == payflow.Waiting {
+			e.Payment = payflow.MayHaveLeft(e.Payment, h.cfg.Now())
+			e.Sequence = entries[i].Sequence // it is a new entry's
+		}
+	}
+	return list
 }

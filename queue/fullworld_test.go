@@ -27,6 +27,9 @@ var fullHosts = []string{"a", "b"}
 // fullKeys are the RSA keys of all worlds of a process: making them takes longer than a world.
 var fullKeys = sync.OnceValue(func() wxsim.Keys {
 	keys, err := wxsim.NewKeys()
+	if err == nil {
+		err = keys.MakeLater(6)
+	}
 	if err != nil {
 		panic(err)
 	}
@@ -44,6 +47,7 @@ type fullForm struct {
 	bug      fullBug
 	setUp    wxclient.Config // of every start's client, but for what differs
 	plan     fullPlan
+	drawn    int // random characters of order numbers, so often
 
 	mu      sync.Mutex // guards all below
 	till    *fullTill
@@ -76,13 +80,13 @@ func newFullForm(t *testing.T, w *world, bug fullBug) *fullForm {
 		held: map[payflow.OutTradeNo]int64{}, arrived: map[payflow.OutTradeNo]int{}, sale: map[payflow.OutTradeNo]int{},
 		swallowed: map[payflow.OutTradeNo]bool{}}
 	w.script.Thorough = true
-	f.disk = newMemoryDisk(t, w.script.Seed, JournalConfig{ReserveBytes: pageBytes, StoreID: "SZTX001", TillID: "T1", Location: time.UTC})
+	f.disk = newMemoryDisk(t, w.script.Seed, JournalConfig{ReserveBytes: pageBytes, StoreID: "SZTX001", TillID: "T1", Location: time.UTC, draw: f.randomCharacters})
 	var err error
 	f.sim, err = wxsim.New(wxsim.Config{Keys: fullKeys(), Hosts: fullHosts, Behaviour: f.behaviour(0),
 		Merchants: []wxsim.Merchant{{Mode: wxsim.Direct, AppID: "wx1", MerchantID: worldMerchant, CategoryCode: "4111", APIv3Key: "0123456789abcdef0123456789abcdef"}}})
 	require.NoError(t, err)
 	go func() { f.served <- f.sim.Serve(f.exchange) }()
-	k, err := f.sim.Credentials("")
+	k, err := f.sim.V3Credentials("")
 	require.NoError(t, err)
 	f.setUp = wxclient.Config{RootCAs: k.Roots, SerialNo: k.Serial, PrivateKey: k.Key, APIv3Key: []byte(k.APIv3Key), Now: w.clock,
 		Merchant: payflow.Merchant{Mode: payflow.Direct, AppID: k.AppID, MerchantID: k.MerchantID, CategoryCode: k.CategoryCode}}
@@ -101,6 +105,19 @@ func (f *fullForm) behaviour(password time.Duration) wxsim.Behaviour {
 		b.RevokeAfter = 45 * time.Second
 	}
 	return b
+}
+
+// randomCharacters are those of an order number. What befalls an order is drawn by its number, so that they come from the seed alone, and not from how many random
+// numbers connections and signatures have taken before.
+func (f *fullForm) randomCharacters() string {
+	f.drawn++
+	n := f.w.draw(1<<50, "random characters", "", f.drawn)
+	text := make([]byte, randomWidth)
+	for i := range text {
+		text[i] = digits36[n%int64(len(digits36))]
+		n /= int64(len(digits36))
+	}
+	return string(text)
 }
 
 // end closes what a world leaves behind; every goroutine of it must then end.

@@ -12,7 +12,7 @@ import (
 // that is good all the same, and power cuts while a journal is made or opened. It follows from the seed, apart from the script.
 type fullPlan struct {
 	hosts     int
-	warm      bool // the client is told to keep a connection warm: two thirds of a world's calls are probes then
+	warm      bool // the client is told to keep a connection warm: two thirds of a world's calls are probes then, so that few worlds do
 	faults    []wxsim.Fault
 	start     int // the start that a power cut meets; 0: none
 	startStep string
@@ -46,7 +46,7 @@ var startSteps = []string{"create", "first entry", "key", "memo", "rename", "roo
 
 func fullPlanOf(s *worldScript) fullPlan {
 	d := dice{rand.New(rand.NewPCG(s.Seed, 0x66756c6c))}
-	p := fullPlan{hosts: 1 + d.IntN(2), warm: d.coin(20), startDown: 3 * time.Second}
+	p := fullPlan{hosts: 1 + d.IntN(2), warm: d.coin(5), startDown: 3 * time.Second}
 	if d.coin(15) {
 		p.start, p.startStep = 1+d.IntN(3), startSteps[d.IntN(len(startSteps))]
 		p.moment = []diskMoment{cutBefore, cutInData, cutInMeta, cutInFile, cutAfter}[d.IntN(5)]

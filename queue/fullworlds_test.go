@@ -1,14 +1,15 @@
+//go:debug tlsmlkem=0
+
 package queue
 
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strconv"
-	"sync"
 	"testing"
 	"time"
 
@@ -20,7 +21,6 @@ import (
 // -run TestFullWorlds replays one and prints its log.
 const (
 	fullWorldsVariable = "POSAGENT_FULL_WORLDS"
-	fullShareVariable  = "POSAGENT_FULL_SHARE" // "3/2/100": of a process that the test starts: every second seed from 3 on, 100 of them
 	seedVariable       = "POSAGENT_WORLD_SEED"
 
 	fullByDefault = 12
@@ -32,50 +32,25 @@ func TestFullWorlds(t *testing.T) {
 		replayFull(t, text)
 		return
 	}
-	if share := os.Getenv(fullShareVariable); share != "" {
-		var first, step uint64
-		var n int
-		_, err := fmt.Sscanf(share, "%d/%d/%d", &first, &step, &n)
-		require.NoError(t, err, fullShareVariable)
-		liveThrough(t, first, step, n)
+	if share, started := myShare(t); started {
+		liveThrough(t, share).handUp(t)
 		return
 	}
-	n := asked(t, fullWorldsVariable, 0)
-	if n == 0 {
-		liveThrough(t, 1, 1, fullByDefault)
+	if n := asked(t, fullWorldsVariable, 0); n > 0 {
+		inProcesses(t, t.Name(), uint64(time.Now().UnixNano()), n)
 		return
 	}
-	inProcesses(t, uint64(time.Now().UnixNano()), n)
+	liveThrough(t, worldShare{1, 1, fullByDefault})
 }
 
-// inProcesses shares worlds out, one process for each processor: with one processor each, the goroutines of a world take turns in the
-// same order every time.
-func inProcesses(t *testing.T, first uint64, n int) {
-	began := time.Now()
-	processes := runtime.NumCPU()
-	t.Logf("seeds %d to %d", first, first+uint64(n)-1)
-	var all sync.WaitGroup
-	for i := range processes {
-		all.Go(func() {
-			share := fmt.Sprintf("%d/%d/%d", first+uint64(i), processes, (n-i+processes-1)/processes)
-			child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestFullWorlds$", "-test.v", "-test.timeout=0")
-			child.Env = append(os.Environ(), fullShareVariable+"="+share, "GOMAXPROCS=1")
-			output, err := child.CombinedOutput()
-			assert.NoErrorf(t, err, "seeds %s:\n%s", share, output)
-			t.Logf("seeds %s: %s", share, output)
-		})
-	}
-	all.Wait()
-	t.Logf("%d worlds in %s", n, time.Since(began).Round(time.Second))
-}
-
-// liveThrough lives through every stepth seed.
-func liveThrough(t *testing.T, first, step uint64, n int) {
+// liveThrough lives through a share of seeds.
+func liveThrough(t *testing.T, share worldShare) worldTally {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	tally := worldTally{ends: map[string]int{}}
+	defer debug.SetGCPercent(debug.SetGCPercent(800))
+	tally := newTally()
 	began := time.Now()
-	for i := range n {
-		seed := first + uint64(i)*step
+	for i := range share.n {
+		seed := share.seed(i)
 		l := liveFull(t, fullFromSeed(seed), noPlant, bugNone)
 		tally.add(l)
 		if len(l.verdict.Breaches) > 0 {
@@ -85,8 +60,9 @@ func liveThrough(t *testing.T, first, step uint64, n int) {
 			break
 		}
 	}
-	t.Logf("%d worlds in %s: %s", tally.worlds, time.Since(began).Round(time.Millisecond), tally)
-	assert.Zero(t, tally.silent, "silent losses")
+	t.Logf("seeds %s in %s: %s", share, time.Since(began).Round(time.Millisecond), tally)
+	assert.Zero(t, tally.Silent, "silent losses")
+	return tally
 }
 
 func replayFull(t *testing.T, text string) {

@@ -57,11 +57,11 @@ func untold(e payflow.Entry) bool {
 	if e.Open() || !e.Acknowledged.At.IsZero() {
 		return false
 	}
-	return e.Status == payflow.Paid || e.Status == payflow.Reversed || e.MoneySeen || e.Attention != "" || learntOfMoney(e)
+	return e.Status == payflow.Paid || e.Status == payflow.Reversed || e.MoneySeen || e.Attention != "" || learntOfMoney(e.Links)
 }
 
-func learntOfMoney(e payflow.Entry) bool {
-	for _, l := range e.Links {
+func learntOfMoney(links []payflow.Link) bool {
+	for _, l := range links {
 		if l.Kind == payflow.LinkLateSuccess {
 			return true
 		}

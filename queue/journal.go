@@ -45,6 +45,8 @@ type JournalConfig struct {
 	unread func(path string) error
 	// read stands for unseal where a payment is read; nil: unseal. Tests that read the same records again and again remember them.
 	read func(key []byte, bucket string, place, sealed []byte, r *paymentRecord) (mark string, err error)
+	// readEntry stands for unseal where an entry is read, in the same way.
+	readEntry func(key []byte, bucket string, place, sealed []byte, r *eventRecord) (mark string, err error)
 }
 
 // The journal's buckets, and the keys of those that hold one record.

@@ -312,6 +312,9 @@ func (j *Journal) recogniseIn(tx *bbolt.Tx) (OpenKind, error) {
 	if format > formatVersion {
 		return OpenNewerFormat, fmt.Errorf("format %d; this program knows %d", format, formatVersion)
 	}
+	if have := refundBucketsIn(tx); have > 0 && have < len(refundBuckets()) {
+		return OpenDamaged, errors.New("it lacks some of the refunds' places")
+	}
 	if !sealedBy(tx.Bucket(bucketAbout).Get(keyAbout), j.keys.id) {
 		return OpenKeyWrong, errors.New("sealed by another key")
 	}

@@ -17,6 +17,7 @@ type pageCheck struct {
 	end   uint64   // pages in use
 	seen  []uint64 // one bit for each page
 	found []string
+	whole []byte // of a short file, all pages in use; else nil: each page is read when its turn comes
 
 	start      bool   // check what a start reads, and no more
 	startAbove uint64 // so many pages in use; 0: never
@@ -64,6 +65,9 @@ func checkToOpen(file io.ReaderAt, pageSize int) ([]string, error) {
 	return (&pageCheck{file: file, size: uint64(pageSize), startAbove: wholeCheckPages}).run()
 }
 
+// wholeReadPages is up to how many pages in use a file is read at once, which is one call instead of hundreds.
+const wholeReadPages = 512
+
 func (c *pageCheck) run() ([]string, error) {
 	root, freelist, ok, err := c.meta()
 	if err != nil || !ok {
@@ -71,6 +75,7 @@ func (c *pageCheck) run() ([]string, error) {
 	}
 	c.start = c.start || c.startAbove > 0 && c.end > c.startAbove
 	c.seen = make([]uint64, c.end/64+1)
+	c.readWhole()
 	var free []byte
 	if freelist != noFreelist {
 		content, flags, err := c.page(freelist)
@@ -170,9 +175,8 @@ func (c *pageCheck) page(id uint64) (content []byte, flags uint16, err error) {
 		c.wrong("page %d is outside of the file's %d pages", id, c.end)
 		return nil, 0, nil
 	}
-	content = make([]byte, c.size)
-	if _, err := c.file.ReadAt(content, int64(id*c.size)); err != nil {
-		return nil, 0, fmt.Errorf("read page %d: %w", id, err)
+	if content, err = c.read(id, 1); err != nil {
+		return nil, 0, err
 	}
 	span := uint64(native.Uint32(content[12:])) + 1
 	if native.Uint64(content) != id || span > c.end-id {
@@ -187,12 +191,34 @@ func (c *pageCheck) page(id uint64) (content []byte, flags uint16, err error) {
 		c.seen[i/64] |= 1 << (i % 64)
 	}
 	if span > 1 {
-		content = append(content, make([]byte, (span-1)*c.size)...)
-		if _, err := c.file.ReadAt(content[c.size:], int64((id+1)*c.size)); err != nil {
-			return nil, 0, fmt.Errorf("read page %d: %w", id, err)
+		if content, err = c.read(id, span); err != nil {
+			return nil, 0, err
 		}
 	}
 	return content, native.Uint16(content[8:]), nil
+}
+
+// readWhole reads a short file at once. Where that fails each page is read by itself, so that one that is not in use does no harm.
+func (c *pageCheck) readWhole() {
+	if c.start || c.end > wholeReadPages {
+		return
+	}
+	all := make([]byte, c.end*c.size)
+	if _, err := c.file.ReadAt(all, 0); err == nil {
+		c.whole = all
+	}
+}
+
+func (c *pageCheck) read(id, span uint64) ([]byte, error) {
+	from, to := id*c.size, (id+span)*c.size
+	if c.whole != nil {
+		return c.whole[from:to:to], nil
+	}
+	content := make([]byte, to-from)
+	if _, err := c.file.ReadAt(content, int64(from)); err != nil {
+		return nil, fmt.Errorf("read page %d: %w", id, err)
+	}
+	return content, nil
 }
 
 // tree walks a page and all below it.

@@ -205,6 +205,9 @@ func (j *Journal) listRefunds(bucket, prefix, behind []byte, n int) ([]payflow.R
 	var entries []payflow.RefundEntry
 	err := j.view(func(tx *bbolt.Tx) (err error) {
 		entries, err = j.walkRefunds(tx, bucket, prefix, behind, n)
+		if err == nil && bytes.Equal(bucket, bucketOpenRefunds) {
+			err = j.counted(tx, bucket, len(entries))
+		}
 		return err
 	})
 	if err != nil {

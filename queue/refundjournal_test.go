@@ -156,6 +156,41 @@ func TestAJournalOfBeforeThereWereRefundsIsOpened(t *testing.T) {
 	b.wished(p, 500, "k1")
 }
 
+// The refunds' buckets were made in one commit. One wrong bit in the name of one takes all its lines away: a start that made a new one in its place
+// would forget the refunds that are open.
+func TestAJournalThatLacksOneOfTheRefundsBucketsIsDamaged(t *testing.T) {
+	for _, name := range refundBuckets() {
+		b := bookIn(t, t.TempDir())
+		b.open()
+		b.wished(b.paid("key 1", "A-1"), 500, "k1")
+		require.NoError(t, b.Close())
+		whole := b.copyOf()
+		b.tamper(func(tx *bbolt.Tx) error { return tx.DeleteBucket(name) })
+		hurt := b.copyOf()
+		assert.Equal(t, OpenDamaged, b.mustNotOpen().Kind, "%s", name)
+		assert.Equal(t, hurt, b.copyOf(), "%s: nothing is made in its place", name)
+		readOnly := b.cfg
+		readOnly.ReadOnly = true
+		_, err := OpenJournal(readOnly)
+		var refused *OpenError
+		require.ErrorAs(t, err, &refused, "%s", name)
+		assert.Equal(t, OpenDamaged, refused.Kind)
+		b.putBack(whole)
+	}
+}
+
+// One wrong bit in the count of a page takes its lines away without breaking a seal: a start would forget the refunds that are open.
+func TestAnOpenRefundWhoseLineIsGoneIsMissed(t *testing.T) {
+	b := damagedBook(t)
+	entry := b.wished(b.paid("key 1", "A-1"), 500, "k1")
+	b.tamper(func(tx *bbolt.Tx) error { return tx.Bucket(bucketOpenRefunds).Delete(place8(entry.Sequence)) })
+	b.open()
+	_, err := b.OpenRefunds()
+	var damage *DamageError
+	require.ErrorAs(t, err, &damage)
+	assert.Contains(t, damage.Error(), "open_refunds")
+}
+
 // A program that knows no refunds reads an entry about one as an entry about nothing: it must not name a payment where those do, or that
 // program would find the payment older than its last entry.
 func TestAnEntryAboutARefundIsNoneOfThePayment(t *testing.T) {

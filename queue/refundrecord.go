@@ -110,13 +110,22 @@ func (j *Journal) walkRefunds(tx *bbolt.Tx, bucket, prefix, behind []byte, n int
 	return entries, nil
 }
 
+// refundBucketsIn counts the refunds' buckets. They are made in one commit: a journal has all of them, or none.
+func refundBucketsIn(tx *bbolt.Tx) int {
+	n := 0
+	for _, name := range refundBuckets() {
+		if tx.Bucket(name) != nil {
+			n++
+		}
+	}
+	return n
+}
+
 // addRefundBuckets makes room for refunds in a journal that was made before there were any.
 func (j *Journal) addRefundBuckets() error {
 	missing := false
 	err := j.view(func(tx *bbolt.Tx) error {
-		for _, name := range refundBuckets() {
-			missing = missing || tx.Bucket(name) == nil
-		}
+		missing = refundBucketsIn(tx) == 0
 		return nil
 	})
 	if err != nil || !missing {

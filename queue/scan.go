@@ -2,7 +2,6 @@ package queue
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"posagent/payflow"
@@ -18,6 +17,15 @@ func (e *Engine) Scan(ctx context.Context, text, aim, device string) (payflow.En
 // Code takes a code that was typed, or scanned by the till software itself, for the payment that it names.
 func (e *Engine) Code(ctx context.Context, id payflow.OutTradeNo, text string) error {
 	_, err := onLoop(ctx, e, func() (payflow.Entry, error) { return e.scan(id, text, "", "typed") })
+	return err
+}
+
+// Misread says on the page that a scanner gave something that was no whole scan. It changes no payment.
+func (e *Engine) Misread(ctx context.Context, device string) error {
+	_, err := onLoop(ctx, e, func() (payflow.Entry, error) {
+		e.notice(e.holding(), payflow.ErrMisread, device)
+		return payflow.Entry{}, nil
+	})
 	return err
 }
 
@@ -81,7 +89,7 @@ func (e *Engine) readyToPay() error {
 
 // notice shows a refused scan on the payment that holds the till, or on the idle page.
 func (e *Engine) notice(l *live, err error, device string) {
-	n := payflow.Notice{At: time.Now(), Device: device, Kind: noticeKind(err)}
+	n := payflow.Notice{At: time.Now(), Device: device, Kind: payflow.NoticeKind(err)}
 	e.cfg.Log.Info().Str("notice", n.Kind).Str("device", device).Msg("a scan was refused")
 	e.board.notice(n)
 	if l == nil {
@@ -90,20 +98,4 @@ func (e *Engine) notice(l *live, err error, device string) {
 	l.entry.Notice = n
 	l.entry.Version++
 	e.board.put(l.entry)
-}
-
-func noticeKind(err error) string {
-	var wrong *payflow.WrongCodeError
-	var notReady *payflow.NotReadyError
-	switch {
-	case errors.As(err, &wrong):
-		return string(wrong.Kind)
-	case errors.As(err, &notReady):
-		return notReady.Code
-	case errors.Is(err, payflow.ErrSameCode):
-		return payflow.NoticeSameCode
-	case errors.Is(err, payflow.ErrScanBusy):
-		return payflow.NoticeBusy
-	}
-	return payflow.NoticeNothingArmed
 }

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"fmt"
+	"strconv"
 
 	"go.etcd.io/bbolt"
 )
@@ -20,13 +21,17 @@ type tallyRecord struct {
 	Sequence    uint64 `json:"sequence"` // of the chain's last entry
 	Open        int    `json:"open"`     // lines of bucketOpen; -1: not counted
 	Unannounced int    `json:"unannounced"`
+	OpenRefunds *int   `json:"open_refunds,omitempty"` // lines of bucketOpenRefunds; nil: an older program's step, or a journal from before refunds
 }
 
 // tally counts at the end of a step.
 func (j *Journal) tally(tx *bbolt.Tx, head Head) error {
-	return j.put(tx, bucketCounters, keyTally, tallyRecord{
-		Format: formatVersion, Sequence: head.Sequence, Open: countLines(tx, bucketOpen), Unannounced: countLines(tx, bucketUnannounced),
-	})
+	t := tallyRecord{Format: formatVersion, Sequence: head.Sequence, Open: countLines(tx, bucketOpen), Unannounced: countLines(tx, bucketUnannounced)}
+	if tx.Bucket(bucketOpenRefunds) != nil {
+		refunds := countLines(tx, bucketOpenRefunds)
+		t.OpenRefunds = &refunds
+	}
+	return j.put(tx, bucketCounters, keyTally, t)
 }
 
 func countLines(tx *bbolt.Tx, bucket []byte) int {
@@ -56,6 +61,11 @@ func (j *Journal) tallied(tx *bbolt.Tx) (t tallyRecord, known bool, err error) {
 	return t, t.Sequence == end, nil
 }
 
+// lacksTally reports that the tally is gone: in a journal of this format every step since the first entry wrote one.
+func lacksTally(tx *bbolt.Tx) bool {
+	return string(tx.Bucket(bucketAbout).Get(keyFormat)) == strconv.Itoa(formatVersion) && tx.Bucket(bucketCounters).Get(keyTally) == nil && claimedHead(tx).Sequence > 1
+}
+
 // counted holds the number of lines that were read of a bucket against what the newest step counted.
 func (j *Journal) counted(tx *bbolt.Tx, bucket []byte, n int) error {
 	t, known, err := j.tallied(tx)
@@ -63,11 +73,16 @@ func (j *Journal) counted(tx *bbolt.Tx, bucket []byte, n int) error {
 		return err
 	}
 	want := t.Open
-	if string(bucket) == string(bucketUnannounced) {
+	switch string(bucket) {
+	case string(bucketUnannounced):
 		want = t.Unannounced
+	case string(bucketOpenRefunds):
+		if want = -1; t.OpenRefunds != nil {
+			want = *t.OpenRefunds
+		}
 	}
 	if want >= 0 && want != n {
-		return damaged(string(bucket), nil, fmt.Sprintf("it names %d payments; the newest step left %d there", n, want))
+		return damaged(string(bucket), nil, fmt.Sprintf("it names %d; the newest step left %d there", n, want))
 	}
 	return nil
 }

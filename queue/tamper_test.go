@@ -87,7 +87,8 @@ func (b *book) copyOf() []byte {
 
 func (b *book) putBack(content []byte) {
 	b.t.Helper()
-	require.NoError(b.t, os.WriteFile(b.cfg.File, content, 0o600))
+	require.NoError(b.t, os.WriteFile(b.cfg.File, content[:usedBytes(content)], 0o600))
+	require.NoError(b.t, os.Truncate(b.cfg.File, int64(len(content)))) // the rest is zeros
 }
 
 // verify opens the file for reading only, as `journal verify` does while the daemon is stopped.

@@ -53,7 +53,8 @@ type world struct {
 	calls   int
 	commits int
 	boots   int
-	boot    *worldBoot // nil: the till is down
+	boot    *worldBoot    // nil: the till is down
+	up      chan struct{} // closed at the next start of the till
 	offset  time.Duration
 	codes   map[string]*worldCode
 	memory  map[string]any // of a planted bug
@@ -89,7 +90,7 @@ const restartAfter = 2 * time.Second
 // newWorld returns a world that run lives through; it must be made in the bubble. Its log is written over lines.
 func newWorld(s *worldScript, p *plant, lines []worldLine) *world {
 	w := &world{script: s, plant: p, log: &worldLog{began: time.Now(), lines: lines[:0]}, kinds: map[payflow.CallKind]int{}, ofOrder: map[string]int{},
-		codes: map[string]*worldCode{}, memory: map[string]any{}}
+		codes: map[string]*worldCode{}, memory: map[string]any{}, up: make(chan struct{})}
 	w.ctx, w.stop = context.WithCancel(context.Background())
 	return w
 }
@@ -123,7 +124,7 @@ func (w *world) run(form worldForm) []worldEntry {
 func (w *world) live(b *worldBoot, end <-chan time.Time) (over bool) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan string, 1)
-	go b.show(b.engine.Subscribe(ctx))
+	go b.show(b.engine.subscribe(ctx, showsBehind))
 	go func() {
 		defer func() {
 			if p := recover(); p != nil {
@@ -177,6 +178,31 @@ func (b *worldBoot) tellEnd(why string) {
 func (w *world) sleep(d time.Duration) bool {
 	select {
 	case <-time.After(d):
+		return true
+	case <-w.ctx.Done():
+		return false
+	}
+}
+
+// sleepDown is what somebody does who looks every so often whether the till is back: it sleeps up to the first look that finds it, or that comes at most
+// from now on. Looking is not played: in a world whose till is down for minutes it would be most of what happens. It reports false where the world ended meanwhile.
+func (w *world) sleepDown(every, most time.Duration) bool {
+	w.mu.Lock()
+	boot, up := w.boot, w.up
+	w.mu.Unlock()
+	if boot != nil {
+		return w.sleep(every)
+	}
+	began := w.log.now()
+	last := time.NewTimer((most + every - 1) / every * every)
+	defer last.Stop()
+	select {
+	case <-up:
+		if over := (w.log.now() - began) % every; over != 0 {
+			return w.sleep(every - over)
+		}
+		return true
+	case <-last.C:
 		return true
 	case <-w.ctx.Done():
 		return false
@@ -252,6 +278,10 @@ func (w *world) setBoot(b *worldBoot) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.boot = b
+	if b != nil {
+		close(w.up)
+		w.up = make(chan struct{})
+	}
 }
 
 // twinForm is a form that may keep the journal in memory, as plain records.
@@ -456,12 +486,18 @@ func (b *worldBoot) afterCommit() error {
 	return nil
 }
 
+// showsBehind is how far the screen may lag behind: a buffer of the daemon's 64 is as many announcements of two kilobytes, made and cleared at each start.
+const showsBehind = 6
+
 // show is the screen: it paints what is announced, a moment later.
 func (b *worldBoot) show(announced <-chan payflow.Announcement) {
 	last := map[payflow.OutTradeNo]worldRecord{}
 	for a := range announced {
+		if len(announced) == showsBehind-1 {
+			panic("world: the screen may have been cut off, and what it would have shown would not be judged")
+		}
 		time.Sleep(300 * time.Microsecond)
-		r := recordOf(a.Entry)
+		r := recordOf(&a.Entry)
 		before := last[a.Entry.OutTradeNo]
 		if b.dead.Load() || before == r {
 			continue
@@ -644,9 +680,6 @@ func liveFast(t *testing.T, disk *worldDisk, s worldScript, p *plant) lived {
 
 // liveTwin lives through a script in the fast form, on the journal's twin in memory.
 func liveTwin(t *testing.T, disk *worldDisk, s worldScript, p *plant) lived {
-	if s.refunds() {
-		return liveOn(t, disk, s, p, nil)
-	}
 	return liveOn(t, disk, s, p, newTwinDisk())
 }
 

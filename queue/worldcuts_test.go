@@ -78,7 +78,7 @@ func TestEveryCommitAndEveryCallIsCutOnce(t *testing.T) {
 			}
 		}
 	}
-	tally := worldTally{ends: map[string]int{}}
+	tally := newTally()
 	manyWorlds(t, len(scripts), func(i int) (worldScript, *plant) { return scripts[i], noPlant }, func(i int, l lived) {
 		tally.add(l)
 		if len(l.verdict.Breaches) > 0 {

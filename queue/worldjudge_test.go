@@ -83,6 +83,7 @@ type judgedOrder struct {
 	endedBoot int
 	endedAt   time.Duration
 
+	late      payflow.LateStage // what the disk says of it after its end
 	moneyAt   time.Duration
 	asOf      time.Duration // when WeChat Pay took the newest call
 	refunded  bool          // by a wish
@@ -116,9 +117,9 @@ type worldJudge struct {
 func judgeWorld(script *worldScript, lines []worldLine, orders []worldOrder, ends []worldEntry, refunds ...worldRefund) worldVerdict {
 	j := &worldJudge{script: script, orders: map[payflow.OutTradeNo]*judgedOrder{}, keys: map[string]payflow.OutTradeNo{},
 		codes: map[int]payflow.OutTradeNo{}, failed: map[int]bool{}, wishes: map[payflow.OutTradeNo]map[string]payflow.OutRefundNo{}}
-	for _, l := range lines {
-		j.now = l.At
-		j.hear(l)
+	for i := range lines {
+		j.now = lines[i].At
+		j.hear(&lines[i])
 	}
 	j.end(orders, ends)
 	j.judgeRefunds(j.refunds, refunds)
@@ -141,7 +142,7 @@ func (j *worldJudge) order(no payflow.OutTradeNo) *judgedOrder {
 	return o
 }
 
-func (j *worldJudge) hear(l worldLine) {
+func (j *worldJudge) hear(l *worldLine) {
 	if l.aboutRefund() {
 		if l.Kind == worldSent {
 			j.refundSent(l)
@@ -181,7 +182,7 @@ func (j *worldJudge) hear(l worldLine) {
 		j.over = l.At
 		j.down()
 	case worldFound:
-		j.found = append(j.found, l)
+		j.found = append(j.found, *l)
 	case worldAsserted:
 		j.breach("assert", l.No, "%s", l.Text)
 		j.down()
@@ -189,7 +190,7 @@ func (j *worldJudge) hear(l worldLine) {
 }
 
 // booted: rule 11, and what I6 and I8 say of a start.
-func (j *worldJudge) booted(l worldLine) {
+func (j *worldJudge) booted(l *worldLine) {
 	j.boots, j.up = append(j.boots, l.At), true
 	for _, o := range j.orders {
 		o.flying, o.acted = false, l.At
@@ -220,7 +221,10 @@ func (j *worldJudge) down() {
 // notForgotten is I6 while a till is up.
 func (j *worldJudge) notForgotten(o *judgedOrder) {
 	switch alone := j.now - o.acted; {
-	case o.status == "" || o.final:
+	case o.status == "" || o.final && o.late.Over():
+	case o.final && alone > judgeSilence:
+		j.breach("I6", o.no, "%s, its late check is %s, and nothing was done for %s", o.status, o.late, alone)
+	case o.final:
 	case o.status == payflow.Waiting && alone > judgeWaiting:
 		j.breach("I6", o.no, "armed, and forgotten for %s", alone)
 	case o.status != payflow.Waiting && alone > judgeSilence:
@@ -229,7 +233,7 @@ func (j *worldJudge) notForgotten(o *judgedOrder) {
 }
 
 // armed: the same key is the same payment.
-func (j *worldJudge) armed(l worldLine) {
+func (j *worldJudge) armed(l *worldLine) {
 	before, ok := j.keys[l.Key]
 	if j.failed[l.Boot] && !ok {
 		j.breach("I9", l.No, "armed after a commit failed")
@@ -240,7 +244,7 @@ func (j *worldJudge) armed(l worldLine) {
 	j.keys[l.Key] = l.No
 }
 
-func (j *worldJudge) sent(o *judgedOrder, l worldLine) {
+func (j *worldJudge) sent(o *judgedOrder, l *worldLine) {
 	j.notForgotten(o)
 	switch {
 	case j.failed[l.Boot]:
@@ -260,7 +264,7 @@ func (j *worldJudge) sent(o *judgedOrder, l worldLine) {
 }
 
 // paySent: I1 and I2.
-func (j *worldJudge) paySent(o *judgedOrder, l worldLine) {
+func (j *worldJudge) paySent(o *judgedOrder, l *worldLine) {
 	if before, ok := j.codes[l.Code]; ok && before != o.no {
 		j.breach("I2", o.no, "the code was sent for %s before", before)
 	}
@@ -272,7 +276,7 @@ func (j *worldJudge) paySent(o *judgedOrder, l worldLine) {
 }
 
 // reverseSent: I1, I3 and rule 3.
-func (j *worldJudge) reverseSent(o *judgedOrder, l worldLine) {
+func (j *worldJudge) reverseSent(o *judgedOrder, l *worldLine) {
 	if !l.Record.There || l.Record.Status != payflow.Reversing && l.Record.Late != payflow.LateTakingBack {
 		j.breach("I1", o.no, "a reverse left while the disk says %q", l.Record.Status)
 	}
@@ -286,7 +290,7 @@ func (j *worldJudge) reverseSent(o *judgedOrder, l worldLine) {
 }
 
 // ended keeps what really came.
-func (j *worldJudge) ended(o *judgedOrder, l worldLine) {
+func (j *worldJudge) ended(o *judgedOrder, l *worldLine) {
 	if l.Call == o.sent {
 		o.flying = false
 	}
@@ -316,7 +320,7 @@ func (j *worldJudge) ended(o *judgedOrder, l worldLine) {
 }
 
 // money: what a verdict said must stay true (I4).
-func (j *worldJudge) money(o *judgedOrder, l worldLine) {
+func (j *worldJudge) money(o *judgedOrder, l *worldLine) {
 	o.net, o.moneyAt = l.Net, l.At
 	o.refunded = o.refunded || l.Text == wishedRefund
 	switch {
@@ -333,7 +337,7 @@ func (j *worldJudge) money(o *judgedOrder, l worldLine) {
 // wishedRefund is the text of a money line that a person's refund made.
 const wishedRefund = "refund"
 
-func (j *worldJudge) durable(o *judgedOrder, l worldLine) {
+func (j *worldJudge) durable(o *judgedOrder, l *worldLine) {
 	before := o.status
 	r := l.Record
 	if o.final && r.Status != before {
@@ -357,7 +361,7 @@ func (j *worldJudge) durable(o *judgedOrder, l worldLine) {
 	}
 	o.reversing = o.reversing || r.Status == payflow.Reversing
 	o.attention = o.attention || r.Attention != ""
-	o.status = r.Status
+	o.status, o.late = r.Status, r.Late
 	o.acted = l.At
 	if !o.final && r.Status.Final() {
 		j.decided(o, l)
@@ -373,6 +377,8 @@ func (j *worldJudge) mayArm(o *judgedOrder) {
 		case other == o || other.status == "":
 		case other.sale == o.sale && other.status == payflow.Paid:
 			j.breach("I7", o.no, "sale %d was paid by %s already", o.sale, no)
+		case other.sale == o.sale && (other.late == payflow.LateTakingBack || other.late == payflow.LateRefunding):
+			j.breach("I7", o.no, "sale %d has its money taken by %s, which is %s", o.sale, no, other.late)
 		case other.sale == o.sale && !other.final && !other.theirs:
 			j.breach("I7", o.no, "sale %d has %s, which is %s", o.sale, no, other.status)
 		case !other.final && !other.aside:
@@ -382,7 +388,7 @@ func (j *worldJudge) mayArm(o *judgedOrder) {
 }
 
 // decided: every end rests on an answer of this till's newest call, and on the truth.
-func (j *worldJudge) decided(o *judgedOrder, l worldLine) {
+func (j *worldJudge) decided(o *judgedOrder, l *worldLine) {
 	if l.Record.Status == payflow.Cancelled {
 		if o.payCall != 0 {
 			j.breach("I4", o.no, "cancelled, though the pay call may have left")
@@ -445,7 +451,7 @@ func (j *worldJudge) reversedOn(o *judgedOrder, a worldAnswer, closed, absent bo
 }
 
 // seen is L8: nothing is shown that a power cut could take back.
-func (j *worldJudge) seen(o *judgedOrder, l worldLine) {
+func (j *worldJudge) seen(o *judgedOrder, l *worldLine) {
 	shown := l.Record.Status
 	if shown == payflow.Paid && o.status == payflow.Paid {
 		o.shownPaid = true
@@ -476,8 +482,8 @@ func (j *worldJudge) end(orders []worldOrder, ends []worldEntry) {
 			continue
 		}
 		j.result.Charged++
-		if j.script.Heal == 0 && !entries[w.No].Record.Late.Over() {
-			continue // money that came late, and whose check the end of the world has cut short: it is still owed
+		if j.script.Heal == 0 && j.order(w.No).lateMoney && !entries[w.No].Record.Late.Over() {
+			continue // money that came late, as the judge itself has seen, and whose check the end of the world has cut short: it is still owed
 		}
 		if other, ok := charged[w.Sale]; ok {
 			j.breach("I7", w.No, "sale %d is charged twice: by %s too", w.Sale, other)

@@ -82,11 +82,11 @@ type worldRecord struct {
 	LateMoney bool              // money that turned up after its end was seen
 }
 
-func recordOf(e payflow.Entry) worldRecord {
+func recordOf(e *payflow.Entry) worldRecord {
 	return worldRecord{
 		There: true, Status: e.Status, Attention: e.Attention, Reason: e.Reason, Amount: e.Amount, Merchant: e.Merchant.MerchantID, Proof: e.Proof,
 		Told: !e.Acknowledged.At.IsZero(), Money: e.MoneySeen, Aside: !e.SetAside.At.IsZero(),
-		Late: e.Late.Stage, LateMoney: learntOfMoney(e),
+		Late: e.Late.Stage, LateMoney: learntOfMoney(e.Links),
 	}
 }
 

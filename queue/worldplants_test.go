@@ -26,7 +26,7 @@ type plant struct {
 	swallow     func(*worldBoot) bool // a commit's error is not seen
 	payEarly    bool
 	heard       func(*fastCall, *heard)
-	late        func(*fastCall, heard)
+	late        func(*fastCall, *heard)
 	arm         func(b *worldBoot, r *payflow.ArmRequest)
 	refund      func(b *worldBoot, r *payflow.RefundRequest)
 	refundNo    func(*fastCall) payflow.OutRefundNo // that goes on the wire
@@ -178,6 +178,11 @@ func plants() []*plant {
 				r.SaleRef += "'"
 			}
 		}},
+		{name: "a sale sold again while its late money is being taken back", invariant: "I7", shape: sellsAgainLate, arm: func(b *worldBoot, r *payflow.ArmRequest) {
+			_, held, _ := b.ledger().heldBySale(r.SaleRef)
+			r.AdditionalTender = held
+		}},
+		{name: "a late check forgotten at a restart", invariant: "I6", shape: cutBeforeLateCheck, committed: empties(bucketLate)},
 		{name: "idempotency key forgotten", invariant: "I7", shape: rearms, arm: func(b *worldBoot, r *payflow.ArmRequest) {
 			n := b.w.count("arm " + r.IdempotencyKey)
 			if n > 1 {
@@ -355,7 +360,7 @@ func chargeAgain(b *worldBoot, c *worldCode, entry payflow.Entry, err error) {
 }
 
 // keepLate keeps an answer that nobody waits for any more; takeLate takes it for the answer to the next call.
-func keepLate(c *fastCall, h heard) {
+func keepLate(c *fastCall, h *heard) {
 	if c.over.Load() && h.err == nil {
 		c.g.w.remember(fmt.Sprint("late ", c.ask, c.order.OutTradeNo), h)
 	}
@@ -363,8 +368,8 @@ func keepLate(c *fastCall, h heard) {
 
 func takeLate(c *fastCall, h *heard) {
 	what := fmt.Sprint("late ", c.ask, c.order.OutTradeNo)
-	if old, ok := c.g.w.recall(what).(heard); ok {
-		*h = old
+	if old, ok := c.g.w.recall(what).(*heard); ok {
+		*h = *old
 		c.g.w.remember(what, nil)
 	}
 }
@@ -527,6 +532,25 @@ func topsUp(s *worldScript) {
 	eachSale(s, func(sale *worldSale) { sale.Customer, sale.Cancel = customerTopsUp, 0 })
 	s.Calls = []worldCallFault{{Call: payflow.PayCall, N: 1, Kind: requestTwice, For: worldTime(20 * time.Second)}}
 	s.Cuts, s.Commits = nil, nil
+}
+
+// sellsAgainLate has the till software ask for the sale anew when its money has come late, and can't be given back yet.
+func sellsAgainLate(s *worldScript) {
+	topsUp(s)
+	eachSale(s, func(sale *worldSale) {
+		sale.Scan, sale.Attempts, sale.TillCrash, sale.KeyLost = worldTime(2*time.Second), 0, worldTime(95*time.Second), true
+	})
+	for n := 1; n <= 12; n++ {
+		s.Calls = append(s.Calls, worldCallFault{Call: payflow.ReverseCall, N: n, Kind: requestLost})
+	}
+}
+
+// cutBeforeLateCheck has the power go between a refusal and the check at the death of its code.
+func cutBeforeLateCheck(s *worldScript) {
+	topsUp(s)
+	s.Sales = s.Sales[:1]
+	s.Sales[0].After, s.Sales[0].Scan, s.Sales[0].Attempts, s.Sales[0].TillCrash = worldTime(time.Second), worldTime(2*time.Second), 0, 0
+	s.Cuts = []worldCut{{At: worldTime(40 * time.Second), Down: worldTime(5 * time.Second)}}
 }
 
 func givesBack(s *worldScript) {

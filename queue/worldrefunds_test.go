@@ -2,7 +2,6 @@ package queue
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"time"
 
@@ -105,7 +104,7 @@ func (f *fastForm) refunds() (all []worldRefund) {
 }
 
 // aboutRefund is a call about a refund. The order that it carries is for the log alone.
-func (g *fastGateway) aboutRefund(ctx context.Context, ask payflow.CallKind, o payflow.RefundOrder, do func() reply) heard {
+func (g *fastGateway) aboutRefund(ctx context.Context, ask payflow.CallKind, o payflow.RefundOrder, do func() reply) *heard {
 	order := payflow.Order{OutTradeNo: o.OutTradeNo}
 	return g.call(ctx, &fastCall{ask: ask, order: order, refund: o.OutRefundNo, minor: o.Amount.Minor, do: do}, payWaits)
 }
@@ -167,7 +166,7 @@ func (j *worldJudge) judgeRefunds(disk, held []worldRefund) {
 }
 
 // wishHeard keeps which refunds were wished for: the same key is the same refund.
-func (j *worldJudge) wishHeard(l worldLine) {
+func (j *worldJudge) wishHeard(l *worldLine) {
 	if l.Text != wishedRefund {
 		return
 	}
@@ -183,7 +182,7 @@ func (j *worldJudge) wishHeard(l worldLine) {
 }
 
 // refundSent is I1 and I12 for refunds.
-func (j *worldJudge) refundSent(l worldLine) {
+func (j *worldJudge) refundSent(l *worldLine) {
 	if j.failed[l.Boot] {
 		j.breach("I12", l.No, "%s was sent after a commit failed", l.Ask)
 	}
@@ -199,6 +198,6 @@ func (j *worldJudge) refundSent(l worldLine) {
 }
 
 // aboutRefund reports a line of a call about a refund.
-func (l worldLine) aboutRefund() bool {
-	return strings.HasPrefix(string(l.Ask), fmt.Sprint(refundCall))
+func (l *worldLine) aboutRefund() bool {
+	return strings.HasPrefix(string(l.Ask), string(refundCall))
 }

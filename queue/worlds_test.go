@@ -20,8 +20,19 @@ import (
 // worldsByDefault is how many worlds a plain test run lives through.
 const worldsByDefault = 400
 
-// realEvery is which worlds are lived through on the real journal: one of so many, and all with a planted bug. The others have its twin.
-const realEvery = 20
+// worldsVariable is how many new seeds a run takes, from the clock.
+const worldsVariable = "POSAGENT_WORLDS"
+
+// Which worlds are lived through on the real journal: one of so many, more of those with refunds, and all with a planted bug. The others have its twin.
+const (
+	realEvery        = 40
+	realRefundsEvery = 5
+)
+
+// onJournal reports that the ith world is lived through on the real journal.
+func (s *worldScript) onJournal(i int) bool {
+	return i%realEvery == 0 || s.refunds() && i%realRefundsEvery == 0
+}
 
 // manyWorlds lives through n worlds on all processors and hands each to seen, one at a time, in no order.
 func manyWorlds(t *testing.T, n int, script func(i int) (worldScript, *plant), seen func(i int, l lived)) {
@@ -39,7 +50,7 @@ func manyWorlds(t *testing.T, n int, script func(i int) (worldScript, *plant), s
 				}
 				s, p := script(i)
 				live := liveTwin
-				if p != noPlant || i%realEvery == 0 {
+				if p != noPlant || s.onJournal(i) {
 					live = liveFast
 				}
 				l := live(t, disk, s, p)
@@ -59,65 +70,100 @@ func TestWorlds(t *testing.T) {
 		replaySeed(t, seed)
 		return
 	}
-	first, n := uint64(1), worldsByDefault
-	if underRace {
-		n /= 10
-	}
-	if many := os.Getenv("POSAGENT_WORLDS"); many != "" {
-		var err error
-		n, err = strconv.Atoi(many)
-		require.NoError(t, err, "POSAGENT_WORLDS")
-		first = uint64(time.Now().UnixNano())
+	throughWorlds(t, worldsByDefault, worldFromSeed)
+}
+
+// throughWorlds lives through the worlds of so many fixed seeds, or of as many new ones as POSAGENT_WORLDS says.
+func throughWorlds(t *testing.T, byDefault int, fromSeed func(uint64) worldScript) (tally worldTally) {
+	t.Helper()
+	share, started := myShare(t)
+	switch many := asked(t, worldsVariable, 0); {
+	case started:
+	case many > 0:
+		inProcesses(t, t.Name(), uint64(time.Now().UnixNano()), many)
+		return tally
+	case underRace:
+		share = worldShare{1, 1, byDefault / 10}
+	default:
+		share = worldShare{1, 1, byDefault}
 	}
 	began := time.Now()
-	tally := worldTally{ends: map[string]int{}}
-	manyWorlds(t, n, func(i int) (worldScript, *plant) { return worldFromSeed(first + uint64(i)), noPlant }, func(_ int, l lived) {
+	tally = newTally()
+	manyWorlds(t, share.n, func(i int) (worldScript, *plant) { return fromSeed(share.seed(i)), noPlant }, func(_ int, l lived) {
 		tally.add(l)
 		if len(l.verdict.Breaches) > 0 {
 			t.Errorf("seed %d broke %v\n%s", l.script.Seed, l.verdict.Breaches, keepStory(t, *l.script, noPlant, l.verdict.first()))
 		}
 	})
-	t.Logf("seeds %d to %d in %s: %s", first, first+uint64(n)-1, time.Since(began).Round(time.Millisecond), tally)
-	assert.Zero(t, tally.silent, "silent losses")
+	if started {
+		tally.handUp(t)
+	}
+	t.Logf("seeds %s in %s: %s", share, time.Since(began).Round(time.Millisecond), tally)
+	assert.Zero(t, tally.Silent, "silent losses")
+	return tally
 }
 
 // worldTally adds up what worlds came to.
 type worldTally struct {
-	worlds, sales, silent, charged, final, attention, starts, calls int
-	ends                                                            map[string]int
+	Worlds, Sales, Silent, Charged, Final, Attention, Starts, Calls int
+	RefundCalls, GivenBack                                          int // calls that asked for a refund, and refunds that arrived
+	Ends                                                            map[string]int
+}
+
+func newTally() worldTally { return worldTally{Ends: map[string]int{}} }
+
+// join adds another's.
+func (w *worldTally) join(other worldTally) {
+	for _, n := range []struct {
+		sum  *int
+		more int
+	}{{&w.Worlds, other.Worlds}, {&w.Sales, other.Sales}, {&w.Silent, other.Silent}, {&w.Charged, other.Charged}, {&w.Final, other.Final}, {&w.Attention, other.Attention},
+		{&w.Starts, other.Starts}, {&w.Calls, other.Calls}, {&w.RefundCalls, other.RefundCalls}, {&w.GivenBack, other.GivenBack}} {
+		*n.sum += n.more
+	}
+	for what, n := range other.Ends {
+		w.Ends[what] += n
+	}
 }
 
 func (w *worldTally) add(l lived) {
-	w.worlds++
-	w.sales += len(l.script.Sales)
-	w.silent += l.verdict.SilentLosses
-	w.charged += l.verdict.Charged
-	w.final += l.verdict.Final
-	w.attention += l.verdict.Attention
+	w.Worlds++
+	w.Sales += len(l.script.Sales)
+	w.Silent += l.verdict.SilentLosses
+	w.Charged += l.verdict.Charged
+	w.Final += l.verdict.Final
+	w.Attention += l.verdict.Attention
 	for _, line := range l.log.lines {
 		switch line.Kind {
 		case worldBooted:
-			w.starts++
+			w.Starts++
 		case worldSent:
-			w.calls++
+			w.Calls++
+			if line.Ask == refundCall {
+				w.RefundCalls++
+			}
 			if line.Text != "" {
-				w.ends[line.Text]++
+				w.Ends[line.Text]++
+			}
+		case worldMoney:
+			if line.Refund != "" {
+				w.GivenBack++
 			}
 		case worldDurable:
 			if line.Event == EventLate {
-				w.ends[fmt.Sprintf("late %s, money %t", line.Record.Late, line.Record.LateMoney)]++
+				w.Ends[fmt.Sprintf("late %s, money %t", line.Record.Late, line.Record.LateMoney)]++
 			} else if line.Record.Status.Final() {
-				w.ends[string(line.Record.Status)+" "+string(line.Record.Reason)]++
+				w.Ends[string(line.Record.Status)+" "+string(line.Record.Reason)]++
 			}
 		}
 	}
 }
 
 func (w worldTally) String() string {
-	text := fmt.Sprintf("%d worlds, %d sales, %d starts, %d calls, %d payments final, %d sales charged, %d silent losses, %d with attention at the end",
-		w.worlds, w.sales, w.starts, w.calls, w.final, w.charged, w.silent, w.attention)
-	for _, what := range slices.Sorted(maps.Keys(w.ends)) {
-		text += fmt.Sprintf("\n    %7d %s", w.ends[what], what)
+	text := fmt.Sprintf("%d worlds, %d sales, %d starts, %d calls, %d payments final, %d sales charged, %d silent losses, %d with attention at the end, %d requests for refunds, %d refunds arrived",
+		w.Worlds, w.Sales, w.Starts, w.Calls, w.Final, w.Charged, w.Silent, w.Attention, w.RefundCalls, w.GivenBack)
+	for _, what := range slices.Sorted(maps.Keys(w.Ends)) {
+		text += fmt.Sprintf("\n    %7d %s", w.Ends[what], what)
 	}
 	return text
 }
@@ -201,32 +247,9 @@ func TestPlantedBugsAreCaught(t *testing.T) {
 // TestWorldsOfRefunds lives through worlds in each of which money is given back, in half of them where no error is ever signed.
 // POSAGENT_WORLDS=3000 takes so many new seeds.
 func TestWorldsOfRefunds(t *testing.T) {
-	first, n := uint64(1), worldsByDefault/4
-	if many := os.Getenv("POSAGENT_WORLDS"); many != "" {
-		var err error
-		n, err = strconv.Atoi(many)
-		require.NoError(t, err, "POSAGENT_WORLDS")
-		first = uint64(time.Now().UnixNano())
+	if tally := throughWorlds(t, worldsByDefault/4, refundsFromSeed); tally.Worlds > 10 {
+		assert.NotZero(t, tally.GivenBack, "worlds in which nothing is given back show nothing")
 	}
-	tally := worldTally{ends: map[string]int{}}
-	asked, arrived := 0, 0
-	manyWorlds(t, n, func(i int) (worldScript, *plant) { return refundsFromSeed(first + uint64(i)), noPlant }, func(_ int, l lived) {
-		tally.add(l)
-		for _, line := range l.log.lines {
-			switch {
-			case line.Kind == worldSent && line.Ask == refundCall:
-				asked++
-			case line.Kind == worldMoney && line.Refund != "":
-				arrived++
-			}
-		}
-		if len(l.verdict.Breaches) > 0 {
-			t.Errorf("seed %d broke %v\n%s", l.script.Seed, l.verdict.Breaches, keepStory(t, *l.script, noPlant, l.verdict.first()))
-		}
-	})
-	t.Logf("%d worlds from %d, %d requests, %d refunds arrived, %d starts", n, first, asked, arrived, tally.starts)
-	assert.Zero(t, tally.silent, "silent losses")
-	assert.NotZero(t, arrived, "a world in which nothing is given back shows nothing")
 }
 
 // notUnderRace leaves a simulation to the runs without the race detector: the worlds, the stories and the engine's own tests are what it watches.

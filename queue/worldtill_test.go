@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"posagent/payflow"
@@ -14,6 +15,7 @@ const (
 	askAgainEvery  = 1100 * time.Millisecond // of till software that meets a till which does not answer
 	tillBusyWait   = 3 * time.Second
 	armPatience    = 6 * time.Minute
+	forEver        = 24 * time.Hour // no world is that long
 	setAsideEvery  = 5 * time.Second
 	acknowledgesIn = 2 * time.Second
 )
@@ -77,7 +79,7 @@ func (a *attempt) at(t worldTime, do func()) {
 
 // order is the request of the sale under a key.
 func (a *attempt) order() payflow.ArmRequest {
-	return payflow.ArmRequest{Amount: payflow.Amount{Minor: a.s.Minor, Currency: "HKD"}, SaleRef: payflow.SaleRef(fmt.Sprintf("sale-%d", a.sale))}
+	return payflow.ArmRequest{Amount: payflow.Amount{Minor: a.s.Minor, Currency: "HKD"}, SaleRef: payflow.SaleRef("sale-" + strconv.Itoa(a.sale))}
 }
 
 // arm asks for a payment until it is armed, or refused for good.
@@ -85,27 +87,32 @@ func (a *attempt) arm(key string, patience time.Duration) (payflow.Entry, bool) 
 	until := a.w.log.now() + patience
 
 	for a.w.log.now() < until {
+		b := a.w.current()
+		if b == nil {
+			if !a.w.sleepDown(askAgainEvery, until-a.w.log.now()) {
+				break
+			}
+			continue
+		}
 		wait := askAgainEvery
-		if b := a.w.current(); b != nil {
-			r := a.order()
-			r.IdempotencyKey = key
-			if a.w.plant.arm != nil {
-				a.w.plant.arm(b, &r)
-			}
-			entry, err := b.engine.Arm(a.w.ctx, r)
+		r := a.order()
+		r.IdempotencyKey = key
+		if a.w.plant.arm != nil {
+			a.w.plant.arm(b, &r)
+		}
+		entry, err := b.engine.Arm(a.w.ctx, r)
 
-			var open *payflow.SaleOpenError
-			var paid *payflow.AlreadyPaidError
-			switch {
-			case err == nil && !b.dead.Load():
-				a.w.log.add(worldLine{Kind: worldArmed, Boot: b.n, Sale: a.sale, Key: key, No: entry.OutTradeNo})
-				return entry, true
-			case errors.As(err, &open), errors.As(err, &paid):
-				a.note("sale %d: %T", a.sale, err)
-				return payflow.Entry{}, false
-			case errors.As(err, new(*payflow.TillBusyError)):
-				wait = tillBusyWait
-			}
+		var open *payflow.SaleOpenError
+		var paid *payflow.AlreadyPaidError
+		switch {
+		case err == nil && !b.dead.Load():
+			a.w.log.add(worldLine{Kind: worldArmed, Boot: b.n, Sale: a.sale, Key: key, No: entry.OutTradeNo})
+			return entry, true
+		case errors.As(err, &open), errors.As(err, &paid):
+			a.note("sale %d: %T", a.sale, err)
+			return payflow.Entry{}, false
+		case errors.As(err, new(*payflow.TillBusyError)):
+			wait = tillBusyWait
 		}
 		if !a.w.sleep(wait) {
 			break
@@ -176,7 +183,7 @@ func (a *attempt) setAside() {
 				return
 			}
 		}
-		if !a.w.sleep(setAsideEvery) {
+		if !a.w.sleepDown(setAsideEvery, forEver) {
 			return
 		}
 	}
@@ -206,7 +213,7 @@ func (a *attempt) follow(no payflow.OutTradeNo) (done bool) {
 	for a.w.ctx.Err() == nil {
 		b := a.w.current()
 		if b == nil {
-			a.w.sleep(askAgainEvery)
+			a.w.sleepDown(askAgainEvery, forEver)
 			continue
 		}
 		ctx, cancel := context.WithTimeout(a.w.ctx, 30*time.Second)
@@ -218,9 +225,11 @@ func (a *attempt) follow(no payflow.OutTradeNo) (done bool) {
 		}
 		since = entry.Version
 		if entry.Status.Final() {
-			a.w.log.add(worldLine{Kind: worldTold, Boot: b.n, No: no, Record: recordOf(entry)})
+			a.w.log.add(worldLine{Kind: worldTold, Boot: b.n, No: no, Record: recordOf(&entry)})
 			a.acknowledge(entry)
-			a.giveBack(entry)
+			if entry.Status == payflow.Paid && a.s.Refund != 0 {
+				a.giveBack(entry)
+			}
 			return entry.Status == payflow.Paid
 		}
 		if a.s.Impatient && !entry.HoldsTill() {
@@ -247,7 +256,7 @@ func (a *attempt) acknowledge(entry payflow.Entry) {
 	if entry.Status == payflow.Paid {
 		how = payflow.GoodsGiven
 	}
-	for a.w.sleep(acknowledgesIn) {
+	for a.w.sleepDown(acknowledgesIn, forEver) {
 		b := a.w.current()
 		if b == nil {
 			continue
@@ -261,9 +270,6 @@ func (a *attempt) acknowledge(entry payflow.Entry) {
 
 // giveBack is the manager: asks for a refund until it is journaled, once more under the same key, and where the script says so, for another.
 func (a *attempt) giveBack(entry payflow.Entry) {
-	if a.s.Refund == 0 || entry.Status != payflow.Paid {
-		return
-	}
 	minor := a.s.Minor
 	if a.s.RefundMinor != 0 {
 		minor = a.s.RefundMinor
@@ -300,7 +306,7 @@ func (a *attempt) wishRefund(entry payflow.Entry, key string, minor int64) bool 
 				return false
 			}
 		}
-		if !a.w.sleep(askAgainEvery) {
+		if !a.w.sleepDown(askAgainEvery, forEver) {
 			return false
 		}
 	}

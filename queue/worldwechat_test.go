@@ -273,7 +273,7 @@ type fastCall struct {
 	do     func() reply        // what WeChat Pay does
 	id     int
 	fault  worldCallFault
-	answer chan heard
+	answer chan *heard
 	over   atomic.Bool // nobody waits any more
 }
 
@@ -313,8 +313,8 @@ func (g *fastGateway) Reverse(ctx context.Context, o payflow.Order) (payflow.Out
 	return h.outcome, h.err
 }
 
-func (g *fastGateway) call(ctx context.Context, c *fastCall, waits time.Duration) heard {
-	c.g, c.answer = g, make(chan heard, 4)
+func (g *fastGateway) call(ctx context.Context, c *fastCall, waits time.Duration) *heard {
+	c.g, c.answer = g, make(chan *heard, 4)
 	if !c.leaves(ctx) {
 		return c.gone(ctx)
 	}
@@ -330,13 +330,13 @@ func (g *fastGateway) call(ctx context.Context, c *fastCall, waits time.Duration
 	timer := time.NewTimer(waits + c.spread("waits", time.Millisecond))
 	defer timer.Stop()
 	defer c.over.Store(true)
-	var h heard
+	var h *heard
 	select {
 	case h = <-c.answer:
 	case <-timer.C:
-		h = heard{err: lostFor(payflow.ReasonTimeout)}
+		h = &heard{err: lostFor(payflow.ReasonTimeout)}
 	case <-ctx.Done():
-		return heard{err: ctx.Err()}
+		return &heard{err: ctx.Err()}
 	}
 	if c.fault.Kind == powerAnswered {
 		g.b.cut(c.fault.For.after(), "once an answer was read")
@@ -345,16 +345,16 @@ func (g *fastGateway) call(ctx context.Context, c *fastCall, waits time.Duration
 		return c.gone(ctx)
 	}
 	if g.w.plant.heard != nil {
-		g.w.plant.heard(c, &h)
+		g.w.plant.heard(c, h)
 	}
 	g.w.log.add(worldLine{Kind: worldEnded, Boot: g.b.n, No: c.order.OutTradeNo, Refund: c.refund, Call: c.id, Ask: c.ask, Answer: h.really})
 	return h
 }
 
 // gone is the end of a call of a till that has lost its power: the engine hears nothing of it any more.
-func (c *fastCall) gone(ctx context.Context) heard {
+func (c *fastCall) gone(ctx context.Context) *heard {
 	<-ctx.Done()
-	return heard{err: ctx.Err()}
+	return &heard{err: ctx.Err()}
 }
 
 // leaves waits the moment that signing takes, numbers the call and finds its fault. It reports false where nothing leaves.
@@ -383,13 +383,13 @@ func (c *fastCall) leaves(ctx context.Context) bool {
 }
 
 // notSent is a link that is gone: of a pay call that is certain.
-func (c *fastCall) notSent(ctx context.Context) heard {
+func (c *fastCall) notSent(ctx context.Context) *heard {
 	time.Sleep(3*time.Second + c.spread("not sent", time.Second))
 	if c.g.b.dead.Load() {
 		return c.gone(ctx)
 	}
 	c.g.w.log.add(worldLine{Kind: worldEnded, Boot: c.g.b.n, No: c.order.OutTradeNo, Call: c.id, Ask: c.ask, Answer: worldAnswer{Says: payflow.NotSent, Call: c.id}})
-	return heard{outcome: payflow.Outcome{Kind: payflow.NotSent, Reason: payflow.ReasonNoNetwork}}
+	return &heard{outcome: payflow.Outcome{Kind: payflow.NotSent, Reason: payflow.ReasonNoNetwork}}
 }
 
 func (c *fastCall) sentLine() worldLine {
@@ -432,7 +432,7 @@ func (c *fastCall) arrive(answers bool) {
 	w := c.g.w
 	switch c.fault.Kind {
 	case serverErrorBefore:
-		c.comes(heard{err: lostFor(payflow.ReasonServer)}, 0)
+		c.comes(&heard{err: lostFor(payflow.ReasonServer)}, 0)
 		return
 	case answerBusy:
 		c.busy()
@@ -463,18 +463,18 @@ func (c *fastCall) busy() {
 		c.deliver(refusal(payflow.Refused, "RATELIMITEXCEEDED", payflow.ReasonBusy))
 		return
 	}
-	c.comes(heard{err: &payflow.LostError{Lost: payflow.Lost{Reason: payflow.ReasonServer, Busy: true}, Err: errors.New("429")}}, 0)
+	c.comes(&heard{err: &payflow.LostError{Lost: payflow.Lost{Reason: payflow.ReasonServer, Busy: true}, Err: errors.New("429")}}, 0)
 }
 
 // deliver brings an answer back, as far as the fault lets it.
 func (c *fastCall) deliver(r reply) {
-	h := heard{outcome: r.outcome, refund: r.refund, list: r.list, really: c.really(r.outcome, true)}
+	h := &heard{outcome: r.outcome, refund: r.refund, list: r.list, really: c.really(r.outcome, true)}
 	h.really.Refund = r.refund.Kind
 	switch c.fault.Kind {
 	case answerLost, powerArrived:
 		return
 	case serverErrorAfter:
-		c.comes(heard{err: lostFor(payflow.ReasonServer)}, 0)
+		c.comes(&heard{err: lostFor(payflow.ReasonServer)}, 0)
 		return
 	case answerForged:
 		h = c.forged()
@@ -495,7 +495,7 @@ func (c *fastCall) deliver(r reply) {
 	c.comes(h, late)
 }
 
-func (c *fastCall) comes(h heard, late time.Duration) {
+func (c *fastCall) comes(h *heard, late time.Duration) {
 	time.AfterFunc(late+wireTakes+c.spread("back", 30*time.Millisecond), func() {
 		select {
 		case c.answer <- h:
@@ -508,20 +508,20 @@ func (c *fastCall) comes(h heard, late time.Duration) {
 }
 
 // forged is an answer whose signature does not hold; it says what would do the most harm.
-func (c *fastCall) forged() heard {
+func (c *fastCall) forged() *heard {
 	state := payflow.TradeSuccess
 	if c.refund != "" {
-		return heard{err: lostFor(payflow.ReasonUnverified), really: c.really(payflow.Outcome{}, false)}
+		return &heard{err: lostFor(payflow.ReasonUnverified), really: c.really(payflow.Outcome{}, false)}
 	}
 	if c.spread("forged", 2) == 1 {
 		state = payflow.TradeClosed
 	}
 	o := payflow.Outcome{Kind: payflow.Found, Trade: payflow.Trade{State: state, OutTradeNo: c.order.OutTradeNo, Amount: c.order.Amount, MerchantID: worldMerchant, Attach: c.order.Tag.Attach(c.order.Attach)}}
-	return heard{outcome: o, err: lostFor(payflow.ReasonUnverified), really: c.really(o, false)}
+	return &heard{outcome: o, err: lostFor(payflow.ReasonUnverified), really: c.really(o, false)}
 }
 
 // unsigned is a true answer without a signature: an error answer keeps its claim.
-func (c *fastCall) unsigned(r reply) heard {
+func (c *fastCall) unsigned(r reply) *heard {
 	lost := payflow.Lost{Reason: payflow.ReasonUnverified}
 	if r.isError && r.outcome.Kind != payflow.ReverseRefused {
 		lost.Claim, lost.Code = r.outcome.Kind, r.outcome.Code
@@ -535,7 +535,7 @@ func (c *fastCall) unsigned(r reply) heard {
 			lost.Reason = r.outcome.Reason
 		}
 	}
-	return heard{outcome: r.outcome, err: &payflow.LostError{Lost: lost, Err: errors.New("unsigned")}, really: c.really(r.outcome, false)}
+	return &heard{outcome: r.outcome, err: &payflow.LostError{Lost: lost, Err: errors.New("unsigned")}, really: c.really(r.outcome, false)}
 }
 
 // really is what an answer says, for the log.

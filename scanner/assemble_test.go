@@ -113,10 +113,51 @@ func TestSixtyFourCharactersAreAScan(t *testing.T) {
 	assert.Equal(t, []string{long}, texts(feed(long+"\r")))
 }
 
-func TestNoiseAndNULAreDropped(t *testing.T) {
-	events := feed("\x00\xff" + code[:9] + "\x00\xfe\x1b" + code[9:] + "\x00\r")
-	require.Equal(t, []string{code}, texts(events))
-	assert.Equal(t, 2, events[0].Scan.Noise, "only noise inside the scan counts, and NUL does not")
+func TestNoiseInsideAScanRefusesIt(t *testing.T) {
+	for name, sent := range map[string]string{
+		"in the middle": code[:9] + "\xfe" + code[9:], "a byte for a digit": code[:4] + "\x80" + code[5:] + "7",
+		"before it": "\xff" + code, "after it": code + "\x1b", "a break in it": code[:9] + "\x00" + code[9:],
+		"a first digit lost to it": "\x00" + code, "a last digit lost to it": code + "\x00",
+	} {
+		t.Run(name, func(t *testing.T) {
+			events := feed(sent + "\r" + code[:17] + "0\r")
+			require.Len(t, events, 2)
+			assert.Equal(t, TroubleGarbled, events[0].Trouble.Code)
+			assertNoCode(t, events[0].String())
+			assert.Equal(t, []string{code[:17] + "0"}, texts(events), "the next scan is whole")
+		})
+	}
+}
+
+func TestNoiseBetweenScansIsNothing(t *testing.T) {
+	a := NewAssembler(serialGap)
+	assert.Empty(t, a.Feed([]byte("\x00\xff\x00"), begin), "the cable was plugged in")
+	assert.Empty(t, a.Feed(nil, begin.Add(serialGap)))
+	assert.False(t, a.Pending())
+	assert.Equal(t, []string{code}, texts(a.Feed([]byte(code+"\r"), begin.Add(time.Second))))
+	assert.Equal(t, []string{code, code}, texts(feed(code+"\r\xff\r"+code+"\r")))
+}
+
+func TestMuchNoiseIsSaid(t *testing.T) {
+	events := feed(strings.Repeat("\xfe\x00", 20))
+	require.Len(t, events, 1)
+	assert.Equal(t, TroubleGarbled, events[0].Trouble.Code)
+}
+
+func TestTwoCodesWithoutAnythingBetweenAreNoCode(t *testing.T) {
+	events := feed(code + code)
+	require.Equal(t, []string{code + code}, texts(events))
+	assert.Equal(t, 36, events[0].Scan.Characters, "whoever judges it sees that it is no code")
+	assert.Equal(t, TroubleTooLong, feed(code + code + code + code)[0].Trouble.Code)
+}
+
+func TestAScanInWhoseMiddleTheProgramStoodStillIsInDoubt(t *testing.T) {
+	a := NewAssembler(serialGap)
+	a.Feed([]byte(code[:3]), begin)
+	events := a.Feed([]byte(code[3:]+"\r"+code+"\r"), begin.Add(heldUpMax)) // the last digits may be another code's
+	require.Len(t, events, 2)
+	assert.Equal(t, TroubleHeldUp, events[0].Trouble.Code)
+	assert.Equal(t, []string{code}, texts(events), "only that scan is in doubt")
 }
 
 func TestHalfACodeDoesNotJoinTheNext(t *testing.T) {
@@ -148,12 +189,13 @@ func TestAScanKnowsHowLongItTook(t *testing.T) {
 
 // FuzzAssemble holds what must be true of any bytes, cut into reads in any way.
 func FuzzAssemble(f *testing.F) {
-	f.Add([]byte(code+"\r\n"), byte(3))
-	f.Add([]byte("\x02]Q1"+code+"\x03"), byte(1))
-	f.Add(bytes.Repeat([]byte{'9'}, 200), byte(7))
-	f.Add([]byte("]Q1\x00\xff\r\t"+code), byte(64))
-	f.Fuzz(func(t *testing.T, sent []byte, step byte) {
-		whole, cut := NewAssembler(serialGap), NewAssembler(serialGap)
+	f.Add([]byte(code+"\r\n"), byte(3), "", "")
+	f.Add([]byte("\x02]Q1"+code+"\x03"), byte(1), "\x02", "\x03")
+	f.Add(bytes.Repeat([]byte{'9'}, 200), byte(7), "", "\r\n")
+	f.Add([]byte("]Q1\x00\xff\r\t"+code), byte(64), "WX", "")
+	f.Fuzz(func(t *testing.T, sent []byte, step byte, prefix, suffix string) {
+		framing := Framing{Prefix: prefix[:min(len(prefix), markBytesMax)], Suffix: suffix[:min(len(suffix), markBytesMax)], Gap: serialGap}
+		whole, cut := NewFramedAssembler(framing), NewFramedAssembler(framing)
 		at := begin
 		var a, b []Event
 		if len(sent) > 0 {
@@ -172,8 +214,9 @@ func FuzzAssemble(f *testing.F) {
 			require.NotEmpty(t, text)
 			require.LessOrEqual(t, len(text), scanBytesMax)
 			require.Equal(t, -1, strings.IndexFunc(text, func(r rune) bool { return r < ' ' || r > '~' }))
+			require.Contains(t, string(sent), text, "nothing is made up, and nothing left out of the middle")
 		}
-		require.LessOrEqual(t, total, len(sent), "nothing is made up")
+		require.LessOrEqual(t, total, len(sent), "nothing comes twice")
 	})
 }
 

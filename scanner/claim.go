@@ -3,8 +3,10 @@ package scanner
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/user"
+	"path/filepath"
 	"strconv"
 	"syscall"
 
@@ -17,7 +19,10 @@ const descriptorsMax = 1000
 
 // claim is a lock on a device's node. It is advisory and ends with the process, however that ends. The exclusive mode of
 // a terminal does not stop root; this does, as far as the other is a posagent too.
-type claim struct{ fd int }
+type claim struct {
+	file *os.File
+	node string // without symbolic links
+}
 
 // claimPort opens the node at path, which tells its errors apart, and locks it. Its errors are *Trouble.
 func claimPort(path string) (*claim, error) {
@@ -25,7 +30,11 @@ func claimPort(path string) (*claim, error) {
 	if err != nil {
 		return nil, nodeTrouble(path, err)
 	}
-	c := &claim{fd: fd}
+	node, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		node = path // it was there a moment ago
+	}
+	c := &claim{file: os.NewFile(uintptr(fd), path), node: node}
 	if fd > descriptorsMax {
 		_ = c.release()
 		return nil, &Trouble{Code: TroubleManyFiles,
@@ -39,7 +48,14 @@ func claimPort(path string) (*claim, error) {
 	return c, nil
 }
 
-func (c *claim) release() error { return unix.Close(c.fd) }
+func (c *claim) release() error { return c.file.Close() }
+
+// gone reports that the node has vanished, as it does when the device is unplugged. Another one that has since got its
+// name is not noticed here; reading fails then.
+func (c *claim) gone() bool {
+	_, err := os.Stat(c.node)
+	return errors.Is(err, fs.ErrNotExist)
+}
 
 // openNode opens without waiting for a carrier and without making the port our terminal.
 func openNode(path string) (int, error) {

@@ -11,21 +11,25 @@ import (
 
 // Config says where codes come from. Zero values of optional fields mean the default that stands beside them.
 type Config struct {
-	Kind   string // "serial", "hid" or "stdin"
-	Device string // serial: the port's path. hid, optional: the USB port path such as "1-1.2", to tell two equal scanners apart
+	Kind   string // "serial", "hid", "evdev", "auto" or "stdin"
+	Device string // serial: the port's path. evdev, auto: a path below /dev/input/by-id. hid, evdev, auto, optional: the USB port such as "1-1.2", to tell two equal scanners apart
 
 	Baud     int           // serial: 300 to 921600; default 9600
 	DataBits int           // serial: 5 to 8; default 8
 	Parity   string        // serial: "none", "odd", "even", "mark" or "space"; default "none"
 	StopBits int           // serial: 1 or 2; default 1
+	Prefix   string        // what each scan begins with, as ParseMark reads it; default nothing
+	Suffix   string        // what each scan ends with, as ParseMark reads it; default any of CR, LF, TAB, STX, ETX, or silence
 	Gap      time.Duration // silence that ends a scan without a suffix, 10 ms to 2 s; default by the kind and the baud rate
 
-	VendorID  uint16 // hid: required
-	ProductID uint16 // hid: required
-	Serial    string // hid: the device's serial number; default any, if only one device matches
-	Mode      string // hid: "auto", "keyboard" or "pos"; default "auto", which opens no keyboard
+	VendorID  uint16 // hid, and evdev and auto where Device is no path: required
+	ProductID uint16 // as VendorID
+	Serial    string // as VendorID: the device's serial number; default any, if only one device matches
+	Mode      string // hid: "auto" (the same as kind "auto"; default), "keyboard" (detaches the kernel's driver) or "pos"
 
 	Stdin io.Reader // stdin: the lines' source; required
+
+	Hotplug *Hotplug // shared by all scanners of a process; nil: scanners look for themselves every two seconds
 }
 
 // ConfigError is a setting that cannot work.
@@ -41,21 +45,17 @@ func (e *ConfigError) Error() string { return e.Key + " " + e.What + "; " + e.Ne
 // New returns the source that cfg describes. It opens nothing: a device that is not there is waited for by Run. Every
 // error is a *ConfigError.
 func New(cfg Config) (Source, error) {
-	switch cfg.Kind {
-	case "serial":
-		return sourceOf(newSerial(cfg))
-	case "hid":
-		return sourceOf(newHID(cfg, systemBus()))
-	case "stdin":
-		if cfg.Stdin == nil {
-			return nil, &ConfigError{"kind", `"stdin" has no input here`, `write kind = "serial" or kind = "hid"`}
-		}
+	switch {
+	case cfg.Kind == "stdin" && cfg.Stdin == nil:
+		return nil, &ConfigError{"kind", `"stdin" has no input here`, `write kind = "auto" or kind = "serial"`}
+	case cfg.Kind == "stdin":
 		return NewTyped("stdin", cfg.Stdin), nil
-	case "evdev":
-		return nil, &ConfigError{"kind", `"evdev" is not in this version`,
-			`write kind = "hid" with mode = "keyboard", or set the scanner to USB serial and write kind = "serial"`}
+	case cfg.isAuto():
+		return sourceOf(newAuto(cfg, systemPlaces()))
+	case cfg.Kind == "serial", cfg.Kind == "hid", cfg.Kind == "evdev":
+		return sourceOf(newHardware(cfg, systemPlaces()))
 	}
-	return nil, &ConfigError{"kind", fmt.Sprintf("%q is no kind of scanner", cfg.Kind), `write "serial", "hid" or "stdin"`}
+	return nil, &ConfigError{"kind", fmt.Sprintf("%q is no kind of scanner", cfg.Kind), `write "auto", "serial", "hid", "evdev" or "stdin"`}
 }
 
 func sourceOf(d *device, err error) (Source, error) {

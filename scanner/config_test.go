@@ -18,7 +18,15 @@ func TestBadSettingsNameTheKeyAndTheRemedy(t *testing.T) {
 	}{
 		"kind":      {func(c *Config) { c.Kind = "bluetooth" }, "kind"},
 		"no kind":   {func(c *Config) { c.Kind = "" }, "kind"},
-		"evdev":     {func(c *Config) { c.Kind = "evdev" }, "kind"},
+		"evdev":     {func(c *Config) { c.Kind = "evdev" }, "device"}, // not a name of an input device
+		"event":     {func(c *Config) { c.Kind, c.Device = "evdev", "/dev/input/event5" }, "device"},
+		"climbing":  {func(c *Config) { c.Kind, c.Device = "evdev", "/dev/input/by-id/../event5" }, "device"},
+		"auto":      {func(c *Config) { c.Kind, c.Device = "auto", "/dev/input/event5" }, "device"},
+		"no vendor": {func(c *Config) { c.Kind, c.Device = "evdev", "" }, "vendor_id"},
+		"class":     {func(c *Config) { c.Kind, c.Device = "auto", "" }, "vendor_id"},
+		"port only": {func(c *Config) { c.Kind, c.Device = "auto", "1-2" }, "vendor_id"},
+		"product":   {func(c *Config) { c.Kind, c.Device, c.VendorID = "auto", "", 1 }, "product_id"},
+		"product 2": {func(c *Config) { c.Kind, c.Device, c.VendorID = "evdev", "", 1 }, "product_id"},
 		"stdin":     {func(c *Config) { c.Kind = "stdin" }, "kind"},
 		"no device": {func(c *Config) { c.Device = "" }, "device"},
 		"relative":  {func(c *Config) { c.Device = "ttyUSB0" }, "device"},
@@ -39,8 +47,17 @@ func TestBadSettingsNameTheKeyAndTheRemedy(t *testing.T) {
 			assert.Contains(t, mistake.Next, "write", "the remedy says what to write")
 		})
 	}
-	_, err := New(good)
-	require.NoError(t, err)
+	for _, cfg := range []Config{
+		good,
+		{Kind: "auto", Device: "/dev/posagent-scanner", Baud: 115200},
+		{Kind: "auto", Device: "/dev/input/by-id/usb-Maker_Scanner-event-kbd"},
+		{Kind: "auto", VendorID: 1, ProductID: 1},
+		{Kind: "evdev", Device: "/dev/input/by-id/usb-Maker_Scanner-event-kbd"},
+		{Kind: "evdev", VendorID: 1, ProductID: 1, Device: "1-2"},
+	} {
+		_, err := New(cfg)
+		require.NoError(t, err)
+	}
 }
 
 func TestEveryLineSettingOfTheDocumentedRangeIsTaken(t *testing.T) {
@@ -68,7 +85,7 @@ func TestTheGapGrowsWhereTheLineIsSlow(t *testing.T) {
 	for baud, want := range map[int]time.Duration{115200: serialGap, 9600: serialGap, 1200: time.Second / 12, 300: time.Second / 3} {
 		d, err := newSerial(Config{Kind: "serial", Device: "/dev/x", Baud: baud})
 		require.NoError(t, err)
-		assert.InDelta(t, want, d.decoder.(*Assembler).gap, float64(time.Millisecond))
+		assert.InDelta(t, want, d.decoder.(*Assembler).framing.Gap, float64(time.Millisecond))
 	}
 }
 
@@ -76,4 +93,21 @@ func TestStdinIsASource(t *testing.T) {
 	source, err := New(Config{Kind: "stdin", Stdin: strings.NewReader(code + "\n")})
 	require.NoError(t, err)
 	assert.IsType(t, &Typed{}, source)
+}
+
+func TestPrefixAndSuffixReachEveryKindOfScanner(t *testing.T) {
+	for name, cfg := range map[string]Config{
+		"serial": {Kind: "serial", Device: "/dev/ttyS0"}, "hid": {Kind: "hid", VendorID: 0x05e0, ProductID: 0x1300, Mode: "pos"},
+		"keyboard": {Kind: "hid", VendorID: 0x05e0, ProductID: 0x1200, Mode: "keyboard"}, "evdev": {Kind: "evdev", VendorID: 0x05e0, ProductID: 0x1200},
+	} {
+		cfg.Prefix, cfg.Suffix = "stx", "CRLF"
+		source, err := New(cfg)
+		require.NoError(t, err, name)
+		form := source.(*device).format
+		assert.Equal(t, "\x02", form.Prefix, name)
+		assert.Equal(t, "\r\n", form.Suffix, name)
+		cfg.Suffix = "1"
+		_, err = New(cfg)
+		assert.ErrorContains(t, err, "suffix has a digit", name)
+	}
 }

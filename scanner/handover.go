@@ -2,6 +2,7 @@ package scanner
 
 import (
 	"context"
+	"runtime"
 	"sync"
 )
 
@@ -49,6 +50,7 @@ func (h *handover) put(e Event) {
 	h.mu.Unlock()
 	select {
 	case h.wake <- struct{}{}:
+		runtime.Gosched() // the consumer begins at once, before this goroutine reads on
 	default:
 	}
 }

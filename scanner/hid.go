@@ -3,14 +3,19 @@ package scanner
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"time"
 
 	"github.com/karalabe/hid"
 )
 
-// hidSlice is how long a read of a HID device waits. The library's 0 would be a poll that returns at once.
-const hidSlice = 25 * time.Millisecond
+// How long a read of a HID device waits: while a scan is under way, so that silence is noticed in time, and else. The
+// library's 0 would be a poll that returns at once, and nothing can end a read from outside.
+const (
+	hidSlice = 25 * time.Millisecond
+	hidIdle  = 500 * time.Millisecond
+)
 
 // hidHandle is what is used of an open HID device. It must be read and closed by one goroutine: closing it under a
 // reader is a use of freed memory in the C library.
@@ -53,18 +58,19 @@ func newHID(cfg Config, bus hidBus) (*device, error) {
 		return nil, err
 	}
 	h := &hidDevice{cfg: cfg, bus: bus}
-	return &device{name: cfg.hidName(), opener: h.opener, decoder: form.decoder(), format: form, lost: h.lost}, nil
+	return &device{name: cfg.Name(), opener: h.opener, decoder: form.decoder(), format: form, lost: h.lost,
+		every: lookEvery, hotplug: cfg.Hotplug}, nil
 }
 
 func hidFormat(cfg Config) (format, error) {
-	gap, err := cfg.gapOr(keyboardGap)
+	framing, err := cfg.framing(keyboardGap)
 	if err != nil {
 		return format{}, err
 	}
 	if cfg.Mode == "keyboard" {
-		return format{Decoder: decodeKeyboard, Gap: gap}, nil
+		return format{decodeKeyboard, framing}, nil
 	}
-	return format{Decoder: decodePOS}, nil // auto opens no keyboard
+	return format{decodePOS, Framing{Prefix: framing.Prefix, Suffix: framing.Suffix}}, nil // auto opens no keyboard
 }
 
 // hidDevice finds and opens the configured device. Only the device's one goroutine uses it.
@@ -78,7 +84,7 @@ func (h *hidDevice) opener() (port, error) {
 	if !h.bus.supported {
 		return nil, noHIDSupport()
 	}
-	in, err := match(h.cfg, hidInterfaces(h.bus.sys, h.bus.dev))
+	in, err := matchOrOther(h.cfg, places{hid: h.bus, input: inputBus{sys: h.bus.sys, dev: h.bus.dev, proc: "/proc"}})
 	if err != nil {
 		return nil, err
 	}
@@ -86,11 +92,12 @@ func (h *hidDevice) opener() (port, error) {
 	if err != nil {
 		return nil, err
 	}
+	descriptor := reportDescriptor(filepath.Join(h.bus.sys, "bus/usb/devices", in.path)) // it goes with the kernel's driver
 	handle, err := h.bus.open(in)
 	if err != nil {
 		return nil, errors.Join(claimFailed(in, err), lock.release())
 	}
-	p := &hidPort{handle: handle, lock: lock}
+	p := &hidPort{handle: handle, lock: lock, slice: hidSlice, descriptor: descriptor}
 	if err := wake(in, h.cfg.Mode, handle); err != nil {
 		return nil, errors.Join(wakeFailed(in, err), p.Close())
 	}
@@ -102,22 +109,36 @@ func (h *hidDevice) opener() (port, error) {
 func (h *hidDevice) lost(err error) *Trouble {
 	there := slices.ContainsFunc(hidInterfaces(h.bus.sys, h.bus.dev), func(in usbInterface) bool { return in.path == h.in.path })
 	if !there {
-		return &Trouble{Code: TroubleNotThere, What: "the scanner " + h.cfg.hidName() + " was unplugged", Next: "plug it in again"}
+		return &Trouble{Code: TroubleNotThere, What: "the scanner " + h.cfg.Name() + " was unplugged", Next: "plug it in again"}
 	}
 	return &Trouble{Code: TroubleBroken,
-		What: fmt.Sprintf("the scanner %s does not answer any more (%v)", h.cfg.hidName(), err),
+		What: fmt.Sprintf("the scanner %s does not answer any more (%v)", h.cfg.Name(), err),
 		Next: "unplug it, wait five seconds and plug it in again"}
 }
 
 // hidPort is an open device, read in slices, and the lock on its node.
 type hidPort struct {
-	handle hidHandle
-	lock   *claim
+	handle     hidHandle
+	lock       *claim
+	slice      time.Duration
+	descriptor []byte
 }
+
+// Descriptor is the device's report descriptor, or nothing where no driver of the kernel had it.
+func (p *hidPort) Descriptor() []byte { return p.descriptor }
+
+func (p *hidPort) await(pending bool) {
+	p.slice = hidIdle
+	if pending {
+		p.slice = hidSlice
+	}
+}
+
+func (p *hidPort) gone() bool { return p.lock.gone() }
 
 // Read returns one report, or nothing.
 func (p *hidPort) Read(b []byte) (int, error) {
-	return p.handle.ReadTimeout(b, int(hidSlice.Milliseconds()))
+	return p.handle.ReadTimeout(b, int(p.slice.Milliseconds()))
 }
 
 // Close gives the device back to the kernel's driver.

@@ -91,6 +91,36 @@ func TestAKeyboardScannerIsReadAndUnpluggedInTheMiddle(t *testing.T) {
 	})
 }
 
+func TestReadsOfAHIDDeviceAreLongWhileNothingIsScanned(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newComputer(t)
+		c.plug("1-1", posScanner.VendorID, posScanner.ProductID, "", 0, scannerDescriptor)
+		h := &fakeHandle{fakePort: fakePort{t: t}}
+		watchFor(t, hidSource(t, posScanner, c.busOf(h)), 10*time.Second)
+		assert.LessOrEqual(t, h.reads, int(10*time.Second/hidIdle)+1)
+		p := &hidPort{}
+		p.await(true)
+		assert.Equal(t, hidSlice, p.slice, "silence that ends a scan is noticed in time")
+	})
+}
+
+func TestAHIDDeviceWhoseNodeVanishesIsLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newComputer(t)
+		c.plug("1-1", posScanner.VendorID, posScanner.ProductID, "", 0, scannerDescriptor)
+		d := hidSource(t, posScanner, c.busOf(&fakeHandle{fakePort: fakePort{t: t}}))
+		d.hotplug = &Hotplug{listen: fakeLine(nil)}
+		time.AfterFunc(time.Second, func() {
+			c.unplug("1-1")
+			assert.NoError(t, os.RemoveAll(filepath.Join(c.dev, "bus")))
+			d.hotplug.ring()
+		})
+		events := watchFor(t, d, 1800*time.Millisecond)
+		require.Equal(t, []State{Ready, Lost}, states(events), "though no read has failed")
+		assert.Equal(t, TroubleNotThere, events[1].Trouble.Code)
+	})
+}
+
 func TestAReadErrorIsExplainedBySysfs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newComputer(t)

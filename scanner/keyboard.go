@@ -17,83 +17,171 @@ const (
 )
 
 // Keyboard decodes the reports of a scanner that types as a keyboard. A key counts when it was not held in the report
-// before. Enter, keypad Enter and Tab end a scan, or silence does.
+// before. Enter, keypad Enter and Tab end a scan, or silence does. Reports are read by the device's descriptor where
+// [Keyboard.Describe] was told it (with report ids, as key arrays of any length or with a bit for each key), and as boot
+// reports else. It reads which key was pressed, never what it stands for, so that the computer's layout, CapsLock and
+// NumLock change nothing.
 type Keyboard struct {
 	asm    *Assembler
-	held   []byte    // the keys of the report before
-	alt    altCode   // the Alt code that is being typed
-	lossy  bool      // keys were lost: the rest of this scan is dropped
-	lastAt time.Time // of the last report
+	keys   keyFields
+	report []byte          // of the report under way, where reads give it in pieces
+	held   map[byte][]byte // the keys of the report before, by its id
+	alt    altCode         // the Alt code that is being typed
+	lossy  bool            // keys were lost: the rest of this scan is dropped
+	lastAt time.Time       // of the last report
 }
 
 // altCode is a character typed by its number on the keypad while Alt is held, as scanners do that are set to work with
 // any keyboard layout.
-type altCode struct{ number, digits int }
+type altCode struct {
+	number, digits int
+	broken         bool // keys were lost in it: what is left of it may look like any character, an end too
+}
 
 // altDigitsMax is how many digits an Alt code has at most (0255).
 const altDigitsMax = 4
 
 // NewKeyboard returns a decoder of keyboard reports; gap of silence ends a scan without a suffix.
-func NewKeyboard(gap time.Duration) *Keyboard { return &Keyboard{asm: NewAssembler(gap)} }
+func NewKeyboard(gap time.Duration) *Keyboard { return NewFramedKeyboard(Framing{Gap: gap}) }
 
-// Feed takes one report, or a look at the clock, and returns the scans that it completes.
+// NewFramedKeyboard returns a decoder of keyboard reports that wants what framing says around each scan. Enter is CR.
+func NewFramedKeyboard(framing Framing) *Keyboard {
+	return &Keyboard{asm: NewFramedAssembler(framing), held: map[byte][]byte{}}
+}
+
+// Describe takes the report descriptor of the device that was opened. One without keys leaves boot reports.
+func (k *Keyboard) Describe(descriptor []byte) { k.keys = keyFieldsOf(descriptor) }
+
+// Feed takes what one read gave, or a look at the clock, and returns the scans that it completes.
 func (k *Keyboard) Feed(b []byte, at time.Time) []Event {
-	if len(b) == keyReportBytes+1 {
-		b = b[1:]
-	}
-	if len(b) <= firstKeyByte {
+	if len(b) == 0 {
 		return k.look(at)
 	}
-	k.lastAt = at
-	mods, keys := b[0], b[firstKeyByte:min(len(b), keyReportBytes)]
-	if keys[0] != 0 && keys[0] <= lastErrorUsage {
-		return k.lose(at)
+	var events []Event
+	if k.Pending() && at.Sub(k.lastAt) >= max(heldUpMax, k.asm.framing.Gap) {
+		events = k.standStill(at)
+	}
+	for len(b) > 0 {
+		var report []byte
+		if report, b = k.nextReport(b); report != nil {
+			events = append(events, k.take(report, at)...)
+		}
+	}
+	k.lastAt, k.asm.last = at, at // a key that is let go breaks the silence too
+	return events
+}
+
+// standStill drops the scan under way, when the program stood still in its middle: the reports that wait then are the
+// last 30, and those before them are lost.
+func (k *Keyboard) standStill(at time.Time) []Event {
+	k.report = k.report[:0]
+	return k.lose(at, heldUpTrouble())
+}
+
+// nextReport cuts one report off what was read; nil where it is not whole yet, or is of another sort.
+func (k *Keyboard) nextReport(b []byte) (report, rest []byte) {
+	if len(k.keys.fields) == 0 {
+		if len(b) == keyReportBytes+1 {
+			b = b[1:]
+		}
+		if len(b) <= firstKeyByte {
+			return nil, nil
+		}
+		return b, nil
+	}
+	first := b[:1]
+	if len(k.report) > 0 {
+		first = k.report
+	}
+	whole := k.keys.reports.bytes(k.keys.id(first))
+	n := min(whole-len(k.report), len(b))
+	if whole <= 1 { // a report that the descriptor does not tell of
+		return nil, nil
+	}
+	k.report, b = append(k.report, b[:n]...), b[n:]
+	if len(k.report) < whole {
+		return nil, b
+	}
+	report = bytes.Clone(k.report)
+	k.report = k.report[:0]
+	return report, b
+}
+
+// take counts the keys of one report.
+func (k *Keyboard) take(report []byte, at time.Time) []Event {
+	mods, keys, ok := k.keys.pressed(report)
+	if !ok {
+		return nil // of another sort, such as the volume keys
+	}
+	if len(keys) > 0 && keys[0] <= lastErrorUsage {
+		return k.lose(at, rolledOver())
 	}
 	var typed []byte
 	if mods&leftAlt == 0 {
 		typed = k.alt.end(typed)
 	}
+	fresh, id := 0, k.keys.id(report)
 	for _, key := range keys {
-		if key != 0 && !bytes.Contains(k.held, []byte{key}) {
+		if bytes.IndexByte(k.held[id], key) < 0 {
 			typed = k.press(typed, key, mods)
+			fresh++
 		}
 	}
-	k.held = append(k.held[:0], keys...)
+	k.held[id] = keys
+	if fresh > 1 && k.keys.unordered {
+		return k.lose(at, unorderedKeys())
+	}
 	return k.write(typed, at)
 }
 
 // Pending reports that a scan or an Alt code has begun, or that one is being dropped.
-func (k *Keyboard) Pending() bool { return k.asm.Pending() || k.lossy || k.alt.digits > 0 }
+func (k *Keyboard) Pending() bool {
+	return k.asm.Pending() || k.lossy || k.alt.digits > 0 || len(k.report) > 0
+}
 
 // Reset forgets what has begun, and which keys were held.
 func (k *Keyboard) Reset() {
 	k.asm.Reset()
-	k.held, k.alt, k.lossy = k.held[:0], altCode{}, false
+	k.held = map[byte][]byte{}
+	k.alt, k.lossy, k.report = altCode{}, false, k.report[:0]
 }
 
 func (k *Keyboard) look(at time.Time) []Event {
-	quiet := at.Sub(k.lastAt) >= k.asm.gap
+	quiet := at.Sub(k.lastAt) >= k.asm.framing.Gap
 	if quiet && k.lossy {
 		k.Reset()
 	}
 	if quiet {
-		k.alt = altCode{} // Alt was held and never let go: that is no character
+		k.alt, k.report = altCode{}, k.report[:0] // Alt was held and never let go: that is no character
 	}
 	return k.asm.Feed(nil, at)
 }
 
-// lose drops the scan under way, for what is missing cannot be known.
-func (k *Keyboard) lose(at time.Time) []Event {
+// lose drops the scan under way, for what is missing cannot be known. It says so once.
+func (k *Keyboard) lose(at time.Time, why Trouble) []Event {
 	if k.lossy {
 		return nil
 	}
+	held := k.held
 	k.Reset()
-	k.lossy = true
-	return []Event{{Kind: KindNoise, At: at, Trouble: Trouble{
+	k.held, k.lossy, k.alt.broken = held, true, true
+	return []Event{noiseEvent(why, at)}
+}
+
+func rolledOver() Trouble {
+	return Trouble{
 		Code: TroubleGarbled,
 		What: "the scanner reported that it could not tell its keys, and the scan was dropped",
 		Next: "scan again; if it comes back, set a longer inter-character delay by the scanner's manual",
-	}}}
+	}
+}
+
+func unorderedKeys() Trouble {
+	return Trouble{
+		Code: TroubleGarbled,
+		What: "the scanner pressed several keys at once, so that their order cannot be known, and the scan was dropped",
+		Next: "scan again; if it comes back, set a longer inter-character delay by the scanner's manual, or USB serial mode",
+	}
 }
 
 // press appends what a key types.
@@ -133,11 +221,14 @@ func (a *altCode) add(digit int) {
 	}
 }
 
-// end appends the character whose number was typed, if one was.
+// end appends the character whose number was typed, if one was. A number beyond a byte is two codes that ran together,
+// and becomes a byte that is no character.
 func (a *altCode) end(typed []byte) []byte {
-	if a.digits > 0 {
-		typed = append(typed, byte(a.number))
+	if a.digits > 0 && !a.broken {
+		typed = append(typed, byte(min(a.number, noCharacter)))
 	}
 	*a = altCode{}
 	return typed
 }
+
+const noCharacter = 0xFF

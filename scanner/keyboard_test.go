@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// usageOf is the main row's key of an unshifted character.
-func usageOf(c byte) byte { return byte(firstKey + strings.IndexByte(plainKeys, c)) }
+// keyOf is the main row's key of an unshifted character.
+func keyOf(c byte) byte { return byte(firstKey + strings.IndexByte(plainKeys, c)) }
 
 func report(mods byte, keys ...byte) []byte {
 	r := make([]byte, keyReportBytes)
@@ -33,7 +33,7 @@ func press(keys ...byte) [][]byte {
 func typed(text string) [][]byte {
 	var keys []byte
 	for i := range len(text) {
-		keys = append(keys, usageOf(text[i]))
+		keys = append(keys, keyOf(text[i]))
 	}
 	return press(keys...)
 }
@@ -98,16 +98,16 @@ func TestTheTwoKeyMapsMatch(t *testing.T) {
 }
 
 func TestShiftMakesLettersAndTheBracketOfAnAIMIdentifier(t *testing.T) {
-	reports := [][]byte{report(0, usageOf(']')), report(0), report(leftShift, usageOf('q')), report(0), report(0, usageOf('1')), report(0)}
+	reports := [][]byte{report(0, keyOf(']')), report(0), report(leftShift, keyOf('q')), report(0), report(0, keyOf('1')), report(0)}
 	events := feedReports(NewKeyboard(keyboardGap), append(append(reports, typed(code)...), press(0x28)...)...)
 	require.Equal(t, []string{code}, texts(events))
 	assert.Equal(t, "Q1", events[0].Scan.AIM)
 	assert.Equal(t, []string{"Ab"}, texts(feedReports(NewKeyboard(keyboardGap),
-		report(rightShift), report(rightShift, usageOf('a')), report(rightShift), report(0, usageOf('b')), report(0))))
+		report(rightShift), report(rightShift, keyOf('a')), report(rightShift), report(0, keyOf('b')), report(0))))
 }
 
 func TestAHeldKeyCountsOnce(t *testing.T) {
-	one, two := usageOf('1'), usageOf('2')
+	one, two := keyOf('1'), keyOf('2')
 	rolled := [][]byte{report(0, one), report(0, one, two), report(0, two), report(0), report(0, one), report(0, one), report(0)}
 	assert.Equal(t, []string{"121"}, texts(feedReports(NewKeyboard(keyboardGap), rolled...)))
 }
@@ -152,7 +152,7 @@ func TestAnAltThatIsNeverLetGoIsNoCharacter(t *testing.T) {
 }
 
 func TestShortcutsAreNoText(t *testing.T) {
-	assert.Empty(t, texts(feedReports(NewKeyboard(keyboardGap), report(leftCtrl, usageOf('v')), report(0), report(leftGUI, usageOf('l')), report(0))))
+	assert.Empty(t, texts(feedReports(NewKeyboard(keyboardGap), report(leftCtrl, keyOf('v')), report(0), report(leftGUI, keyOf('l')), report(0))))
 }
 
 func TestAReportWithAnIDInFront(t *testing.T) {
@@ -168,7 +168,7 @@ func TestKeysOfHalfAScanDoNotJoinTheNext(t *testing.T) {
 	for _, r := range typed(code[:9]) {
 		k.Feed(r, begin)
 	}
-	k.Feed(report(0, usageOf('1')), begin) // unplugged while a key is down
+	k.Feed(report(0, keyOf('1')), begin) // unplugged while a key is down
 	k.Reset()
 	assert.Equal(t, []string{code}, texts(feedReports(k, append(typed(code), press(0x28)...)...)), "its first digit is the key that was down")
 }

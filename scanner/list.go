@@ -11,23 +11,56 @@ import (
 
 // Found is a device that may be a scanner, found without opening it.
 type Found struct {
-	Kind      string `json:"kind"`             // "serial" or "hid"
-	Device    string `json:"device,omitempty"` // serial: the path to configure; hid: the USB port path
-	Mode      string `json:"mode,omitempty"`   // hid: "keyboard" or "pos"
-	Name      string `json:"name,omitempty"`   // maker and product as the device gives them
-	VendorID  uint16 `json:"vendor_id,omitempty"`
-	ProductID uint16 `json:"product_id,omitempty"`
-	Serial    string `json:"serial,omitempty"`
-	Note      string `json:"note,omitempty"` // what to know before it is configured
-	twin      bool   // another of the same ids and serial number is plugged in
+	Kind      string   `json:"kind"`             // "serial", "hid" or "evdev"
+	Device    string   `json:"device,omitempty"` // serial: the path to configure; else the USB port path
+	Mode      string   `json:"mode,omitempty"`   // hid: "pos"
+	Name      string   `json:"name,omitempty"`   // maker and product as the device gives them
+	VendorID  uint16   `json:"vendor_id,omitempty"`
+	ProductID uint16   `json:"product_id,omitempty"`
+	Serial    string   `json:"serial,omitempty"`
+	Note      string   `json:"note,omitempty"`    // what to know before it is configured
+	Holders   []Holder `json:"holders,omitempty"` // programs that have it open, as far as this user can see them
+	Missing   []string `json:"missing,omitempty"` // what keeps posagent from reading it, and what to do
+
+	twin   bool   // another of the same ids and serial number is plugged in
+	likely bool   // a scanner's maker, or a scanner's kind of report
+	node   string // where it is opened; empty where it has no node yet
+	port   string // the USB port
+}
+
+// Listing is what List found.
+type Listing struct {
+	Devices []Found `json:"devices"`
+	Partial bool    `json:"partial,omitempty"` // other users' programs could not be seen, so a device may be held by one
 }
 
 // List finds what may be a scanner on this computer, in sysfs: serial ports with hardware behind them, and USB HID
 // devices that are keyboards or scanners. It opens no device and so disturbs none. An empty list is no error.
-func List() []Found { return listIn("/sys", "/dev") }
+func List() []Found { return ListAll().Devices }
+
+// ListAll is List, and says whether all programs could be seen.
+func ListAll() Listing {
+	at := systemPlaces()
+	return Listing{Devices: listAt(at, &rules{dirs: ruleDirs}), Partial: !allSeen(at.input.proc)}
+}
 
 func listIn(sys, dev string) []Found {
-	return append(serialPorts(sys, dev), hidScanners(sys, dev)...)
+	return listAt(places{hid: hidBus{sys: sys, dev: dev, supported: true}, input: inputBus{sys: sys, dev: dev}}, nil)
+}
+
+// listAt lists what is plugged in; r, where there is one, says what udev's rules give to posagent.
+func listAt(at places, r *rules) []Found {
+	found := candidates(at.input.sys, at.input.dev)
+	for i := range found {
+		found[i].Holders = holdersOf(at.input.proc, found[i].node)
+		found[i].Missing = found[i].missing(at, r)
+	}
+	return found
+}
+
+// candidates lists what is plugged in, without a look at other programs.
+func candidates(sys, dev string) []Found {
+	return slices.Concat(serialPorts(sys, dev), hidScanners(sys, dev), chipsWithoutPort(sys, dev))
 }
 
 // TOML returns the lines of the configuration that name this device.
@@ -35,7 +68,10 @@ func (f Found) TOML() string {
 	if f.Kind == "serial" {
 		return fmt.Sprintf("[[scanner]]\nkind = \"serial\"\ndevice = %q\nbaud = 9600\n", f.Device)
 	}
-	lines := fmt.Sprintf("[[scanner]]\nkind = \"hid\"\nvendor_id = 0x%04x\nproduct_id = 0x%04x\nmode = %q\n", f.VendorID, f.ProductID, f.Mode)
+	lines := fmt.Sprintf("[[scanner]]\nkind = %q\nvendor_id = 0x%04x\nproduct_id = 0x%04x\n", f.Kind, f.VendorID, f.ProductID)
+	if f.Mode != "" {
+		lines += fmt.Sprintf("mode = %q\n", f.Mode)
+	}
 	switch {
 	case f.twin:
 		lines += fmt.Sprintf("device = %q\n", f.Device)
@@ -88,12 +124,13 @@ func hasHardware(dir, name string) bool {
 }
 
 func foundPort(dir, node string, names map[string]string) Found {
-	f := Found{Kind: "serial", Device: orDefault(names[node], node)}
+	f := Found{Kind: "serial", Device: orDefault(names[node], node), node: node}
 	d, ok := usbParent(dir)
 	if !ok {
 		return f
 	}
-	f.VendorID, f.ProductID, f.Serial, f.Name = d.vendor, d.product, d.serial, d.name
+	f.VendorID, f.ProductID, f.Serial, f.Name, f.port = d.vendor, d.product, d.serial, d.name, d.port
+	f.likely = scannerMaker(d.vendor)
 	if f.Device == node {
 		f.Note = "this name may change when another device is plugged in; posagent's udev rule gives a name that stays"
 	}
@@ -137,15 +174,26 @@ func hidScanners(sys, dev string) []Found {
 		if !in.keyboard && !in.pos {
 			continue
 		}
-		f := Found{Kind: "hid", Device: in.port, Mode: "pos", Name: in.name, VendorID: in.vendor, ProductID: in.product, Serial: in.serial}
-		if in.keyboard {
-			f.Mode = "keyboard"
-			f.Note = "a keyboard: configure it only if it is the scanner, for it then types into no window any more"
-		}
+		f := foundHID(in)
 		f.twin = slices.ContainsFunc(all, func(other usbInterface) bool {
 			return other.port != in.port && other.ids() == in.ids() && other.serial == in.serial
 		})
 		found = append(found, f)
 	}
 	return found
+}
+
+// foundHID is a scanner that sends reports, or a keyboard, which the kernel reads.
+func foundHID(in usbInterface) Found {
+	f := Found{Kind: "hid", Mode: "pos", Device: in.port, Name: in.name, VendorID: in.vendor, ProductID: in.product, Serial: in.serial,
+		node: in.node, port: in.port, likely: in.pos || scannerMaker(in.vendor)}
+	if !in.keyboard {
+		return f
+	}
+	f.Kind, f.Mode, f.node = "evdev", "", ""
+	if len(in.keys) > 0 {
+		f.node = in.keys[0]
+	}
+	f.Note = "a keyboard: configure it only if it is the scanner, for it then types into no window any more"
+	return f
 }

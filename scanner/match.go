@@ -35,9 +35,12 @@ func (cfg Config) names(in usbInterface) bool {
 		(cfg.Device == "" || in.port == cfg.Device || in.path == cfg.Device)
 }
 
-// hidName is how the configuration's HID device is called on screen and in the log.
-func (cfg Config) hidName() string {
-	name := fmt.Sprintf("hid %04x:%04x", cfg.VendorID, cfg.ProductID)
+// Name is how the configured device is called on screen, in the log and in events: by its path, or by its kind and ids.
+func (cfg Config) Name() string {
+	if cfg.VendorID == 0 {
+		return orDefault(cfg.Device, cfg.Kind)
+	}
+	name := fmt.Sprintf("%s %04x:%04x", cfg.Kind, cfg.VendorID, cfg.ProductID)
 	for _, more := range []string{cfg.Serial, cfg.Device} {
 		if more != "" {
 			name += " " + more
@@ -48,7 +51,7 @@ func (cfg Config) hidName() string {
 
 func notPlugged(cfg Config) *Trouble {
 	return &Trouble{Code: TroubleNotThere,
-		What: "the scanner " + cfg.hidName() + " is not there",
+		What: "the scanner " + cfg.Name() + " is not there",
 		Next: "plug it in; if it is plugged in, set vendor_id, product_id and serial to what posagent scanner list shows"}
 }
 

@@ -35,7 +35,7 @@ func Play(r io.Reader) (*Playback, error) {
 	if ok, err := p.next(&head); err != nil || !ok {
 		return nil, errors.Join(errors.New("this is no recording of a scanner; make one with posagent scanner record"), err)
 	}
-	p.name, p.format = head.Device, format{Decoder: head.Decoder, Gap: time.Duration(head.GapNS)}
+	p.name, p.format = head.Device, format{Decoder: head.Decoder, Framing: Framing{Prefix: head.Prefix, Suffix: head.Suffix, Gap: time.Duration(head.GapNS)}}
 	if head.Version != recordingVersion || !p.format.known() {
 		return nil, fmt.Errorf("this recording is of version %d with decoder %q, which this posagent cannot play; record again with this version",
 			head.Version, head.Decoder)
@@ -81,6 +81,9 @@ func (p *Playback) next(v any) (ok bool, err error) {
 
 // play returns the events of one line, and an error where they are not those that were recorded.
 func (p *Playback) play(decoder Decoder, line recordingLine, at time.Time) ([]Event, error) {
+	if line.Descriptor != nil {
+		return nil, p.playDescriptor(decoder, *line.Descriptor)
+	}
 	if line.Bytes == nil {
 		return p.playState(decoder, line, at)
 	}
@@ -94,6 +97,17 @@ func (p *Playback) play(decoder Decoder, line recordingLine, at time.Time) ([]Ev
 			p.number, describe(line.Scans), describe(now))
 	}
 	return events, nil
+}
+
+// playDescriptor tells the decoder what was opened.
+func (p *Playback) playDescriptor(decoder Decoder, hexed string) error {
+	descriptor, err := hex.DecodeString(hexed)
+	reads, ok := decoder.(describable)
+	if err != nil || !ok {
+		return fmt.Errorf("line %d of the recording holds no descriptor of use; record again", p.number)
+	}
+	reads.Describe(descriptor)
+	return nil
 }
 
 // playState tells a recorded change of state; the port was opened anew around it, so nothing is pending.

@@ -49,7 +49,7 @@ func TestPlayingStopsAtTheFirstDifference(t *testing.T) {
 	_, err = playFast(t, changed)
 	assert.ErrorContains(t, err, "gave nothing when it was recorded")
 
-	_, err = playFast(t, strings.Replace(golden(t, "serial_noise"), "too_long", "garbled", 1))
+	_, err = playFast(t, strings.Replace(golden(t, "serial_noise"), `"too_long"`, `"parity"`, 1))
 	assert.ErrorContains(t, err, "something dropped (too_long) now")
 }
 

@@ -26,34 +26,49 @@ const (
 const posGap = 50 * time.Millisecond
 
 // POS decodes HID point-of-sale reports. A device with a small endpoint sends a report in several reads; they are put
-// together by their number of bytes. It knows the layouts of Honeywell, Zebra and Datalogic (AIM identifier before the
-// data), the same one byte later, and Newland's (data from the third byte on).
+// together by their number of bytes. It reads them by the device's descriptor where [POS.Describe] was told one with
+// decoded data in it, and else by the layouts that it knows: the AIM identifier before the data, from the third byte on
+// (Honeywell's and Access-IS's) or from the fourth, and data without one from the third byte on (Newland's).
 type POS struct {
-	report    []byte // of the report under way; at most 64 bytes
+	fields    posFields
+	report    []byte // of the report under way; at most 64 bytes, or as many as the descriptor says
 	asm       *Assembler
+	aim       string    // of the first report of a scan that goes on
 	continued bool      // the scan goes on in the next report
 	lastAt    time.Time // of the last read that gave bytes
 }
 
 // NewPOS returns a decoder of point-of-sale reports.
-func NewPOS() *POS {
-	return &POS{report: make([]byte, 0, posReportBytes), asm: NewAssembler(0)}
+func NewPOS() *POS { return NewFramedPOS(Framing{}) }
+
+// NewFramedPOS returns a decoder of point-of-sale reports that wants what framing says around each scan. A report ends a
+// scan by itself: silence and a suffix are not needed.
+func NewFramedPOS(framing Framing) *POS {
+	framing.Gap = 0
+	return &POS{report: make([]byte, 0, posReportBytes), asm: NewFramedAssembler(framing)}
 }
+
+// Describe takes the report descriptor of the device that was opened. One without decoded data leaves the known layouts.
+func (p *POS) Describe(descriptor []byte) { p.fields = posFieldsOf(descriptor) }
 
 // Feed takes what one read gave, or a look at the clock, and returns the scans that it completes.
 func (p *POS) Feed(b []byte, at time.Time) []Event {
 	if len(b) == 0 {
 		return p.look(at)
 	}
-	p.lastAt = at
 	var events []Event
+	if p.Pending() && at.Sub(p.lastAt) >= heldUpMax {
+		p.Reset()
+		events = append(events, noiseEvent(heldUpTrouble(), at))
+	}
+	p.lastAt = at
 	for len(b) > 0 {
-		if len(p.report) == 0 && b[0] != posReportID {
+		if len(p.report) == 0 && !p.fields.begins(b[0]) {
 			return events // a report of another sort, such as a status
 		}
-		n := min(len(b), posReportBytes-len(p.report))
+		n := min(len(b), p.fields.bytes()-len(p.report))
 		p.report, b = append(p.report, b[:n]...), b[n:]
-		if len(p.report) == posReportBytes {
+		if len(p.report) == p.fields.bytes() {
 			events = append(events, p.take(at)...)
 		}
 	}
@@ -81,47 +96,29 @@ func (p *POS) look(at time.Time) []Event {
 
 func (p *POS) garbled(at time.Time) []Event {
 	p.Reset()
-	return []Event{{Kind: KindNoise, At: at, Trouble: Trouble{
+	return []Event{noiseEvent(Trouble{
 		Code: TroubleGarbled,
 		What: "the scanner sent a report that makes no sense or is not complete, and the scan was dropped",
 		Next: "scan again; if it comes back, set the scanner to USB serial by its manual and configure kind = \"serial\"",
-	}}}
+	}, at)}
 }
 
 // take makes a scan of the report, or joins it to the reports before it.
 func (p *POS) take(at time.Time) []Event {
 	r := slices.Clone(p.report)
 	p.report = p.report[:0]
-	start, ok := posStart(r)
-	if !ok {
+	part, ok := p.fields.read(r)
+	if !ok || p.continued && part.aim != p.aim {
 		return p.garbled(at)
 	}
-	end := start + int(r[posLengthAt])
-	if start > posAIMAt && !p.continued && r[start-posAIMBytes] == ']' {
-		start -= posAIMBytes
+	data := part.data
+	if part.aim != "" && !p.continued {
+		data = append([]byte(part.aim), data...)
 	}
-	p.continued = len(r) == posReportBytes && r[posContinuedAt]&posContinued != 0
-	data := r[start:end]
-	if !p.continued {
-		data = append(data, cr)
+	p.continued, p.aim = part.continued, part.aim
+	if part.continued {
+		return p.asm.Feed(data, at)
 	}
-	return p.asm.Feed(data, at)
-}
-
-// posStart finds where a report's data begins; ok is false where its length does not fit. A length that counts the AIM
-// identifier too takes in three bytes of padding, which are dropped as NUL.
-func posStart(r []byte) (start int, ok bool) {
-	if len(r) < posDataAt {
-		return 0, false
-	}
-	switch {
-	case r[posAIMAt] == ']', r[posAIMAt] == 0 && r[posAIMAt+1] != ']':
-		start = posDataAt
-	case r[posAIMAt+1] == ']':
-		start = posDataAt + 1
-	default:
-		start = posAIMAt
-	}
-	length := int(r[posLengthAt])
-	return start, length <= posDataMax && start+length <= min(len(r), posMakerAt+1)
+	events := p.asm.Feed(data, at)
+	return append(events, p.asm.flush(at)...)
 }

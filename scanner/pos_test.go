@@ -121,3 +121,111 @@ func FuzzPOS(f *testing.F) {
 		p.Feed(nil, begin.Add(time.Hour))
 	})
 }
+
+// posDescriptor is a report descriptor of a scanner by the HID Point of Sale Usage Tables 1.02: report 2 has a byte
+// count, symbology identifiers 1 to 3, 56 bytes of decoded data, two bytes of padding and the bit that says that the data
+// goes on.
+const posDescriptor = `05 8C 09 02 A1 01 85 02 09 12 A1 02 05 01 09 3B 15 00 26 FF 00 75 08 95 01 81 02
+	05 8C 09 FB 09 FC 09 FD 95 03 81 02 09 FE 95 38 82 02 01 95 02 81 01
+	09 FF 25 01 75 01 95 01 81 02 95 07 81 01 C0 C0`
+
+// otherPOSDescriptor has no report id and no byte count, the data first, and the bit that goes on before the symbology.
+const otherPOSDescriptor = `05 8C 09 02 A1 01 15 00 26 FF 00 75 08 09 FE 95 20 82 02 01
+	09 FF 25 01 75 01 95 01 81 02 95 07 81 01 26 FF 00 75 08 95 01 09 FB 81 02 09 FC 81 02 09 FD 81 02 C0`
+
+// posMakers are the reports of makers whose layout is public, each written as its source shows it.
+func posMakers(t testing.TB) map[string]struct {
+	descriptor string
+	reports    [][]byte
+	text, aim  string
+} {
+	honeywell := func(length int, data string, maker byte, more bool) []byte {
+		r := posReport(length, "]X0", data, more)
+		r[posMakerAt] = maker
+		return r
+	}
+	return map[string]struct {
+		descriptor string
+		reports    [][]byte
+		text, aim  string
+	}{
+		// HID reports, appendix B of the LSR118 Product Manual (also LSR116, ATR110), Access-IS 2020: id, length, AIM
+		// identifier in bytes 2 to 4, data in 5 to 60, a further identifier, and "data cont'd" in byte 63.
+		"Access-IS LSR118": {"", [][]byte{accessIS(18, "]Q1", code, 0)}, code, "Q1"},
+		// Its example of a boarding pass of 60 bytes in two reports, of which only the form is taken here.
+		"Access-IS LSR118 in two reports": {"", [][]byte{accessIS(56, "]Q0", strings.Repeat("M1GATHER", 7), 1), accessIS(4, "]Q0", "ABCD", 0)},
+			strings.Repeat("M1GATHER", 7) + "ABCD", "Q0"},
+		// Honeywell Voyager 1602g, dumped in HenkVanAsselt/python_hon_usbhid, README: 2, 56, ']X0', data, 63, 0, 1.
+		"Honeywell Voyager 1602g": {"", [][]byte{honeywell(20, code+"\r\n", 63, false)}, code, "X0"},
+		// Honeywell Voyager 1400g: NielsLeenheer/WebHidBarcodeScanner, src/main.js, takes one byte less than the length,
+		// for its last is the suffix, and knows a QR code by 's' in byte 61.
+		"Honeywell Voyager 1400g": {"", [][]byte{posReport(19, "]Q1", code+"\r", false)}, code, "Q1"},
+		// Newland NLS-FM420 Integration Guide, page 47, and NLS-HR200, page 43 ("Getting Scanned Data"): id, length, data in
+		// bytes 2 to 57, four reserved, Newland's symbology identifier in byte 62 or 0, continued in byte 63.
+		"Newland NLS-FM420": {"", [][]byte{newland(code, 0x0B)}, code, ""},
+		// Quio QU-R-302 manual, page 79, the same layout: id, length, data in bytes 2 to 57, symbology in byte 62.
+		"Quio QU-R-302": {"", [][]byte{newland(code, 0)}, code, ""},
+		// By descriptor: HID Point of Sale Usage Tables 1.02, section 3.
+		"by the usage tables":              {posDescriptor, [][]byte{posReport(18, "]Q1", code, false)}, code, "Q1"},
+		"by the usage tables, another way": {otherPOSDescriptor, [][]byte{append(append([]byte(code), make([]byte, 15)...), ']', 'C', '0')}, code, "C0"},
+		"a descriptor one byte off":        {posDescriptor, [][]byte{posReport(18, "\x00]Q1", code, false)}, code, "Q1"},
+	}
+}
+
+func accessIS(length int, aim, data string, more byte) []byte {
+	r := append([]byte{2, byte(length)}, aim+data...)
+	r = append(r, make([]byte, 64-len(r))...)
+	r[61], r[63] = 's', more
+	return r
+}
+
+func newland(data string, symbology byte) []byte {
+	r := append([]byte{2, byte(len(data))}, data...)
+	r = append(r, make([]byte, 64-len(r))...)
+	r[62] = symbology
+	return r
+}
+
+func TestReportsOfMakersByTheirManuals(t *testing.T) {
+	for name, row := range posMakers(t) {
+		t.Run(name, func(t *testing.T) {
+			for _, size := range []int{64, 8, 1} {
+				p := NewPOS()
+				p.Describe(unhex(t, row.descriptor))
+				var reads [][]byte
+				for _, r := range row.reports {
+					reads = append(reads, cutUp(r, size)...)
+				}
+				events := feedReports(p, reads...)
+				require.Equal(t, []string{row.text}, texts(events), "in pieces of %d", size)
+				assert.Equal(t, row.aim, events[0].Scan.AIM)
+			}
+		})
+	}
+}
+
+func TestAPieceOfAReportThatWasLostGivesNoCode(t *testing.T) {
+	long := "28" + strings.Repeat("1", 6) + code // of 26 digits, whose last or first 18 would pass for a code
+	for _, descriptor := range []string{"", posDescriptor} {
+		whole := cutUp(posReport(26, "]Q1", long, false), 8)
+		for lost := range whole {
+			p := NewPOS()
+			p.Describe(unhex(t, descriptor))
+			reads := append(slices.Delete(slices.Clone(whole), lost, lost+1), cutUp(posReport(18, "]Q1", code, false), 8)...)
+			for _, text := range texts(feedReports(p, reads...)) {
+				assert.Contains(t, []string{long, code}, text, "piece %d lost", lost)
+			}
+		}
+	}
+}
+
+func TestReportsOfTwoCodesAreNotJoined(t *testing.T) {
+	p := NewPOS()
+	first := feedReports(p, posReport(9, "]Q1", code[:9], true), posReport(9, "]C0", code[9:], false))
+	assert.Empty(t, texts(first), "their symbology differs")
+	p.Reset()
+	p.Feed(posReport(9, "]Q1", code[:9], true), begin)
+	late := p.Feed(posReport(9, "]Q1", code[9:], false), begin.Add(heldUpMax))
+	assert.Equal(t, []TroubleCode{TroubleHeldUp}, troubles(late))
+	assert.Equal(t, []string{code[9:]}, texts(late), "nine digits, which are no code")
+}

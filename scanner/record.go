@@ -23,18 +23,21 @@ type recordingHeader struct {
 	Device  string    `json:"device"`
 	Decoder string    `json:"decoder"`
 	GapNS   int64     `json:"gap_ns"`
+	Prefix  string    `json:"prefix,omitempty"`
+	Suffix  string    `json:"suffix,omitempty"`
 	Began   time.Time `json:"began"`
 }
 
 // recordingLine is each other line: a read with what came of it, or a change of state.
 type recordingLine struct {
-	NS    int64          `json:"ns"`              // since Began
-	Bytes *string        `json:"bytes,omitempty"` // hexadecimal; empty is a read that found nothing
-	Scans []recordedScan `json:"scans,omitempty"`
-	State string         `json:"state,omitempty"`
-	Code  TroubleCode    `json:"code,omitempty"`
-	What  string         `json:"what,omitempty"`
-	Next  string         `json:"next,omitempty"`
+	NS         int64          `json:"ns"`              // since Began
+	Bytes      *string        `json:"bytes,omitempty"` // hexadecimal; empty is a read that found nothing
+	Scans      []recordedScan `json:"scans,omitempty"`
+	Descriptor *string        `json:"descriptor,omitempty"` // of a HID device that was opened, in hexadecimal
+	State      string         `json:"state,omitempty"`
+	Code       TroubleCode    `json:"code,omitempty"`
+	What       string         `json:"what,omitempty"`
+	Next       string         `json:"next,omitempty"`
 }
 
 // recordedScan is a scan, or something that was dropped.
@@ -55,7 +58,7 @@ type Recording struct {
 // made by [New] can be recorded, and the source given is not to be run besides.
 func Record(source Source, w io.Writer) (*Recording, error) {
 	d, ok := source.(*device)
-	if !ok {
+	if !ok || d.unsettled {
 		return nil, errors.New("only a serial or HID scanner can be recorded; name one in the configuration")
 	}
 	return &Recording{device: d, w: w}, nil
@@ -68,7 +71,7 @@ func (r *Recording) Run(ctx context.Context, deliver func(Event)) error {
 	notes := &notes{w: r.w, began: time.Now(), stop: stop}
 	notes.write(recordingHeader{
 		Version: recordingVersion, Warning: recordingWarning, Device: r.device.name,
-		Decoder: r.device.format.Decoder, GapNS: int64(r.device.format.Gap), Began: notes.began,
+		Decoder: r.device.format.Decoder, GapNS: int64(r.device.format.Gap), Prefix: r.device.format.Prefix, Suffix: r.device.format.Suffix, Began: notes.began,
 	})
 	recorded := *r.device
 	recorded.tap = notes
@@ -77,10 +80,11 @@ func (r *Recording) Run(ctx context.Context, deliver func(Event)) error {
 
 // notes writes a recording's lines, from the goroutine that reads the device.
 type notes struct {
-	w     io.Writer
-	began time.Time
-	stop  func() // ends the run when a line could not be written
-	err   error
+	w      io.Writer
+	began  time.Time
+	opened string // the descriptor noted last
+	stop   func() // ends the run when a line could not be written
+	err    error
 }
 
 // write writes one line. After one that failed the run ends, and with it the recording.
@@ -98,6 +102,15 @@ func (n *notes) write(line any) {
 func (n *notes) chunk(b []byte, at time.Time, events []Event) {
 	sent := hex.EncodeToString(b)
 	n.write(recordingLine{NS: int64(at.Sub(n.began)), Bytes: &sent, Scans: recordedScans(events)})
+}
+
+// descriptor notes what was opened, where it is another than before.
+func (n *notes) descriptor(descriptor []byte) {
+	opened := hex.EncodeToString(descriptor)
+	if opened != n.opened {
+		n.opened = opened
+		n.write(recordingLine{NS: int64(time.Since(n.began)), Descriptor: &opened})
+	}
 }
 
 func (n *notes) state(e Event) {

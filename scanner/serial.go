@@ -3,6 +3,7 @@ package scanner
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -18,7 +19,7 @@ const (
 	bitsPerChar   = 10
 )
 
-// readSliceMax bounds how long a read waits, and so how late a cancelled context is seen.
+// readSliceMax bounds how long a read of the library waits; it is only begun when there is something to read.
 const readSliceMax = 200 * time.Millisecond
 
 // newSerial returns the source of a scanner on a serial port: a real one, a USB serial chip, CDC-ACM or a
@@ -31,17 +32,18 @@ func newSerial(cfg Config) (*device, error) {
 	if err := absolute("device", cfg.Device); err != nil {
 		return nil, err
 	}
-	gap, err := cfg.gapOr(max(serialGap, gapCharacters*bitsPerChar*time.Second/time.Duration(mode.BaudRate)))
+	framing, err := cfg.framing(max(serialGap, gapCharacters*bitsPerChar*time.Second/time.Duration(mode.BaudRate)))
 	if err != nil {
 		return nil, err
 	}
-	path := cfg.Device
+	path, form := cfg.Device, format{decodeText, framing}
 	return &device{
 		name:    path,
-		opener:  func() (port, error) { return openSerial(path, mode, gap) },
-		decoder: NewAssembler(gap),
-		format:  format{Decoder: decodeText, Gap: gap},
+		opener:  func() (port, error) { return openSerial(path, mode, framing.Gap) },
+		decoder: form.decoder(),
+		format:  form,
 		lost:    func(err error) *Trouble { return serialLost(path, err) },
+		hotplug: cfg.Hotplug,
 	}, nil
 }
 
@@ -86,18 +88,39 @@ func parityOf(name string) serial.Parity {
 	return serial.NoParity
 }
 
-// serialPort is an open port and the lock that keeps a second reader of ours away.
+// serialPort is an open port and the lock that keeps a second reader of ours away. The lock's descriptor waits for what
+// comes, in Go's poller: for as long as nothing does, that costs nothing.
 type serialPort struct {
 	serial.Port
-	lock *claim
+	lock  *claim
+	slice time.Duration // how long a read waits while a scan is under way
+	line  waiter
 }
+
+// await lets the next read wait for ever, or only for a slice because silence may end a scan.
+func (p *serialPort) await(pending bool) {
+	p.line.within = 0
+	if pending {
+		p.line.within = p.slice
+	}
+}
+
+// Read returns what came, or nothing when the wait is over or was ended.
+func (p *serialPort) Read(b []byte) (int, error) {
+	return p.line.read(b)
+}
+
+func (p *serialPort) interrupt() { p.line.interrupt() }
+
+func (p *serialPort) gone() bool { return p.lock.gone() }
 
 // Close closes the port, then the lock.
 func (p *serialPort) Close() error {
 	return errors.Join(p.Port.Close(), p.lock.release())
 }
 
-// openSerial claims and opens the port. What a scanner sent before is thrown away: a code is never queued.
+// openSerial claims and opens the port. What a scanner sent before is thrown away: a code is never queued. So is the rest
+// of a scan in whose middle the port was opened, which alone might look like a shorter code.
 func openSerial(path string, mode serial.Mode, gap time.Duration) (port, error) {
 	lock, err := claimPort(path)
 	if err != nil {
@@ -109,11 +132,26 @@ func openSerial(path string, mode serial.Mode, gap time.Duration) (port, error) 
 		return nil, openTrouble(path, err)
 	}
 	// Set once, before the first read: the library does not guard it against a read that is under way.
-	if err := errors.Join(p.SetReadTimeout(min(gap/2, readSliceMax)), p.ResetInputBuffer()); err != nil {
+	slice := min(gap/2, readSliceMax)
+	if err := errors.Join(p.SetReadTimeout(slice), p.ResetInputBuffer(), quieten(p)); err != nil {
 		_ = errors.Join(p.Close(), lock.release())
 		return nil, openTrouble(path, err)
 	}
-	return &serialPort{Port: p, lock: lock}, nil
+	return &serialPort{Port: p, lock: lock, slice: slice, line: waiter{file: lock.file}}, nil
+}
+
+// quietReadsMax bounds how long a line that never falls silent is waited for when it is opened.
+const quietReadsMax = 64
+
+// quieten reads until nothing comes for a slice.
+func quieten(p io.Reader) error {
+	rest := make([]byte, readBytesMax)
+	for range quietReadsMax {
+		if n, err := p.Read(rest); n == 0 || err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // openTrouble explains an error of the library, which hides errno behind codes of its own.

@@ -5,9 +5,11 @@ package scanner
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -143,8 +145,10 @@ func TestGarbageGivesNoScan(t *testing.T) {
 	at := runTill(t, serialSource(t, p.Path()))
 	at.becomes(Ready)
 	p.types(t, string(bytes.Repeat([]byte{0, 0x80, 0xff, 0x1b}, 300))+"\r")
-	p.types(t, string(bytes.Repeat([]byte("x7"), 400))) // a wrong device that talks without end
 	e := at.next()
+	require.Equal(t, TroubleGarbled, e.Trouble.Code)
+	p.types(t, string(bytes.Repeat([]byte("x7"), 400))) // a wrong device that talks without end
+	e = at.next()
 	require.Equal(t, KindNoise, e.Kind)
 	assert.Equal(t, TroubleTooLong, e.Trouble.Code)
 	time.Sleep(3 * serialGap) // real silence
@@ -162,6 +166,26 @@ func TestWhatCameBeforeThePortWasOpenIsNotRead(t *testing.T) {
 	at.becomes(Ready)
 	p.types(t, code+"\r")
 	at.reads(code)
+}
+
+func TestAPortThatIsOpenedInTheMiddleOfAScan(t *testing.T) {
+	// Of an Alipay code of 22 digits, the 18 that come after the opening would pass for one of WeChat Pay.
+	rest := &fakePort{t: t, steps: append(pieces(strings.Split(code+"\r", "")...), step{}, step{bytes: "9"})}
+	require.NoError(t, quieten(rest))
+	assert.Equal(t, 1, len(rest.steps), "read until nothing came for a slice, and no further")
+
+	endless := &fakePort{t: t, steps: pieces(strings.Split(strings.Repeat("7", 1000), "")...)}
+	require.NoError(t, quieten(endless))
+	assert.Equal(t, quietReadsMax, endless.reads, "a line that is never silent does not keep it from being read")
+
+	asked := time.Now()
+	opened, err := openSerial(plug(t).Path(), serial.Mode{BaudRate: 9600, DataBits: 8}, serialGap)
+	require.NoError(t, err)
+	assert.GreaterOrEqual(t, time.Since(asked), serialGap/2, "a port is not said to be open before it was silent")
+	require.NoError(t, opened.Close())
+
+	failing := &fakePort{t: t, steps: []step{{bytes: "1"}, {err: errors.New("gone")}}}
+	assert.Error(t, quieten(failing))
 }
 
 func TestASecondReaderOfOnePortIsRefused(t *testing.T) {

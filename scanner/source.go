@@ -57,7 +57,6 @@ type Scan struct {
 	Symbology  string        // the kind of bar code if the AIM identifier tells ("qr", "code128"), or empty
 	Characters int           // how many characters Text has; 1 to 64
 	Took       time.Duration // from the first character to the last; a person types slower than a scanner
-	Noise      int           // bytes inside the scan that were no printable character and were dropped
 }
 
 // String describes the scan without any of its characters.

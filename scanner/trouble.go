@@ -6,6 +6,7 @@ type TroubleCode string
 // What can be wrong with a device.
 const (
 	TroubleNotThere     TroubleCode = "not_there"      // no such device; or it was unplugged
+	TroubleSwapped      TroubleCode = "swapped"        // no such device, but another scanner is plugged in
 	TroubleNoPermission TroubleCode = "no_permission"  // the node is there, and opening it is not allowed
 	TroubleBusy         TroubleCode = "busy"           // another program holds it
 	TroubleBroken       TroubleCode = "broken"         // it is there and opening or reading it fails
@@ -15,6 +16,8 @@ const (
 	TroubleAmbiguous    TroubleCode = "ambiguous"      // several devices match the configuration
 	TroubleKeyboard     TroubleCode = "keyboard"       // the match is a keyboard, and the configuration does not name it as one
 	TroubleNoInterface  TroubleCode = "no_interface"   // the device has no interface of the configured mode
+	TroubleHung         TroubleCode = "hung"           // a call into its driver does not come back
+	TroubleKeyHeld      TroubleCode = "key_held"       // it is a keyboard and a key is down, so it cannot be taken over yet
 	TroubleTooLong      TroubleCode = "too_long"       // more characters without a pause than any code has
 	TroubleGarbled      TroubleCode = "garbled"        // the device reported that it lost keys, or a report made no sense
 	TroubleEnded        TroubleCode = "ended"          // a source with an end has reached it
@@ -33,5 +36,5 @@ func (t *Trouble) Error() string { return t.What + "; " + t.Next }
 
 // settles reports troubles that udev or another program may end by itself shortly after a device was plugged in.
 func (t *Trouble) settles() bool {
-	return t.Code == TroubleNoPermission || t.Code == TroubleBusy || t.Code == TroubleBroken
+	return t.Code == TroubleNoPermission || t.Code == TroubleBusy || t.Code == TroubleBroken || t.Code == TroubleKeyHeld
 }

@@ -16,6 +16,7 @@ type usbInterface struct {
 	path     string // "1-1.2:1.0", which is also hidapi's name of it
 	keyboard bool
 	pos      bool
+	keys     []string // the nodes of its input devices that type digits
 }
 
 // usbDevice is what sysfs tells of a USB device.
@@ -58,7 +59,8 @@ func readInterface(dir, dev string) usbInterface {
 	in := usbInterface{usbDevice: readDevice(filepath.Join(filepath.Dir(dir), port), dev), path: name}
 	protocol, _ := hexAttr(dir, "bInterfaceProtocol")
 	page, usage, known := firstUsage(reportDescriptor(dir))
-	in.keyboard = protocol == keyboardProtocol || known && page == desktopPage && usage == keyboardUsage
+	in.keys = keyNodes(dir, dev)
+	in.keyboard = protocol == keyboardProtocol || known && page == desktopPage && usage == keyboardUsage || len(in.keys) > 0
 	// Without a kernel driver there is no descriptor to read; an interface that is no boot device then may be a scanner.
 	in.pos = !in.keyboard && protocol != mouseProtocol && (page == scannerPage || !known)
 	return in

@@ -18,8 +18,9 @@
 // SetCredential with a blank value (one line end) stands behind each LoadCredential: without it a missing file would end in a message of systemd's
 // that names no next step. posagent takes a blank credential for a missing one.
 //
-// AF_NETLINK: without it libusb finds no USB device and reports no error. DeviceAllow by number (189 USB, 188 ttyUSB, 166 ttyACM,
-// 4 ttyS): a name such as char-ttyUSB is looked up when the unit starts, and then stays forbidden if the driver is loaded later, which
+// AF_NETLINK: without it libusb finds no USB device and reports no error, and nobody tells that a scanner was plugged in. DeviceAllow
+// by number (189 USB, 188 ttyUSB, 166 ttyACM, 4 ttyS, 13 input devices, which keyboard scanners are; which of those may be opened says
+// the udev rule): a name such as char-ttyUSB is looked up when the unit starts, and then stays forbidden if the driver is loaded later, which
 // is when the first scanner is plugged in. PrivateDevices would hide the scanner altogether. LimitNOFILE=1024: the serial library waits
 // with select(2), which cannot take a higher descriptor. LimitCORE=0: a core file would hold the keys.
 package systemd

@@ -139,6 +139,7 @@ func (b *storyBook) waiting() {
 	b.add("wrong-code-unionpay", armed(refused(string(payflow.CodeUnionPay))))
 	b.add("wrong-code-goods", armed(refused(string(payflow.CodeGoods))))
 	b.add("wrong-code-merchant-own", armed(refused(string(payflow.CodeMerchantOwn))))
+	b.add("wrong-code-misread", armed(refused(payflow.NoticeMisread)))
 	b.add("wrong-code-used", armed(refused(payflow.NoticeSameCode)))
 	b.add("paying", aStory(payflow.Paying, payflow.ReasonSending))
 	b.add("paying-cancel-noted", aStory(payflow.Paying, payflow.ReasonSending, func(e *payflow.Entry) { e.CancelAsked = true }))

@@ -24,8 +24,22 @@ type Device struct {
 	Name  string    `json:"name" doc:"The port, or the device's own name."`
 	Kind  string    `json:"kind" doc:"serial, hid, stdin."`
 	Ready bool      `json:"ready"`
-	Text  string    `json:"text,omitempty" doc:"Why it is not ready, and what to do."`
+	Text  string    `json:"text,omitempty" doc:"Why it is not ready, or why its scans cannot be read, and what to do."`
 	Since time.Time `json:"since,omitempty,omitzero"`
+
+	Statistics *ScanStatistics `json:"statistics,omitempty" doc:"What it has done since this program began."`
+}
+
+// ScanStatistics are what one scanner has done, as the statistics of UnifiedPOS devices count it.
+type ScanStatistics struct {
+	Good       uint64            `json:"good" doc:"Scans that were taken as a payment code."`
+	Refused    map[string]uint64 `json:"refused" doc:"Scans that were not taken, by the reason that the cashier was told: busy, nothing_armed, same_code, wrong_length, alipay, …"`
+	Misread    map[string]uint64 `json:"misread" doc:"What came from the device and was no whole scan, by its trouble: garbled, parity, unframed, too_long, held_up."`
+	Overrun    uint64            `json:"overrun" doc:"Scans that were lost because this program was slow."`
+	Unplugs    uint64            `json:"unplugs" doc:"How often it went away."`
+	ReadyHours float64           `json:"ready_hours" doc:"How long it was ready."`
+	LastSeenAt time.Time         `json:"last_seen_at,omitempty,omitzero" doc:"The last scan of any sort."`
+	LastGoodAt time.Time         `json:"last_good_at,omitempty,omitzero" doc:"The last scan that was taken."`
 }
 
 // Clock is this machine's clock against WeChat Pay's.

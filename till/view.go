@@ -116,7 +116,7 @@ func attentionOf(e payflow.Entry) payflow.Reason {
 // NoticeView names a refused scan, and no digit of it.
 type NoticeView struct {
 	At     time.Time `json:"at"`
-	Kind   string    `json:"kind" doc:"What was scanned (alipay, unionpay, goods, …) or why it was refused (busy, same_code, nothing_armed)."`
+	Kind   string    `json:"kind" doc:"What was scanned (alipay, unionpay, goods, …) or why it was refused (busy, same_code, nothing_armed, misread)."`
 	Device string    `json:"device,omitempty"`
 
 	Message  health.Words `json:"message"`

@@ -83,7 +83,7 @@ func TestEveryRefusedScanSaysWhyAndWhatToDo(t *testing.T) {
 	kinds := []string{
 		string(payflow.CodeWeChat), string(payflow.CodeAlipay), string(payflow.CodeUnionPay), string(payflow.CodeGoods),
 		string(payflow.CodeMerchantOwn), string(payflow.CodeWrongLength), string(payflow.CodeNotDigits), string(payflow.CodeWrongPrefix),
-		string(payflow.CodeNothing), payflow.NoticeNothingArmed, payflow.NoticeBusy, payflow.NoticeSameCode,
+		string(payflow.CodeNothing), payflow.NoticeNothingArmed, payflow.NoticeBusy, payflow.NoticeSameCode, payflow.NoticeMisread,
 		"starting", "stopping", "no_network", "not_verified", "clock", "journal", "recovering", "key_mismatch", "certificate",
 		"no_certificate", "certificate_refused", "certificate_early", "clock_unset",
 		"too_many_open", "internal",

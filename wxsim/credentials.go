@@ -50,8 +50,29 @@ func (s *Sim) Credentials(merchantID string) (Credentials, error) {
 	return s.credentials(a, a.accepted[0])
 }
 
+// V3Credentials returns those of a merchant without the packed file (PKCS12), which API v3 has no use for and whose making takes milliseconds; "" is
+// the first one.
+func (s *Sim) V3Credentials(merchantID string) (Credentials, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a, err := s.account(merchantID)
+	if err != nil {
+		return Credentials{}, err
+	}
+	return s.v3Credentials(a, a.accepted[0])
+}
+
 // credentials are those of a merchant with one of his certificates. The caller holds s.mu.
 func (s *Sim) credentials(a *account, c merchantCertificate) (Credentials, error) {
+	whole, err := s.v3Credentials(a, c)
+	if err != nil {
+		return Credentials{}, err
+	}
+	whole.PKCS12, err = c.pkcs12(s.authority)
+	return whole, err
+}
+
+func (s *Sim) v3Credentials(a *account, c merchantCertificate) (Credentials, error) {
 	public, err := s.publicKey.publicKeyPEM()
 	if err != nil {
 		return Credentials{}, err
@@ -60,12 +81,8 @@ func (s *Sim) credentials(a *account, c merchantCertificate) (Credentials, error
 	if err != nil {
 		return Credentials{}, err
 	}
-	packed, err := c.pkcs12(s.authority)
-	if err != nil {
-		return Credentials{}, err
-	}
 	return Credentials{Mode: a.Mode, AppID: a.AppID, MerchantID: a.MerchantID, SubMerchantID: a.SubMerchantID, CategoryCode: a.CategoryCode,
-		Serial: c.serial, APIv3Key: a.APIv3Key, APIv2Key: a.APIv2Key, PKCS12: packed, Certificate: certificatePEM(c.certificate), PrivateKey: private,
+		Serial: c.serial, APIv3Key: a.APIv3Key, APIv2Key: a.APIv2Key, Certificate: certificatePEM(c.certificate), PrivateKey: private,
 		PublicKeyID: s.publicKey.serial, PublicKey: public,
 		CA: append([]byte(nil), s.authority.pem...), Key: c.key, Roots: s.authority.pool()}, nil
 }

@@ -14,6 +14,9 @@ type Keys struct {
 	Stranger     *rsa.PrivateKey // signs what WeChat Pay did not
 	Public       *rsa.PrivateKey // of WeChat Pay's public key
 	NextMerchant *rsa.PrivateKey // of the first merchant's second certificate
+
+	// Later sign answers after further roll-overs, one after the other. A key is made for each roll-over beyond them.
+	Later []*rsa.PrivateKey
 }
 
 const keyBits = 2048 // as WeChat Pay issues them
@@ -25,6 +28,28 @@ func NewKeys() (Keys, error) {
 		return Keys{}, err
 	}
 	return k, orMake(&k.NextMerchant)
+}
+
+// MakeLater makes keys for so many further roll-overs.
+func (k *Keys) MakeLater(n int) error {
+	for range n {
+		var key *rsa.PrivateKey
+		if err := orMake(&key); err != nil {
+			return err
+		}
+		k.Later = append(k.Later, key)
+	}
+	return nil
+}
+
+// nextPlatform is the first key that has signed for no roll-over yet, or nil.
+func (k Keys) nextPlatform(used func(*rsa.PrivateKey) bool) *rsa.PrivateKey {
+	for _, key := range append([]*rsa.PrivateKey{k.NextPlatform}, k.Later...) {
+		if !used(key) {
+			return key
+		}
+	}
+	return nil
 }
 
 // whole makes what a simulator needs from the start.

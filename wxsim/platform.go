@@ -71,10 +71,9 @@ func (s *Sim) DropCertificates() {
 const platformsMax = 8
 
 func (s *Sim) addCertificate() (string, error) {
-	key := s.keys.NextPlatform
-	if slices.ContainsFunc(s.platforms, func(p *platform) bool { return p.key == key }) {
-		key = nil
-	}
+	key := s.keys.nextPlatform(func(key *rsa.PrivateKey) bool {
+		return slices.ContainsFunc(s.platforms, func(p *platform) bool { return p.key == key })
+	})
 	if err := orMake(&key); err != nil {
 		return "", err
 	}

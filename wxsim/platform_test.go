@@ -87,3 +87,18 @@ func TestEveryAnswerHasARequestID(t *testing.T) {
 		}
 	})
 }
+
+func TestFurtherRollOversSignWithTheKeysThatWereMadeForThem(t *testing.T) {
+	keys := testKeys()
+	require.NoError(t, keys.MakeLater(1))
+	sim, err := New(Config{Keys: keys})
+	require.NoError(t, err)
+	for range 3 {
+		_, err := sim.AddCertificate()
+		require.NoError(t, err)
+	}
+	require.Len(t, sim.platforms, 4)
+	assert.Same(t, keys.NextPlatform, sim.platforms[1].key)
+	assert.Same(t, keys.Later[0], sim.platforms[2].key)
+	assert.NotContains(t, []any{keys.Platform, keys.NextPlatform, keys.Later[0]}, sim.platforms[3].key, "once they are used up, a key is made")
+}

@@ -331,8 +331,11 @@ func (a *agent) deviceIP() string {
 
 func (a *agent) openScanners(o agentOptions) error {
 	a.feed = newScanFeed(a.engine, a.health, a.log.With().Str("part", "scanner").Logger())
+	hotplug := scanner.NewHotplug()
 	for _, s := range a.cfg.Scanners {
-		source, err := scanner.New(scannerConfig(s))
+		cfg := scannerConfig(s)
+		cfg.Hotplug = hotplug
+		source, err := scanner.New(cfg)
 		if err != nil {
 			return &Failure{Code: ExitUsage, What: "[[scanner]] " + err.Error(), Next: "correct the [[scanner]] section; posagent scanner list shows what is plugged in", Err: err}
 		}
@@ -344,7 +347,7 @@ func (a *agent) openScanners(o agentOptions) error {
 
 func scannerConfig(s Scanner) scanner.Config {
 	return scanner.Config{
-		Kind: s.Kind, Device: s.Device, Baud: s.Baud, DataBits: s.DataBits, Parity: s.Parity, StopBits: s.StopBits, Gap: s.Gap,
+		Kind: s.Kind, Device: s.Device, Baud: s.Baud, DataBits: s.DataBits, Parity: s.Parity, StopBits: s.StopBits, Prefix: s.Prefix, Suffix: s.Suffix, Gap: s.Gap,
 		VendorID: s.VendorID, ProductID: s.ProductID, Serial: s.Serial, Mode: s.Mode, Stdin: os.Stdin,
 	}
 }

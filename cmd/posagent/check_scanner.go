@@ -39,7 +39,7 @@ func (c *checker) scanner(ctx context.Context, s Scanner) checked {
 	if s.Kind == "stdin" {
 		return checked{Check: name, Verdict: verdictOK, Evidence: "lines typed at the terminal"}
 	}
-	if s.Kind == "hid" && !buildVersion().Cgo {
+	if s.Kind == "hid" && s.Mode != "auto" && !buildVersion().Cgo {
 		w, _ := health.Find(health.ScannerUnsupported)
 		return checked{name, verdictFail, w.Title.EN, w.NextStep.EN}
 	}
@@ -57,7 +57,7 @@ func (c *checker) scanner(ctx context.Context, s Scanner) checked {
 // scannerAtDaemon: the daemon reads the scanner, so nobody else can.
 func scannerAtDaemon(name string, s Scanner, devices []till.Device) checked {
 	for _, d := range devices {
-		if d.Name != s.Device && (s.Kind != "hid" || d.Kind != "hid") {
+		if d.Name != scannerConfig(s).Name() {
 			continue
 		}
 		if d.Ready {

@@ -90,17 +90,19 @@ type Flow struct {
 
 // Scanner is one source of codes. Its fields are those of scanner.Config.
 type Scanner struct {
-	Kind      string        // serial, hid, stdin
-	Device    string        // serial: the port, absolute. hid: the USB port such as 1-1.2, to tell two alike apart; "": any
-	Baud      int           // serial: default 9600, 300 to 921600
-	DataBits  int           // serial: default 8, 5 to 8
-	Parity    string        // serial: none (default), even, odd, mark, space
-	StopBits  int           // serial: default 1; 1 or 2
+	Kind      string        // auto, serial, hid, evdev, stdin
+	Device    string        // serial, evdev, auto: a path, absolute. hid, evdev, auto: the USB port such as 1-1.2, to tell two alike apart; "": any
+	Baud      int           // serial, auto: default 9600, 300 to 921600
+	DataBits  int           // serial, auto: default 8, 5 to 8
+	Parity    string        // serial, auto: none (default), even, odd, mark, space
+	StopBits  int           // serial, auto: default 1; 1 or 2
+	Prefix    string        // what each code begins with: CR, LF, CRLF, TAB, STX, ETX or a text; "": nothing
+	Suffix    string        // what each code ends with; "": any of those, or silence
 	Gap       time.Duration // silence that ends a code without a suffix, 10ms to 2s; 0: by kind and baud rate
-	VendorID  uint16        // hid: as lsusb prints it
-	ProductID uint16        // hid
-	Serial    string        // hid: the device's serial number, to tell two alike apart; "": any
-	Mode      string        // hid: auto (default; opens no keyboard), keyboard, pos
+	VendorID  uint16        // hid, evdev, auto: as lsusb prints it
+	ProductID uint16        // hid, evdev, auto
+	Serial    string        // hid, evdev, auto: the device's serial number, to tell two alike apart; "": any
+	Mode      string        // hid: auto (default, the same as kind auto), keyboard (detaches the kernel's driver), pos
 }
 
 // Journal is where payments are kept.

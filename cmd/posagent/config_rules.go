@@ -15,6 +15,7 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 
 	"posagent/payflow"
+	"posagent/scanner"
 )
 
 // rule turns a value of the file into T, or says what it must be and what to write instead.
@@ -214,20 +215,25 @@ func currency(n *node) (payflow.Currency, error) {
 	return "", must("three capital letters, one of those that WeChat Pay lists ("+strings.Join(listed, " ")+")", `"HKD"`)
 }
 
-// scannerKind takes the kinds that this build reads.
-func scannerKind(n *node) (string, error) {
-	if n.kind == unstable.String && n.text == "evdev" {
-		return "", fmt.Errorf("is not served by this build of posagent; write \"hid\" for a scanner that types like a keyboard")
+// scannerMark takes what stands before or behind a code.
+func scannerMark(n *node) (string, error) {
+	value, err := text(8, `"CR"`)(n)
+	if err != nil {
+		return "", err
 	}
-	return oneOf("serial", "hid", "stdin")(n)
+	if _, err := scanner.ParseMark("", value); err != nil {
+		return "", must("CR, LF, CRLF, TAB, STX, ETX, or a text without a digit", `"CR"`)
+	}
+	return value, nil
 }
 
-// scannerDevice takes the path of a serial port, or for kind hid the USB port as sysfs names it.
+// scannerDevice takes the path of a serial port or of a keyboard below /dev/input/by-id, and for a USB device that is named by its
+// numbers the USB port as sysfs names it.
 func scannerDevice(s *Scanner, folder string) rule[string] {
 	usbPort := matching(`[0-9]+-[0-9]+(\.[0-9]+)*`, "the USB port that the scanner is plugged into", `"1-1.2"`)
 	port := path(folder, `"/dev/posagent-scanner"`)
 	return func(n *node) (string, error) {
-		if s.Kind == "hid" {
+		if s.Kind == "hid" || (s.Kind == "evdev" || s.Kind == "auto") && !strings.Contains(n.text, "/") {
 			return usbPort(n)
 		}
 		return port(n)

@@ -125,15 +125,17 @@ func flowSettings(f *Flow) []setting {
 	}
 }
 
-// scannerSettings: vendor and product numbers only mean something for kind hid, the line settings for kind serial; scannerTogether sees to it.
+// scannerSettings: vendor and product numbers mean nothing for kind serial, the line settings nothing for HID; scannerTogether sees to it.
 func scannerSettings(s *Scanner, folder string) []setting {
 	return []setting{
-		into("kind", &s.Kind, scannerKind).needed(`kind = "serial"`),
+		into("kind", &s.Kind, oneOf("auto", "serial", "hid", "evdev", "stdin")).needed(`kind = "serial"`),
 		into("device", &s.Device, scannerDevice(s, folder)), // below kind, which it depends on
 		into("baud", &s.Baud, whole(300, 921600, "9600")),
 		into("data_bits", &s.DataBits, whole(5, 8, "8")),
 		into("parity", &s.Parity, oneOf("none", "even", "odd", "mark", "space")),
 		into("stop_bits", &s.StopBits, whole(1, 2, "1")),
+		into("prefix", &s.Prefix, scannerMark),
+		into("suffix", &s.Suffix, scannerMark),
 		into("gap", &s.Gap, between(10*time.Millisecond, 2*time.Second, `"50ms"`)),
 		into("vendor_id", &s.VendorID, usbID),
 		into("product_id", &s.ProductID, usbID),

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -106,13 +107,15 @@ func (l *configLoader) has(section, key string) bool {
 
 // scannerTogether sees that a scanner names its device, and nothing that would be ignored for its kind.
 func (l *configLoader) scannerTogether(table *node, s Scanner) {
-	need := map[string][]string{"serial": {"device"}, "hid": {"vendor_id", "product_id"}}
-	for _, key := range need[s.Kind] {
+	for _, key := range scannerNeeds(s) {
 		if table.keys[key] == nil {
 			l.note(table.pos, "[[scanner]] "+key, "", fmt.Sprintf("is missing, and kind = %q requires it; write for example %s", s.Kind, scannerExample[key]))
 		}
 	}
 	for _, key := range table.order {
+		if names := []string{"vendor_id", "product_id", "serial"}; filepath.IsAbs(s.Device) && s.Kind != "serial" && slices.Contains(names, key) {
+			l.note(table.keys[key].key, "[[scanner]] "+key, "", "would be ignored, because device names the scanner by its path; take one of them out")
+		}
 		serves := scannerServes[key]
 		if s.Kind != "" && len(serves) > 0 && !slices.Contains(serves, s.Kind) {
 			l.note(table.keys[key].key, "[[scanner]] "+key, "", fmt.Sprintf("is for kind = \"%s\" and would be ignored; take it out", strings.Join(serves, `" or "`)))
@@ -120,11 +123,23 @@ func (l *configLoader) scannerTogether(table *node, s Scanner) {
 	}
 }
 
+// scannerNeeds lists the settings that name a scanner. A keyboard is never opened by its class alone: it could be the cashier's.
+func scannerNeeds(s Scanner) []string {
+	switch {
+	case s.Kind == "serial":
+		return []string{"device"}
+	case s.Kind == "hid", (s.Kind == "evdev" || s.Kind == "auto") && !filepath.IsAbs(s.Device):
+		return []string{"vendor_id", "product_id"}
+	}
+	return nil
+}
+
 // scannerServes says which kinds of scanner a setting means something for.
 var scannerServes = map[string][]string{
-	"device": {"serial", "hid"}, "gap": {"serial", "hid"},
-	"baud": {"serial"}, "data_bits": {"serial"}, "parity": {"serial"}, "stop_bits": {"serial"},
-	"vendor_id": {"hid"}, "product_id": {"hid"}, "serial": {"hid"}, "mode": {"hid"},
+	"device": {"serial", "hid", "evdev", "auto"}, "gap": {"serial", "hid", "evdev", "auto"},
+	"prefix": {"serial", "hid", "evdev", "auto"}, "suffix": {"serial", "hid", "evdev", "auto"},
+	"baud": {"serial", "auto"}, "data_bits": {"serial", "auto"}, "parity": {"serial", "auto"}, "stop_bits": {"serial", "auto"},
+	"vendor_id": {"hid", "evdev", "auto"}, "product_id": {"hid", "evdev", "auto"}, "serial": {"hid", "evdev", "auto"}, "mode": {"hid"},
 }
 
 var scannerExample = map[string]string{"device": `device = "/dev/posagent-scanner"`, "vendor_id": `vendor_id = "05e0"`, "product_id": `product_id = "1200"`}

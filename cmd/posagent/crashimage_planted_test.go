@@ -2,21 +2,26 @@ package main
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.etcd.io/bbolt"
 
 	"posagent/payflow"
+	"posagent/queue"
 )
 
 // Each of these is a fault that a journal could have. The images of a recording that was changed accordingly must show it.
 func TestAJournalWithAFaultIsCaughtByTheImages(t *testing.T) {
+	imagesNotUnderRace(t)
 	requireStrace(t)
 	dir := t.TempDir()
 	gateway, err := openTrial(filepath.Join(dir, "wechat-pay"), payflow.APIv3)
@@ -68,11 +73,168 @@ func TestAJournalWithAFaultIsCaughtByTheImages(t *testing.T) {
 		assert.ErrorContains(t, failure, "indexes and payments disagree")
 	})
 	t.Run("the number of the format is written before what it stands for", func(t *testing.T) {
-		failure := seriesOf(formatFirst(t, recordUpgrade(t, gateway, filepath.Join(dir, "upgrade"))), nil).run(t)
+		failure := seriesOf(formatFirst(t, recordUpgrade(t, gateway, filepath.Join(dir, "upgrade"), "R1")), nil).run(t)
 		require.NotNil(t, failure)
 		assert.ErrorContains(t, failure, "a start on the journal of the older format")
 		t.Log(failure)
 	})
+}
+
+// Each of these is a start that makes something else of a journal of the older format, by the journal's own key and with a whole chain, so that only the
+// comparison with what was acknowledged, and with what the recorded start made of it, can tell. The recorded start found another till's journal, so
+// that its first entry bears a time and is written again, with another, wherever the cut came before it was on disk.
+func TestAStartThatGrowsAJournalWithAFaultIsCaughtByTheImages(t *testing.T) {
+	imagesNotUnderRace(t)
+	requireStrace(t)
+	dir := t.TempDir()
+	gateway, err := openTrial(filepath.Join(dir, "wechat-pay"), payflow.APIv3)
+	require.NoError(t, err)
+	t.Cleanup(gateway.close)
+	gateway.used = 1000 // the journal of testdata knows the codes before
+	rec := recordUpgrade(t, gateway, filepath.Join(dir, "upgrade"), "U1")
+	sound := seriesOf(rec, nil)
+	require.Nil(t, sound.run(t), "the journal itself is caught by none")
+	require.Positive(t, sound.tally.again.Load(), "the entry of the changed till was written again")
+
+	seals := newSealCheck(rec)
+	acknowledged, err := readState(rec.Before["journal.db"])
+	require.NoError(t, err)
+	old := func(l fileLine) bool {
+		return string(l.bucket) == "events" && binary.BigEndian.Uint64(l.key) == acknowledged.sequence
+	}
+	ofKind := func(kind string) func(l fileLine, record string) bool {
+		return func(l fileLine, record string) bool {
+			return string(l.bucket) == "events" && strings.Contains(record, `"kind":"`+kind+`"`)
+		}
+	}
+	isLate, isTill := ofKind("late"), ofKind("restored")
+	at := startedAt().Add(time.Second).Format(time.RFC3339Nano)
+	for _, fault := range []struct {
+		name   string
+		change func(l fileLine, record string) string
+		before bool // the start, else behind it
+		seen   string
+	}{
+		{"an acknowledged entry is dated anew", func(l fileLine, record string) string {
+			if old(l) {
+				return withField(record, "at", at)
+			}
+			return record
+		}, true, "the chain ends at"},
+		{"an acknowledged entry is another", func(l fileLine, record string) string {
+			if old(l) {
+				return withField(record, "operator", "P002")
+			}
+			return record
+		}, true, "the chain ends at"},
+		{"a check that is owed is dated by the start", func(l fileLine, record string) string {
+			if isLate(l, record) {
+				return withField(record, "at", at)
+			}
+			return record
+		}, false, "the chain ends at"},
+		{"the entry of the changed till bears another time", func(l fileLine, record string) string {
+			if isTill(l, record) {
+				return withField(record, "at", at)
+			}
+			return record
+		}, false, "the chain ends at"},
+		{"the entry of the changed till says something else", func(l fileLine, record string) string {
+			if isTill(l, record) {
+				return withField(record, "note", "another")
+			}
+			return record
+		}, false, "the chain ends at"},
+		{"the journal keeps the other till's random characters", func(l fileLine, record string) string {
+			if string(l.bucket) == "about" {
+				return withField(record, "random", acknowledged.drawn[0])
+			}
+			return record
+		}, false, "about \"journal\" is not what was committed"},
+	} {
+		t.Run(fault.name, func(t *testing.T) {
+			s := seriesOf(rec, nil)
+			s.start = func(c queue.JournalConfig) (*queue.Journal, error) {
+				return startRewriting(c, seals, fault.change, fault.before)
+			}
+			failure := s.run(t)
+			require.NotNil(t, failure)
+			assert.ErrorContains(t, failure, "a start on the journal of the older format")
+			assert.ErrorContains(t, failure, fault.seen)
+			t.Log(failure)
+		})
+	}
+	t.Run("the entry of the changed till is written twice", func(t *testing.T) {
+		s := seriesOf(rec, nil)
+		s.start = func(c queue.JournalConfig) (*queue.Journal, error) {
+			j, err := queue.OpenJournal(c)
+			if err == nil && j.Commits() > 0 {
+				err = j.Restored("M001", "once more")
+			}
+			return j, err
+		}
+		failure := s.run(t)
+		require.NotNil(t, failure)
+		assert.ErrorContains(t, failure, "the chain ends at")
+	})
+}
+
+// startRewriting starts on a journal, and before that or behind it writes lines anew. A journal that does not grow is left as it is.
+func startRewriting(c queue.JournalConfig, seals *sealCheck, change func(fileLine, string) string, before bool) (*queue.Journal, error) {
+	content, err := os.ReadFile(c.File)
+	if err != nil {
+		return nil, err
+	}
+	state, err := readState(content)
+	if err != nil || state.format != "1" {
+		return queue.OpenJournal(c)
+	}
+	if before {
+		if err := rewrite(c, seals, change); err != nil {
+			return nil, err
+		}
+		return queue.OpenJournal(c)
+	}
+	j, err := queue.OpenJournal(c)
+	if err != nil {
+		return nil, err
+	}
+	starts, err := os.ReadFile(c.KeyFile + ".starts")
+	if err := errors.Join(err, j.Close(), rewrite(c, seals, change)); err != nil {
+		return nil, err
+	}
+	if j, err = queue.OpenJournal(c); err != nil {
+		return nil, err
+	}
+	return j, os.WriteFile(c.KeyFile+".starts", starts, 0o600) // one start, as it seems
+}
+
+// rewrite writes lines of a closed journal anew, sealed by its key, and takes the head memo away, which would name what was there before.
+func rewrite(c queue.JournalConfig, seals *sealCheck, change func(fileLine, string) string) error {
+	content, err := os.ReadFile(c.File)
+	if err != nil {
+		return err
+	}
+	state, err := readState(content)
+	if err != nil {
+		return err
+	}
+	db, err := bbolt.Open(c.File, 0o600, &bbolt.Options{InitialMmapSize: 1 << 30})
+	if err != nil {
+		return err
+	}
+	err = db.Update(func(tx *bbolt.Tx) (err error) {
+		for _, l := range seals.rechained(state.lines, change) {
+			if string(l.bucket) != ballast {
+				err = errors.Join(err, tx.Bucket(l.bucket).Put(l.key, l.value))
+			}
+		}
+		return err
+	})
+	if gone := os.Remove(c.KeyFile + ".head"); !errors.Is(gone, os.ErrNotExist) {
+		err = errors.Join(err, gone)
+	}
+	return errors.Join(err, db.Close())
 }
 
 // seriesOf is some images of a recording whose calls were changed, but whose commits were acknowledged when they were.

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -217,6 +218,16 @@ func (s *fileState) whole(known map[string]*paymentRead) error {
 type paymentRead struct {
 	value   string
 	payment paymentSaid
+	entry   string
+}
+
+// shown is the payment's entry as JSON, as the local API has it.
+func (k *paymentRead) shown() string {
+	if k.entry == "" {
+		text, _ := json.Marshal(k.payment.Entry)
+		k.entry = string(text)
+	}
+	return k.entry
 }
 
 func readPayment(known map[string]*paymentRead, l fileLine) (paymentSaid, error) {
@@ -383,10 +394,7 @@ func (s *fileState) sealed(c *sealCheck) error {
 		if c.seen[place] == string(l.value) {
 			continue
 		}
-		h := hmac.New(sha256.New, key)
-		h.Write([]byte(place))
-		h.Write(recordOf(l.value))
-		if hex.EncodeToString(h.Sum(nil)) != mark {
+		if sealOf(key, l, recordOf(l.value)) != mark {
 			return fmt.Errorf("the seal of %s %q is broken", l.bucket, l.key)
 		}
 		var event struct{ Prev string }
@@ -396,6 +404,81 @@ func (s *fileState) sealed(c *sealCheck) error {
 		c.seen[place] = string(l.value)
 	}
 	return nil
+}
+
+func sealOf(key []byte, l fileLine, text []byte) string {
+	h := hmac.New(sha256.New, key)
+	h.Write(slices.Concat(l.bucket, []byte{0}, l.key, []byte{0}, text))
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// rechained returns the lines with the record about the journal and the entries as change makes them of their texts, sealed anew, each entry tied to the
+// one before it: what a program that holds the key could have written.
+func (c *sealCheck) rechained(lines []fileLine, change func(l fileLine, text string) string) []fileLine {
+	lines, last := slices.Clone(lines), ""
+	for i, l := range lines {
+		key, was := c.state, string(recordOf(l.value))
+		is := was
+		switch {
+		case string(l.bucket) == "events":
+			key, is = c.chain, withField(change(l, was), "prev", last)
+		case string(l.bucket) == "about" && string(l.key) == "journal":
+			is = change(l, was)
+		default:
+			continue
+		}
+		if is != was {
+			lines[i].value = []byte(is + "\n" + sealOf(key, l, []byte(is)))
+		}
+		if string(l.bucket) == "events" {
+			last = string(lines[i].value[len(lines[i].value)-64:])
+		}
+	}
+	return lines
+}
+
+// withField puts a text in the place of a field's, the first of that name.
+func withField(text, name, value string) string {
+	mark := `"` + name + `":"`
+	before, rest, found := strings.Cut(text, mark)
+	_, after, ends := strings.Cut(rest, `"`)
+	if !found || !ends {
+		return text
+	}
+	return before + mark + value + `"` + after
+}
+
+// startedAnew is what another start makes of a journal that ended at an entry, where the recorded start made this state of it. Only one thing is
+// otherwise: if the entry of a till that changes was not on disk, it is written again. It bears the time of the start that writes it, the journal the
+// random characters of that start, and every entry behind it another seal in prev. All that was on disk is the same byte for byte, and so is what
+// growth adds, which bears the times of the payments.
+func (s *fileState) startedAnew(end uint64, at time.Time, drawn string, seals *sealCheck) *fileState {
+	text, _ := at.MarshalText()
+	redated := false
+	entries := func(l fileLine, record string) string {
+		if string(l.bucket) != "events" || binary.BigEndian.Uint64(l.key) <= end || !strings.Contains(record, `"kind":"restored"`) {
+			return record
+		}
+		redated = true
+		return withField(record, "at", string(text))
+	}
+	anew := *s
+	anew.lines = seals.rechained(s.lines, entries)
+	if !redated {
+		return s
+	}
+	anew.lines = seals.rechained(anew.lines, func(l fileLine, record string) string {
+		if string(l.bucket) != "about" {
+			return record
+		}
+		return withField(record, "random", drawn)
+	})
+	for _, l := range anew.lines {
+		if string(l.bucket) == "events" {
+			anew.hash = string(l.value[len(l.value)-64:])
+		}
+	}
+	return &anew
 }
 
 func TestAStateWhoseOpenIndexLagsBehindIsNotWhole(t *testing.T) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -15,16 +16,25 @@ import (
 // scanTaker is what scans are handed to: the engine.
 type scanTaker interface {
 	Scan(ctx context.Context, text, aim, device string) (payflow.Entry, error)
+	// Misread tells the cashier that something came that was no whole scan.
+	Misread(ctx context.Context, device string) error
 }
 
-// scanFeed runs every configured scanner, hands its scans on, and keeps what the status page says of its device.
+// misreadEvery is how often a device that sends noise is said and logged; the rest is counted.
+const misreadEvery = time.Second
+
+// scanFeed runs every configured scanner, hands its scans on, and keeps what the status page says of its device. It is
+// where a scanner is frozen, as the scanners of UnifiedPOS are: one scan is delivered, and until the till is ready for the
+// next, each further one is refused by the engine, told to the cashier, counted here, and never kept for later.
 type scanFeed struct {
 	taker  scanTaker
 	health *health.Tracker
 	log    zerolog.Logger
 
-	mu     sync.Mutex // guards states
-	states map[string]deviceState
+	mu       sync.Mutex // guards the rest
+	states   map[string]deviceState
+	counters map[string]*scanner.Counter
+	misread  map[string]time.Time // when it was said last that a device sent noise
 }
 
 // deviceState is where one device stands.
@@ -34,10 +44,12 @@ type deviceState struct {
 	Next  string
 	Since time.Time
 	Code  scanner.TroubleCode
+
+	Unread scanner.Trouble // why the last thing that came was no scan, where only another setting will mend it
 }
 
 func newScanFeed(taker scanTaker, tracker *health.Tracker, log zerolog.Logger) *scanFeed {
-	return &scanFeed{taker: taker, health: tracker, log: log, states: map[string]deviceState{}}
+	return &scanFeed{taker: taker, health: tracker, log: log, states: map[string]deviceState{}, counters: map[string]*scanner.Counter{}, misread: map[string]time.Time{}}
 }
 
 // run reads every source until ctx ends.
@@ -55,15 +67,78 @@ func (f *scanFeed) run(ctx context.Context, sources []scanner.Source) {
 }
 
 func (f *scanFeed) take(ctx context.Context, e scanner.Event) {
+	counter := f.counter(e.Device)
+	counter.Note(e)
 	switch e.Kind {
 	case scanner.KindScan:
 		// A refusal is shown on the page and logged by the engine, which alone knows what it refused.
-		_, _ = f.taker.Scan(ctx, e.Scan.Text.Reveal(), e.Scan.AIM, e.Device)
+		f.setUnread(e.Device, scanner.Trouble{})
+		_, err := f.taker.Scan(ctx, e.Scan.Text.Reveal(), e.Scan.AIM, e.Device)
+		counter.Taken(refusal(err), e.At)
 	case scanner.KindState:
 		f.setState(e)
 	case scanner.KindNoise:
-		f.log.Warn().Str("device", e.Device).Str("trouble", string(e.Trouble.Code)).Msg(e.Trouble.What)
+		f.noise(ctx, e)
 	}
+}
+
+// refusal is why a scan was not taken; empty where it was.
+func refusal(err error) string {
+	var wrong *payflow.WrongCodeError
+	var notReady *payflow.NotReadyError
+	switch {
+	case err == nil:
+		return ""
+	case errors.As(err, &wrong), errors.As(err, &notReady), errors.Is(err, payflow.ErrSameCode), errors.Is(err, payflow.ErrScanBusy),
+		errors.Is(err, payflow.ErrNothingArmed):
+		return payflow.NoticeKind(err)
+	}
+	return "failed"
+}
+
+// noise says that something came that was no whole scan, at most once a second for each device.
+func (f *scanFeed) noise(ctx context.Context, e scanner.Event) {
+	if e.Trouble.Code == scanner.TroubleParity || e.Trouble.Code == scanner.TroubleUnframed {
+		f.setUnread(e.Device, e.Trouble)
+	}
+	f.mu.Lock()
+	said := e.At.Sub(f.misread[e.Device]) < misreadEvery
+	if !said {
+		f.misread[e.Device] = e.At
+	}
+	f.mu.Unlock()
+	if said {
+		return
+	}
+	f.log.Warn().Str("device", e.Device).Str("trouble", string(e.Trouble.Code)).Msg(e.Trouble.What)
+	_ = f.taker.Misread(ctx, e.Device) // it fails only where the engine has stopped, and its page with it
+}
+
+// setUnread keeps what is wrong with a device's settings until a scan comes whole.
+func (f *scanFeed) setUnread(device string, t scanner.Trouble) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if s, known := f.states[device]; known {
+		s.Unread = t
+		f.states[device] = s
+	}
+}
+
+// counter is the one that counts a device's events. Devices are as many as the configuration has.
+func (f *scanFeed) counter(device string) *scanner.Counter {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	c := f.counters[device]
+	if c == nil {
+		c = &scanner.Counter{}
+		f.counters[device] = c
+	}
+	return c
+}
+
+// statistics are what a device has done since the program began.
+func (f *scanFeed) statistics(device string) scanner.Statistics {
+	return f.counter(device).Statistics(time.Now())
 }
 
 func (f *scanFeed) setState(e scanner.Event) {

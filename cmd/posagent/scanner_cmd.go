@@ -27,6 +27,8 @@ type scannerOptions struct {
 	baud   int           // of a serial port
 	within time.Duration // 0: until stopped
 	fast   bool          // play without pauses
+
+	settled bool // find out now what a scanner of kind auto is: a recording is of one kind
 }
 
 func scannerCommand(p *program) *cobra.Command {
@@ -63,7 +65,7 @@ func scannerCommand(p *program) *cobra.Command {
 		o.addFlags(reading)
 	}
 	play.Flags().BoolVar(&o.fast, "fast", false, "without the recorded pauses")
-	cmd.AddCommand(scannerListCommand(p), watch, record, play)
+	cmd.AddCommand(scannerListCommand(p), scannerLearnCommand(p), scannerSetupCommand(p), watch, record, play)
 	return cmd
 }
 
@@ -72,7 +74,7 @@ func (o *scannerOptions) addFlags(cmd *cobra.Command) {
 	flags.StringVar(&o.device, "device", "", "read the serial `PORT`, such as /dev/ttyACM0")
 	flags.IntVar(&o.baud, "baud", 9600, "with --device")
 	flags.StringVar(&o.hid, "hid", "", "read the USB scanner with these `NUMBERS`, such as 1eab:0c06")
-	flags.StringVar(&o.mode, "mode", "auto", "with --hid: auto, keyboard or pos")
+	flags.StringVar(&o.mode, "mode", "auto", "with --hid: auto, keyboard (which detaches the kernel's driver) or pos")
 	flags.DurationVar(&o.within, "for", 0, "stop after so long; default: at Ctrl-C")
 }
 
@@ -80,6 +82,7 @@ func (o *scannerOptions) addFlags(cmd *cobra.Command) {
 type listed struct {
 	scanner.Found
 	TOML string `json:"toml"`
+	baud int    // that it was read with, where that was asked for
 }
 
 func scannerListCommand(p *program) *cobra.Command {
@@ -88,17 +91,17 @@ func scannerListCommand(p *program) *cobra.Command {
 		Short: "List what is plugged in and may be a scanner, with the lines to write into the configuration",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			devices := []listed{}
-			for _, f := range scanner.List() {
+			devices, found := []listed{}, scanner.ListAll()
+			for _, f := range found.Devices {
 				devices = append(devices, listed{Found: f, TOML: f.TOML()})
 			}
-			return p.print(devices, func(w io.Writer) { writeDevices(w, devices, buildVersion().Cgo) })
+			return p.print(devices, func(w io.Writer) { writeDevices(w, devices, found.Partial) })
 		},
 	}
 }
 
-// writeDevices prints devices for a person; hid says whether this build can read HID scanners.
-func writeDevices(w io.Writer, devices []listed, hid bool) {
+// writeDevices prints devices for a person; partial says that not every program could be seen.
+func writeDevices(w io.Writer, devices []listed, partial bool) {
 	if len(devices) == 0 {
 		fmt.Fprintln(w, "no scanner found: plug it in, and see that it is set to serial (USB COM) or HID mode with the bar codes in its manual")
 	}
@@ -107,16 +110,33 @@ func writeDevices(w io.Writer, devices []listed, hid bool) {
 		if d.Note != "" {
 			fmt.Fprintf(w, "# note: %s\n", d.Note)
 		}
-		if d.Kind == "hid" && !hid {
-			fmt.Fprintln(w, "# note: this build of posagent cannot read HID scanners; install the build with cgo, or switch the scanner to serial mode")
+		for _, h := range d.Holders {
+			fmt.Fprintf(w, "# open in: %s (process %d)\n", cmp.Or(h.Program, "a program"), h.PID)
+		}
+		for _, m := range d.Missing {
+			fmt.Fprintf(w, "# missing: %s\n", m)
 		}
 		fmt.Fprintln(w, d.TOML)
 	}
+	if partial && len(devices) > 0 {
+		fmt.Fprintln(w, "# Programs of other users could not be seen: run it with sudo to see whether one of them has a scanner open.")
+	}
+}
+
+// kindText says in words what a device is to the computer.
+func (d listed) kindText() string {
+	switch d.Kind {
+	case "evdev":
+		return "keyboard"
+	case "hid":
+		return "HID POS"
+	}
+	return d.Kind
 }
 
 // title names a device in one line.
 func (d listed) title() string {
-	title := d.Kind + " " + cmp.Or(d.Name, "without a name")
+	title := d.kindText() + " " + cmp.Or(d.Name, "without a name")
 	if d.VendorID != 0 {
 		title += fmt.Sprintf(" (%04x:%04x)", d.VendorID, d.ProductID)
 	}
@@ -132,7 +152,7 @@ func (o scannerOptions) configs(p *program) ([]scanner.Config, []string, error) 
 		return []scanner.Config{{Kind: "serial", Device: o.device, Baud: o.baud}}, nil, nil
 	}
 	if o.hid != "" {
-		cfg := scanner.Config{Kind: "hid", Mode: o.mode}
+		cfg := scanner.Config{Kind: "hid", Mode: o.mode, Baud: o.baud}
 		if n, err := fmt.Sscanf(o.hid, "%04x:%04x", &cfg.VendorID, &cfg.ProductID); n != 2 || err != nil {
 			return nil, nil, &Failure{Code: ExitUsage, What: fmt.Sprintf("--hid %.20q is not two numbers", o.hid), Next: "write them as posagent scanner list shows them, such as 1eab:0c06"}
 		}
@@ -166,8 +186,10 @@ func (o scannerOptions) sources(p *program) ([]scanner.Source, []string, error) 
 		return nil, nil, err
 	}
 	var sources []scanner.Source
+	hotplug := scanner.NewHotplug()
 	for _, cfg := range configs {
-		source, err := scanner.New(cfg)
+		cfg.Hotplug = hotplug
+		source, err := o.source(cfg)
 		if err != nil {
 			what, next := splitAdvice(err.Error())
 			return nil, nil, &Failure{Code: ExitUsage, What: what, Next: next, Err: err}
@@ -175,6 +197,17 @@ func (o scannerOptions) sources(p *program) ([]scanner.Source, []string, error) 
 		sources = append(sources, source)
 	}
 	return sources, prefixes, nil
+}
+
+func (o scannerOptions) source(cfg scanner.Config) (scanner.Source, error) {
+	if o.settled {
+		settled, err := scanner.Resolve(cfg)
+		if err != nil {
+			return nil, err
+		}
+		cfg = settled
+	}
+	return scanner.New(cfg)
 }
 
 // runSources reads sources and prints what they deliver until ctx ends, the time is over, or each has ended.
@@ -195,6 +228,7 @@ func (p *program) runSources(ctx context.Context, within time.Duration, sources 
 }
 
 func (p *program) recordScanner(ctx context.Context, o scannerOptions, file string) error {
+	o.settled = true
 	sources, prefixes, err := o.sources(p)
 	if err != nil {
 		return err
@@ -256,7 +290,6 @@ type scanLine struct {
 	Characters int              `json:"characters,omitempty"`
 	AIM        string           `json:"aim,omitempty"`
 	TookMS     float64          `json:"took_ms,omitempty"`
-	Noise      int              `json:"noise,omitempty"` // bytes that were dropped
 	Dropped    uint64           `json:"dropped,omitempty"`
 }
 
@@ -276,7 +309,7 @@ func (w *scanWatch) line(e scanner.Event) scanLine {
 	switch e.Kind {
 	case scanner.KindScan:
 		line.Kind = payflow.KindOfCode(e.Scan.Text.Reveal(), e.Scan.AIM, w.prefixes)
-		line.Characters, line.AIM, line.Noise = e.Scan.Characters, e.Scan.AIM, e.Scan.Noise
+		line.Characters, line.AIM = e.Scan.Characters, e.Scan.AIM
 		line.TookMS = float64(e.Scan.Took.Microseconds()) / 1000
 		return line
 	case scanner.KindState:
@@ -293,9 +326,6 @@ func (l scanLine) text() string {
 		parts := []string{codeKindText(l.Kind), fmt.Sprintf("%d characters", l.Characters), fmt.Sprintf("in %.0f ms", l.TookMS)}
 		if l.AIM != "" {
 			parts = append(parts, "AIM ]"+l.AIM)
-		}
-		if l.Noise > 0 {
-			parts = append(parts, fmt.Sprintf("%d unreadable bytes dropped", l.Noise))
 		}
 		if l.Dropped > 0 {
 			parts = append(parts, fmt.Sprintf("%d scans lost so far", l.Dropped))

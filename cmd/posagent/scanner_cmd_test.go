@@ -19,13 +19,16 @@ import (
 func TestScannerListSaysWhichSettingsToWrite(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	hid := scanner.Found{Kind: "hid", Mode: "pos", Name: "Maker Reader", VendorID: 0x0c2e, ProductID: 0x0901, Serial: "S1"}
+	hid := scanner.Found{Kind: "hid", Mode: "pos", Name: "Maker Reader", VendorID: 0x0c2e, ProductID: 0x0901, Serial: "S1",
+		Missing: []string{"posagent's udev rule is not installed: copy it"}}
+	keyboard := scanner.Found{Kind: "evdev", Device: "1-2", Name: "Maker Keys", VendorID: 0x1eab, ProductID: 0x0003,
+		Holders: []scanner.Holder{{PID: 812, Program: "Xorg"}}}
 	serial := scanner.Found{Kind: "serial", Device: "/dev/ttyACM0", VendorID: 0x1eab, ProductID: 0x0c06, Note: "this name may change"}
-	writeDevices(&out, []listed{{hid, hid.TOML()}, {serial, serial.TOML()}}, false)
+	writeDevices(&out, []listed{{Found: hid, TOML: hid.TOML()}, {Found: keyboard, TOML: keyboard.TOML()}, {Found: serial, TOML: serial.TOML()}}, true)
 	golden(t, "scanner_list", out.String())
 
 	out.Reset()
-	writeDevices(&out, nil, true)
+	writeDevices(&out, nil, false)
 	assert.Contains(t, out.String(), "no scanner found: plug it in")
 
 	status, text, _ := posagent(t, "scanner", "list", "--json")

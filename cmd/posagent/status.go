@@ -5,6 +5,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -95,6 +98,9 @@ func (r statusReport) writeTill(row func(string, string, ...any), language strin
 func (r statusReport) writeParts(row func(string, string, ...any)) {
 	for _, d := range r.Devices {
 		row("scanner", "%s (%s): %s", d.Name, d.Kind, cmp.Or(d.Text, "ready"))
+		if d.Statistics != nil {
+			row("", "%s", statisticsText(*d.Statistics))
+		}
 	}
 	row("clock", "%s", clockText(r.Clock))
 	row("gateway", "%s", gatewayText(r.Gateway))
@@ -109,6 +115,30 @@ func (r statusReport) writeParts(row func(string, string, ...any)) {
 		row("restored", "%s%s", r.Restore.Text, when(r.Restore.Found > 0, fmt.Sprintf("; %d to be settled: posagent journal found", r.Restore.Found)))
 	}
 	row("version", "%s, running since %s", r.Version, r.StartedAt.Format(time.DateTime))
+}
+
+// statisticsText says in one line what a scanner has done.
+func statisticsText(s till.ScanStatistics) string {
+	text := fmt.Sprintf("%d good scans", s.Good)
+	text += countsText("refused", s.Refused) + countsText("misread", s.Misread)
+	text += when(s.Overrun > 0, fmt.Sprintf(", %d lost because this computer was slow", s.Overrun))
+	text += when(s.Unplugs > 0, fmt.Sprintf(", unplugged %d times", s.Unplugs))
+	text += fmt.Sprintf(", ready for %.1f hours", s.ReadyHours)
+	if !s.LastSeenAt.IsZero() {
+		text += ", last scan " + s.LastSeenAt.Format(time.DateTime)
+	}
+	return text
+}
+
+// countsText names each reason with its number, in the order of the reasons.
+func countsText(what string, counts map[string]uint64) string {
+	var parts []string
+	total := uint64(0)
+	for _, reason := range slices.Sorted(maps.Keys(counts)) {
+		parts = append(parts, fmt.Sprintf("%s %d", reason, counts[reason]))
+		total += counts[reason]
+	}
+	return when(total > 0, fmt.Sprintf(", %d %s (%s)", total, what, strings.Join(parts, ", ")))
 }
 
 func clockText(c till.Clock) string {

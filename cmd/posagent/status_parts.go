@@ -46,30 +46,41 @@ func (a *agent) devices() []till.Device {
 	devices := make([]till.Device, 0, len(states))
 	for _, name := range slices.Sorted(maps.Keys(states)) {
 		s := states[name]
-		devices = append(devices, till.Device{Name: name, Kind: a.kindOf(name), Ready: s.State == scanner.Ready.String(), Text: s.text(), Since: s.Since})
+		devices = append(devices, till.Device{Name: name, Kind: a.kindOf(name), Ready: s.State == scanner.Ready.String(), Text: s.text(), Since: s.Since, Statistics: scanStatistics(a.feed.statistics(name))})
 	}
 	return devices
 }
 
-// kindOf is the kind of scanner behind a device's name: a serial one is named by its port, the terminal is in no configuration.
+// kindOf is the kind of scanner behind a device's name; the terminal is in no configuration.
 func (a *agent) kindOf(name string) string {
-	kind := "stdin"
 	for _, s := range a.cfg.Scanners {
-		if s.Device == name {
+		if scannerConfig(s).Name() == name {
 			return s.Kind
 		}
-		if s.Kind == "hid" {
-			kind = "hid"
-		}
 	}
-	if name == "stdin" || name == "terminal" {
-		return "stdin"
+	return "stdin"
+}
+
+// scanStatistics are a scanner's statistics as the API gives them.
+func scanStatistics(s scanner.Statistics) *till.ScanStatistics {
+	all := &till.ScanStatistics{
+		Good: s.Good, Refused: map[string]uint64{}, Misread: map[string]uint64{}, Overrun: s.Overrun, Unplugs: s.Unplugs,
+		ReadyHours: float64(s.Ready/time.Second) / time.Hour.Seconds(), LastSeenAt: s.LastSeenAt, LastGoodAt: s.LastGoodAt,
 	}
-	return kind
+	for reason, n := range s.Refused {
+		all.Refused[reason] = n
+	}
+	for trouble, n := range s.Misread {
+		all.Misread[string(trouble)] = n
+	}
+	return all
 }
 
 func (s deviceState) text() string {
-	if s.State == scanner.Ready.String() {
+	switch {
+	case s.State == scanner.Ready.String() && s.Unread.Code != "":
+		return s.Unread.Error()
+	case s.State == scanner.Ready.String():
 		return ""
 	}
 	return s.What + "; " + s.Next

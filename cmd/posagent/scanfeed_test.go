@@ -1,0 +1,99 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"posagent/health"
+	"posagent/payflow"
+	"posagent/scanner"
+	"posagent/till"
+)
+
+// fakeTaker answers scans as the engine would.
+type fakeTaker struct {
+	answer  error
+	scans   int
+	misread int
+}
+
+func (f *fakeTaker) Scan(context.Context, string, string, string) (payflow.Entry, error) {
+	f.scans++
+	return payflow.Entry{}, f.answer
+}
+
+func (f *fakeTaker) Misread(context.Context, string) error {
+	f.misread++
+	return nil
+}
+
+const feedCode = "134567890123456789"
+
+func scanAt(at time.Time) scanner.Event {
+	return scanner.Event{Kind: scanner.KindScan, Device: "desk", At: at, Scan: scanner.Scan{Text: scanner.NewText(feedCode), Characters: 18}}
+}
+
+func TestScansWhileTheTillIsNotReadyAreRefusedAndCounted(t *testing.T) {
+	taker := &fakeTaker{}
+	var log bytes.Buffer
+	f := newScanFeed(taker, health.NewTracker(health.Config{}), zerolog.New(&log))
+	at := time.Date(2026, 1, 5, 9, 0, 0, 0, time.UTC)
+	f.take(t.Context(), scanner.Event{Kind: scanner.KindState, Device: "desk", State: scanner.Ready, At: time.Now().Add(-2 * time.Hour)})
+	for _, answer := range []error{nil, payflow.ErrScanBusy, payflow.ErrScanBusy, payflow.ErrSameCode, payflow.ErrNothingArmed,
+		&payflow.WrongCodeError{Kind: payflow.CodeWrongLength}, &payflow.NotReadyError{Code: "no_network"}, errors.New("disk")} {
+		taker.answer = answer
+		f.take(t.Context(), scanAt(at))
+	}
+	s := f.statistics("desk")
+	assert.Equal(t, uint64(1), s.Good)
+	assert.Equal(t, map[string]uint64{"busy": 2, "same_code": 1, "nothing_armed": 1, "wrong_length": 1, "no_network": 1, "failed": 1}, s.Refused)
+	assert.Equal(t, 8, taker.scans, "each is shown to the cashier by the engine, and none is kept")
+
+	shown := scanStatistics(s)
+	assert.InDelta(t, 2, shown.ReadyHours, 0.1)
+	line := statisticsText(*shown)
+	assert.Contains(t, line, "1 good scans, 7 refused (busy 2, failed 1, no_network 1, nothing_armed 1, same_code 1, wrong_length 1)")
+	out, err := json.Marshal(till.Device{Name: "desk", Statistics: shown})
+	require.NoError(t, err)
+	for _, text := range []string{string(out), line, fmt.Sprintf("%+v", s), log.String()} {
+		assert.NotContains(t, text, feedCode[:6])
+		assert.NotContains(t, text, feedCode[12:])
+	}
+}
+
+func TestNoiseIsCountedAndSaidOnceASecond(t *testing.T) {
+	taker := &fakeTaker{}
+	f := newScanFeed(taker, health.NewTracker(health.Config{}), zerolog.Nop())
+	at := time.Date(2026, 1, 5, 9, 0, 0, 0, time.UTC)
+	for i := range 1000 {
+		f.take(t.Context(), scanner.Event{Kind: scanner.KindNoise, Device: "desk", At: at.Add(time.Duration(i) * time.Millisecond),
+			Trouble: scanner.Trouble{Code: scanner.TroubleGarbled}})
+	}
+	assert.Equal(t, 1, taker.misread)
+	f.take(t.Context(), scanner.Event{Kind: scanner.KindNoise, Device: "desk", At: at.Add(misreadEvery), Trouble: scanner.Trouble{Code: scanner.TroubleParity}})
+	assert.Equal(t, 2, taker.misread)
+	s := f.statistics("desk")
+	assert.Equal(t, map[scanner.TroubleCode]uint64{scanner.TroubleGarbled: 1000, scanner.TroubleParity: 1}, s.Misread)
+	assert.Zero(t, taker.scans, "noise is never a scan")
+}
+
+func TestAWrongSettingIsSaidUntilAScanComesWhole(t *testing.T) {
+	f := newScanFeed(&fakeTaker{}, health.NewTracker(health.Config{}), zerolog.Nop())
+	at := time.Date(2026, 1, 5, 9, 0, 0, 0, time.UTC)
+	f.take(t.Context(), scanner.Event{Kind: scanner.KindState, Device: "desk", State: scanner.Ready, At: at})
+	assert.Empty(t, f.snapshot()["desk"].text())
+	f.take(t.Context(), scanner.Event{Kind: scanner.KindNoise, Device: "desk", At: at, Trouble: scanner.Trouble{Code: scanner.TroubleParity, What: "seven bits", Next: "set data_bits"}})
+	f.take(t.Context(), scanner.Event{Kind: scanner.KindNoise, Device: "desk", At: at, Trouble: scanner.Trouble{Code: scanner.TroubleGarbled}})
+	assert.Equal(t, "seven bits; set data_bits", f.snapshot()["desk"].text())
+	f.take(t.Context(), scanAt(at))
+	assert.Empty(t, f.snapshot()["desk"].text())
+}
