@@ -37,6 +37,8 @@ var arrows = map[string]arrow{
 	"health":       {nil, "a list of warnings; parts return typed conditions, cmd maps them"},
 	"configs":      {nil, "data"},
 	"systemd":      {nil, "data"},
+	"rig":          {nil, "the machine runs posagent as a store does, and sees it only from outside"},
+	"rig/guest":    {[]string{"rig"}, "process 1 of the machine speaks the messages of package rig, and sees posagent only from outside"},
 	"cmd/posagent": {[]string{"*"}, "the wiring knows every part"},
 }
 

@@ -35,6 +35,9 @@ type Entry struct {
 	Notice Notice `json:"-"`
 }
 
+// GivenBack reports that a person has recorded that the money went back to the customer by another way than a refund of posagent's.
+func (e Entry) GivenBack() bool { return e.Acknowledged.How == MoneyGivenBack }
+
 // Notice says that a scan was refused, and why. It holds no digit of what was scanned.
 type Notice struct {
 	At     time.Time
@@ -135,8 +138,8 @@ var (
 	ErrScanBusy      = errors.New("a payment is already being made; wait for its result")
 	ErrSameCode      = errors.New("this code was read already; ask the customer for a new code")
 	ErrMisread       = errors.New("the scan did not come whole; scan the code again")
-	ErrKeyReused     = errors.New("this Idempotency-Key was used for another request; use a new key for a new payment")
-	ErrKeyMissing    = errors.New("an Idempotency-Key of 1 to 64 printable characters is required; send one per payment")
+	ErrKeyReused     = errors.New("this Idempotency-Key was used for another request; use a new key for a new one")
+	ErrKeyMissing    = errors.New("an Idempotency-Key of 1 to 64 printable characters is required; send one for each payment, and one for each refund")
 	ErrSaleRef       = errors.New("sale_ref must be 1 to 64 printable characters; send the till software's number of the sale")
 	ErrNotAside      = errors.New("this payment can't be set aside yet; it is still being asked about")
 	ErrJournalClosed = errors.New("the journal cannot be written: no payment is taken; see the warnings for what to do")
@@ -163,12 +166,18 @@ func (e *SaleOpenError) Error() string {
 
 // AlreadyPaidError says which payment has paid the sale. Late says that it was not called paid: WeChat Pay turned out to hold its
 // money after its end, and that has not been given back yet.
+//
+// Found says that it is an order which a restored journal lost and WeChat Pay holds.
 type AlreadyPaidError struct {
-	ID   OutTradeNo
-	Late bool
+	ID    OutTradeNo
+	Late  bool
+	Found bool
 }
 
 func (e *AlreadyPaidError) Error() string {
+	if e.Found {
+		return fmt.Sprintf("order %s of this sale was lost in a restore, and WeChat Pay holds it; look at it with posagent journal found, and ask for an additional tender only if the customer is to pay more", e.ID)
+	}
 	if e.Late {
 		return fmt.Sprintf("WeChat Pay holds this sale's money by payment %s after all, and it is being given back; wait for that, or ask for an additional tender", e.ID)
 	}

@@ -13,7 +13,7 @@ import (
 func TestRefusalsSayWhatToDoNow(t *testing.T) {
 	for _, err := range []error{
 		ErrNoPayment, ErrNothingArmed, ErrScanBusy, ErrSameCode, ErrMisread, ErrKeyReused, ErrKeyMissing, ErrSaleRef, ErrNotAside, ErrJournalClosed,
-		&TillBusyError{ID: "T1"}, &SaleOpenError{ID: "T1"}, &AlreadyPaidError{ID: "T1"}, &WrongCodeError{Kind: CodeAlipay},
+		&TillBusyError{ID: "T1"}, &SaleOpenError{ID: "T1"}, &AlreadyPaidError{ID: "T1"}, &AlreadyPaidError{ID: "T1", Found: true}, &FoundOrderError{}, &GivenBackError{}, &WrongCodeError{Kind: CodeAlipay},
 	} {
 		what, now, ok := strings.Cut(err.Error(), "; ")
 		if err == ErrJournalClosed {

@@ -47,6 +47,25 @@ func (t AttachTag) Attach(callers string) string {
 	return string(t) + " " + callers
 }
 
+// saleMark begins what stands behind the tag where the caller has no text of its own.
+const saleMark = "sale="
+
+// AttachOfSale names the sale in the attach field of its order, so that an order which a restored journal lost can be told by its sale. The customer
+// does not see it; whoever reads the merchant's statement does, as the description that names the sale anyway.
+func AttachOfSale(sale SaleRef) string { return saleMark + string(sale) }
+
+// SaleOfAttach reads the sale out of a whole attach field; "" where the caller's own text stands there.
+func SaleOfAttach(attach string) SaleRef {
+	if len(attach) <= AttachTagLength {
+		return ""
+	}
+	sale, ok := strings.CutPrefix(attach[AttachTagLength:], " "+saleMark)
+	if !ok {
+		return ""
+	}
+	return SaleRef(sale)
+}
+
 // Carries reports whether an attach field from an answer is this tag's.
 func (t AttachTag) Carries(attach string) bool {
 	return t != "" && (attach == string(t) || strings.HasPrefix(attach, string(t)+" "))
@@ -92,7 +111,7 @@ type Order struct {
 	SaleRef     SaleRef    `json:"sale_ref"`
 	Attempt     int        `json:"attempt"` // 1 for the sale's first payment, then counting
 	Description string     `json:"description"`
-	Attach      string     `json:"attach,omitempty"` // the caller's own text, behind the tag
+	Attach      string     `json:"attach,omitempty"` // behind the tag: the caller's own text, or AttachOfSale
 	GoodsTag    string     `json:"goods_tag,omitempty"`
 	LimitPay    string     `json:"limit_pay,omitempty"` // "no_credit" or empty
 	Detail      string     `json:"detail,omitempty"`    // the caller's goods detail, as the JSON text that goes on the wire

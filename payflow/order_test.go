@@ -34,3 +34,14 @@ func TestAttachTagIsFoundInFrontOnly(t *testing.T) {
 	assert.False(t, AttachTag("").Carries(""), "no tag carries nothing")
 	assert.False(t, AttachTag("").Carries(" table 4"))
 }
+
+func TestAnOrderNamesItsSaleWhereTheCallerSaysNothing(t *testing.T) {
+	tag := AttachTag("ABCDEFGHIJKLMNOP")
+	assert.Equal(t, SaleRef("A-1001 b"), SaleOfAttach(tag.Attach(AttachOfSale("A-1001 b"))))
+	assert.True(t, tag.Carries(tag.Attach(AttachOfSale("A-1001"))))
+	for _, other := range []string{"", string(tag), tag.Attach("their text"), tag.Attach("a sale=A-1001"), "sale=A-1001"} {
+		assert.Empty(t, SaleOfAttach(other), other)
+	}
+	longest := AttachOfSale(SaleRef(strings.Repeat("x", 64)))
+	assert.LessOrEqual(t, len(tag.Attach(longest)), 127, "what WeChat Pay takes")
+}

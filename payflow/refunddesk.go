@@ -48,6 +48,19 @@ func (e *NotRefundableError) Error() string {
 	return fmt.Sprintf("payment %s is %s, and only a paid payment can be refunded", e.Entry.OutTradeNo, e.Entry.Status)
 }
 
+// GivenBackError says that a person has recorded that the customer has the money of this payment back by another way, as cash: a refund would be
+// the same money once more. Entry.Acknowledged says who, and when.
+type GivenBackError struct{ Entry Entry }
+
+func (e *GivenBackError) Error() string {
+	by := ""
+	if e.Entry.Acknowledged.Operator != "" {
+		by = " by " + e.Entry.Acknowledged.Operator
+	}
+	return fmt.Sprintf("it was recorded%s at %s that the money of payment %s was given back in another way, so that no refund is made of it; if that is a mistake, refund it on the WeChat Pay merchant platform",
+		by, e.Entry.Acknowledged.At.Format("2006-01-02 15:04:05 -07:00"), e.Entry.OutTradeNo)
+}
+
 // RefundOpenError says that a refund is not at its end, so that nobody can be done with it yet.
 type RefundOpenError struct{ Entry RefundEntry }
 

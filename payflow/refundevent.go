@@ -42,6 +42,9 @@ type RefundEvent struct {
 	// restore lost it, or a till with a copy of this journal made it.
 	Forgotten bool `json:"forgotten,omitempty"`
 
+	// MayHaveLeft says that the journal was restored a short while ago, so that a request may have left that it does not know of: RefundRestarted.
+	MayHaveLeft bool `json:"may_have_left,omitempty"`
+
 	Operator string `json:"operator,omitempty"` // RefundSeen
 	Note     string `json:"note,omitempty"`     // RefundSeen
 }

@@ -30,6 +30,13 @@ func NewRefund(o RefundOrder, wish RefundWish, operator string, at time.Time) (R
 	return s.r, append(s.commands, RefundCommand{Kind: AnnounceRefund})
 }
 
+// RefundMayHaveLeft returns a wish of which a request may have left already, up to that time, under the very same number: a restored journal can't
+// know. A refusal of it is believed once no such request can arrive any more.
+func RefundMayHaveLeft(r Refund, until time.Time) Refund {
+	r.MayArrive, r.LostAt = true, until
+	return r
+}
+
 // refundStepper is one step in the making: the refund, the commands so far, the time, and when the order may be asked again.
 type refundStepper struct {
 	r        Refund
@@ -54,6 +61,7 @@ func (s *refundStepper) take(e RefundEvent) {
 	case RefundNoticed:
 		s.noticed()
 	case RefundRestarted:
+		s.r.MayArrive = s.r.MayArrive || e.MayHaveLeft && s.r.Status == RefundRequested
 		s.restarted()
 	}
 }
@@ -484,4 +492,20 @@ func visibleRefund(r Refund) seenOfRefund {
 func RefundDurable(before, after Refund) bool {
 	return visibleRefund(before) != visibleRefund(after) || before.Refusal != after.Refusal || before.MayArrive != after.MayArrive ||
 		before.Report.State != after.Report.State || before.Waited < after.Waited
+}
+
+// FoundRefund returns a refund that WeChat Pay holds under a number of this till's own, and that a restored journal lost: it is taken up where WeChat Pay
+// says that it stands, and is never asked for again. Who wished it is not known any more.
+func FoundRefund(o RefundOrder, t RefundReport, at time.Time) (Refund, []RefundCommand) {
+	asked := at
+	if !t.CreatedAt.IsZero() {
+		asked = t.CreatedAt
+	}
+	s := &refundStepper{at: at, r: Refund{RefundOrder: o, Wish: WishPerson, Status: RefundRequested, Version: 1, Why: ReasonRefundUnknown, Requests: 1, RequestedAt: asked, WaitedFrom: at}}
+	if !s.isThis(t) {
+		panic("payflow: a refund is taken up that is not the one which was found")
+	}
+	s.found(t)
+	mustNotForgetRefund(s.r)
+	return s.r, append(s.commands, RefundCommand{Kind: AnnounceRefund})
 }

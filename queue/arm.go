@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -84,6 +85,11 @@ func (e *Engine) mayArm(r payflow.ArmRequest) error {
 	case found:
 		return &payflow.AlreadyPaidError{ID: held, Late: true}
 	}
+	if e.cfg.Journal != nil {
+		if lost, found, err := e.cfg.Journal.foundOfSale(r.SaleRef); err != nil || found {
+			return cmp.Or[error](err, &payflow.AlreadyPaidError{ID: lost, Found: true})
+		}
+	}
 	return e.ready()
 }
 
@@ -114,9 +120,13 @@ func (e *Engine) order(r payflow.ArmRequest, no payflow.OutTradeNo, attempt int)
 	if description == "" {
 		description = e.cfg.Store.Name + " " + string(r.SaleRef)
 	}
+	attach := r.Attach
+	if attach == "" {
+		attach = payflow.AttachOfSale(r.SaleRef)
+	}
 	return payflow.Order{
 		OutTradeNo: no, Amount: r.Amount, Tag: e.cfg.hooks.ledger.NewTag(), Merchant: e.cfg.Merchant, API: e.cfg.API, HostFamily: e.cfg.HostFamily,
-		SaleRef: r.SaleRef, Attempt: attempt, Description: description, Attach: r.Attach, GoodsTag: r.GoodsTag, LimitPay: r.LimitPay,
+		SaleRef: r.SaleRef, Attempt: attempt, Description: description, Attach: attach, GoodsTag: r.GoodsTag, LimitPay: r.LimitPay,
 		Detail: r.Detail, Operator: r.Operator, Store: e.cfg.Store, AdditionalTender: r.AdditionalTender,
 	}
 }

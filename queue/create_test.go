@@ -2,7 +2,9 @@ package queue
 
 import (
 	"errors"
+	"io/fs"
 	"os"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -117,4 +119,13 @@ func TestTwoStartsAtATimeMakeOneJournal(t *testing.T) {
 	b := bookIn(t, folder)
 	b.open()
 	b.mustBeClean()
+}
+
+func TestADiskErrorNamesTheJournalAndNotTheFileThatItWasMadeAs(t *testing.T) {
+	b := bookIn(t, t.TempDir())
+	b.open()
+	b.Journal.cfg.fault = failing("commit", &fs.PathError{Op: "write", Path: b.cfg.newFile(), Err: syscall.EIO})
+	_, err := b.Journal.change("X", nil)
+	require.ErrorIs(t, err, syscall.EIO)
+	assert.Contains(t, err.Error(), "write "+b.cfg.File+":")
 }

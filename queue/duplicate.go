@@ -70,7 +70,7 @@ func paidBefore(a, b payflow.Entry) bool {
 // oneGivenBack reports that the whole money of a payment went back: by the cashier's word, or by refunds that are done.
 func (j *Journal) oneGivenBack(entries ...payflow.Entry) (bool, error) {
 	for _, e := range entries {
-		if e.Acknowledged.How == payflow.MoneyGivenBack {
+		if e.GivenBack() {
 			return true, nil
 		}
 		refunds, err := j.RefundsOfPayment(e.OutTradeNo)

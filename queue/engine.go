@@ -63,7 +63,9 @@ type Engine struct {
 	refunds     map[payflow.OutRefundNo]*liveRefund
 	lastRequest map[payflow.OutTradeNo]time.Time
 	started     time.Time
-	refundCalls chan struct{} // one for each call about a refund
+	// doubtRefundsUntil is set behind a restore: requests that the lost part of the journal made may be taken on until then.
+	doubtRefundsUntil time.Time
+	refundCalls       chan struct{} // one for each call about a refund
 	// readOnly belongs to the loop too: the journal cannot be written.
 	readOnly bool
 
@@ -107,6 +109,9 @@ func NewEngine(cfg Config) (*Engine, error) {
 		e.open[entry.OutTradeNo] = &live{entry: entry}
 		e.unasked[entry.OutTradeNo] = true
 		e.board.put(entry)
+	}
+	if cfg.Journal != nil && cfg.Journal.restoredWithin(payflow.RefundRequestLife) {
+		e.doubtRefundsUntil = e.started.Add(payflow.RefundRequestLife)
 	}
 	if err := e.takeRefunds(); err != nil {
 		return nil, fmt.Errorf("read the open refunds: %w", err)

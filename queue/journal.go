@@ -3,10 +3,12 @@ package queue
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -39,6 +41,8 @@ type JournalConfig struct {
 	draw func() string
 	// fault is called before each thing that can fail on a disk; an error stands for the disk's. Tests set it.
 	fault func(step string) error
+	// unread is called before a small file beside the journal is read; an error stands for the disk's. Tests set it.
+	unread func(path string) error
 	// read stands for unseal where a payment is read; nil: unseal. Tests that read the same records again and again remember them.
 	read func(key []byte, bucket string, place, sealed []byte, r *paymentRecord) (mark string, err error)
 	// readEntry stands for unseal where an entry is read, in the same way.
@@ -202,9 +206,18 @@ func (j *Journal) poison(err error) error {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.stopped = fmt.Errorf("a step failed and may or may not be on disk: %w", err)
+	j.stopped = fmt.Errorf("a step failed and may or may not be on disk: %w", j.underItsName(err))
 	j.broken = errors.Is(err, errPanicked)
 	return fmt.Errorf("%w (%w)", payflow.ErrJournalClosed, j.stopped)
+}
+
+// underItsName has an error of the disk name the journal by its present name: a file that was made by this process was opened as FILE.new.
+func (j *Journal) underItsName(err error) error {
+	var failed *fs.PathError
+	if errors.As(err, &failed) && failed.Path == j.cfg.newFile() {
+		failed.Path = j.cfg.File
+	}
+	return err
 }
 
 // guarded turns a panic of bbolt's, which damaged pages cause, into an error; a page that is not there is a fault of the
@@ -221,6 +234,21 @@ func guarded(doing string, f func() error) (err error) {
 
 // errPanicked marks damage that bbolt met by a panic. It adds no words of its own.
 var errPanicked = errors.New("")
+
+// readSmall calls read where the disk may be read. A disk that fails to is an *OpenError: nothing may be concluded from it, or written in the file's place.
+func readSmall[T any](cfg JournalConfig, path string, k keys, read func(string, keys) (T, error)) (T, error) {
+	var none T
+	if cfg.unread != nil {
+		if err := cfg.unread(path); err != nil {
+			return none, unreadable(path, err)
+		}
+	}
+	got, err := read(path, k)
+	if errors.Is(err, syscall.EIO) {
+		return none, unreadable(path, err)
+	}
+	return got, err
+}
 
 func (cfg JournalConfig) step(name string) error {
 	if cfg.fault == nil {

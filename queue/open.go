@@ -249,6 +249,11 @@ func unreadable(path string, err error) error {
 	return &OpenError{OpenUnreadable, fmt.Sprintf("the disk failed to read %s (%v), which may pass: the start is tried again; take cash meanwhile, and if it stays so see to the disk and its cable, and copy the file to another disk before anything else", path, err), err}
 }
 
+func isUnreadable(err error) bool {
+	var open *OpenError
+	return errors.As(err, &open) && open.Kind == OpenUnreadable
+}
+
 // unseen is for a file of which it is not even known whether it is there.
 func unseen(path string, err error) error {
 	if errors.Is(err, syscall.EIO) {
@@ -373,7 +378,10 @@ func (j *Journal) strange() (event eventRecord, err error) {
 		if _, _, err := j.tallied(tx); err != nil {
 			missed = &Finding{Kind: FoundTruncated, Text: err.Error()}
 		}
-		memo, err := readMemo(j.cfg.memoFile(), j.keys)
+		memo, err := readSmall(j.cfg, j.cfg.memoFile(), j.keys, readMemo)
+		if isUnreadable(err) {
+			return err // it may name entries that are missed, and must not be written anew before that is known
+		}
 		if err != nil {
 			return nil // no memo, or a broken one: Verify says so
 		}
@@ -386,6 +394,7 @@ func (j *Journal) strange() (event eventRecord, err error) {
 		return nil
 	})
 	switch {
+	case err != nil:
 	case missed != nil:
 		j.found = append(j.found, *missed)
 		event.Note, event.Ref = missed.Text, foundByStart

@@ -435,3 +435,50 @@ func TestAJournalOfThisFormatThatLacksALaterBucketIsDamaged(t *testing.T) {
 		b.putBack(whole)
 	}
 }
+
+// A disk that fails to read the small files beside the key says nothing about them either: the list of starts may be whole, and the head memo may name
+// entries that are missed.
+func TestADiskThatFailsToReadWhatLiesBesideTheKeyChangesNothing(t *testing.T) {
+	for name, path := range map[string]func(JournalConfig) string{"starts": JournalConfig.startsFile, "memo": JournalConfig.memoFile} {
+		t.Run(name, func(t *testing.T) {
+			b := bookIn(t, t.TempDir())
+			b.open()
+			b.paid("key 1", "A-1")
+			older := b.copyOf()
+			b.paid("key 2", "A-2")
+			require.NoError(t, b.Close())
+			if name == "memo" {
+				b.putBack(older) // the memo alone knows that entries are missed
+			}
+			memo, starts := b.besideTheKey()
+			b.cfg.unread = func(of string) error {
+				if of == path(b.cfg) {
+					return syscall.EIO
+				}
+				return nil
+			}
+			refused := b.mustNotOpen()
+			assert.Equal(t, OpenUnreadable, refused.Kind)
+			assert.Contains(t, refused.Text, path(b.cfg))
+			nowMemo, nowStarts := b.besideTheKey()
+			assert.Equal(t, []string{memo, starts}, []string{nowMemo, nowStarts}, "nothing is written in their place")
+			aside, err := filepath.Glob(b.cfg.startsFile() + ".aside-*")
+			require.NoError(t, err)
+			assert.Empty(t, aside, "nothing is set aside")
+
+			b.cfg.unread = nil
+			b.open()
+			assert.EqualValues(t, 2, b.startCount(), "the count goes on")
+			assert.Equal(t, name == "memo", len(b.FoundAtStart()) > 0, "what is missed is missed at the start that can read")
+		})
+	}
+}
+
+func (b *book) besideTheKey() (memo, starts string) {
+	b.t.Helper()
+	m, err := os.ReadFile(b.cfg.memoFile())
+	require.NoError(b.t, err)
+	s, err := os.ReadFile(b.cfg.startsFile())
+	require.NoError(b.t, err)
+	return string(m), string(s)
+}

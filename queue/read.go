@@ -14,7 +14,7 @@ import (
 // listMax bounds every list that the journal returns.
 const listMax = 10_000
 
-// Payment returns one payment as the journal holds it, or payflow.ErrNoPayment.
+// Payment returns one payment as the journal holds it, or payflow.ErrNoPayment: a *payflow.FoundOrderError where a restore lost it and it was found again.
 func (j *Journal) Payment(no payflow.OutTradeNo) (payflow.Entry, error) {
 	var r paymentRecord
 	err := j.view(func(tx *bbolt.Tx) (err error) {
@@ -23,7 +23,7 @@ func (j *Journal) Payment(no payflow.OutTradeNo) (payflow.Entry, error) {
 		case nil:
 			return inItsPlace(tx, r)
 		case payflow.ErrNoPayment:
-			return j.neverWas(tx, no)
+			return j.notThere(tx, no)
 		}
 		return err
 	})

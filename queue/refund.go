@@ -35,7 +35,7 @@ type RefundGateway interface {
 // idempotency key with the same request is the same refund, whatever has happened since.
 //
 // Refused, with nothing journaled: payflow.ErrNoRefunds (no gateway for refunds), ErrKeyMissing, ErrKeyReused, *BadRequestError,
-// ErrNoPayment, *NotRefundableError (the payment is not Paid), *RefundTooMuchError, ErrRefundTooMany, ErrRefundOverdue,
+// ErrNoPayment, *NotRefundableError (the payment is not Paid), *GivenBackError (a person has recorded that the money went back in another way), *RefundTooMuchError, ErrRefundTooMany, ErrRefundOverdue,
 // ErrRefundsOpenMax, *NotReadyError, ErrJournalClosed.
 func (e *Engine) Refund(ctx context.Context, r payflow.RefundRequest) (payflow.RefundEntry, error) {
 	if err := checkRefundRequest(r); err != nil {
@@ -58,6 +58,12 @@ func (e *Engine) refund(r payflow.RefundRequest, digest string) (payflow.RefundE
 	case found:
 		return e.RefundOf(entry.OutRefundNo)
 	}
+	if entry, err := e.RefundOf(payflow.NewOutRefundNo(r.OutTradeNo, payflow.WishPerson, r.IdempotencyKey)); err == nil {
+		if entry.Amount.Minor != r.Amount.Minor { // found after a restore: of the request nothing else is known any more
+			return payflow.RefundEntry{}, payflow.ErrKeyReused
+		}
+		return entry, nil
+	}
 	p, err := e.Payment(r.OutTradeNo)
 	if err != nil {
 		return payflow.RefundEntry{}, err
@@ -77,6 +83,8 @@ func (e *Engine) mayRefund(p payflow.Entry, r payflow.RefundRequest) error {
 		return payflow.ErrNoRefunds
 	case p.Status != payflow.Paid:
 		return &payflow.NotRefundableError{Entry: p}
+	case p.GivenBack():
+		return &payflow.GivenBackError{Entry: p}
 	case r.Amount.Currency != "" && r.Amount.Currency != p.Amount.Currency:
 		return &payflow.BadRequestError{Field: "currency", Text: "must be the payment's, " + string(p.Amount.Currency)}
 	case e.refundOverdue(p):
@@ -138,6 +146,9 @@ func (e *Engine) wishRefund(wish payflow.RefundWish, no payflow.OutTradeNo, amou
 // beginRefund records the wish, and only then makes its first call (I1).
 func (e *Engine) beginRefund(key, digest string, o payflow.RefundOrder, wish payflow.RefundWish, operator string) (payflow.RefundEntry, error) {
 	r, commands := payflow.NewRefund(o, wish, operator, e.cfg.hooks.now())
+	if e.cfg.hooks.now().Before(e.doubtRefundsUntil) {
+		r = payflow.RefundMayHaveLeft(r, e.started)
+	}
 	entry, err := e.cfg.hooks.ledger.AddRefund(key, digest, r)
 	if err != nil {
 		if errors.Is(err, payflow.ErrJournalClosed) || isDamage(err) {

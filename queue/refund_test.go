@@ -128,7 +128,11 @@ func (c *cashbox) Refunds(_ context.Context, o payflow.Order) ([]payflow.RefundR
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.asked = append(c.asked, "list")
-	if c.fate("list", payflow.RefundOrder{OutTradeNo: o.OutTradeNo}) != "" {
+	switch c.fate("list", payflow.RefundOrder{OutTradeNo: o.OutTradeNo}) {
+	case "":
+	case "unreadable":
+		return nil, &payflow.LostError{Lost: payflow.Lost{Reason: payflow.ReasonUnverified}, Err: errors.New("an answer that nobody can read")}
+	default:
 		return nil, lostRefund()
 	}
 	var all []payflow.RefundReport

@@ -47,8 +47,9 @@ func (e *Engine) recoverRefunds() {
 	slices.SortFunc(all, func(a, b *liveRefund) int {
 		return strings.Compare(string(a.entry.OutRefundNo), string(b.entry.OutRefundNo))
 	})
+	doubt := e.cfg.hooks.now().Before(e.doubtRefundsUntil)
 	for _, l := range all {
-		if e.applyRefund(l, payflow.RefundEvent{Kind: payflow.RefundRestarted}) != nil {
+		if e.applyRefund(l, payflow.RefundEvent{Kind: payflow.RefundRestarted, MayHaveLeft: doubt}) != nil {
 			return
 		}
 	}

@@ -20,7 +20,7 @@ const refundRecordsMax = 200
 // is checked in the same transaction: never above what was paid. The number and the key must be new: the caller asks RefundByKey and
 // Refund first.
 //
-// Refused, with nothing recorded: payflow.ErrNoPayment, *NotRefundableError, *RefundTooMuchError, ErrRefundTooMany, ErrKeyReused.
+// Refused, with nothing recorded: payflow.ErrNoPayment, *NotRefundableError, *GivenBackError, *RefundTooMuchError, ErrRefundTooMany, ErrKeyReused.
 func (j *Journal) AddRefund(key, digest string, r payflow.Refund) (payflow.RefundEntry, error) {
 	var entry payflow.RefundEntry
 	err := j.update(func(tx *bbolt.Tx) (Head, error) {
@@ -47,7 +47,8 @@ func (j *Journal) AddRefund(key, digest string, r payflow.Refund) (payflow.Refun
 	return entry, err
 }
 
-// mayRefund holds what no refund may do: give back what was not paid, while a reverse may be in flight, or more than was paid.
+// mayRefund holds what no refund may do: give back what was not paid, while a reverse may be in flight, what a
+// person has given back already, or more than was paid.
 func mayRefund(p payflow.Entry, r payflow.Refund, others []payflow.RefundEntry) error {
 	fits := map[payflow.RefundWish]bool{
 		payflow.WishPerson:         p.Status == payflow.Paid && r.Total == p.Amount,
@@ -63,6 +64,8 @@ func mayRefund(p payflow.Entry, r payflow.Refund, others []payflow.RefundEntry) 
 	switch {
 	case !fits[r.Wish]:
 		return &payflow.NotRefundableError{Entry: p}
+	case r.Wish == payflow.WishPerson && p.GivenBack():
+		return &payflow.GivenBackError{Entry: p}
 	case r.Status != payflow.RefundRequested || r.Requests > 0 || r.Amount.Currency != r.Total.Currency || r.Amount.Minor <= 0:
 		return fmt.Errorf("refund %s is not one that can begin", r.OutRefundNo)
 	case live >= payflow.RefundsMax || len(others) >= refundRecordsMax:

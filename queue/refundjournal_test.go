@@ -268,3 +268,16 @@ func replaceOnce(text, old, with string) string {
 	}
 	panic("the record does not hold " + old)
 }
+
+func TestNoRefundIsMadeOfWhatAPersonGaveBackInAnotherWay(t *testing.T) {
+	b := newBook(t)
+	p := b.paid("key 1", "A-1")
+	under := b.wished(p, 250, "k1")
+	_, err := b.Acknowledge(p.OutTradeNo, payflow.Acknowledgement{At: b.now, How: payflow.MoneyGivenBack, Operator: "Amy"})
+	require.NoError(t, err)
+	_, err = b.tryWish(p, 1000, "k2")
+	var given *payflow.GivenBackError
+	require.ErrorAs(t, err, &given)
+	assert.Equal(t, "Amy", given.Entry.Acknowledged.Operator)
+	assert.Equal(t, payflow.RefundDone, b.turns(b.turns(under, payflow.RefundProcessing), payflow.RefundDone).Status, "the one that was under way goes on")
+}

@@ -206,6 +206,9 @@ func (r *restore) unpack(ctx context.Context) (err error) {
 // fitKey refuses a backup whose key is not the one that is here: the journal that this till has now is another one, and its key must not be lost.
 func (r *restore) fitKey(context.Context) error {
 	here, err := readKey(r.cfg.KeyFile)
+	if errors.Is(err, syscall.EIO) {
+		return unreadable(r.cfg.KeyFile, err)
+	}
 	if err == nil && here.id != r.u.keys.id {
 		return backupError(BackupOtherKey, nil, "the backup %s is of an earlier journal of this till, and %s is the key of another one (a new journal was begun); move that journal and its key aside first, both into one folder that is kept", r.o.From, r.cfg.KeyFile)
 	}
@@ -231,8 +234,11 @@ func (r *restore) enter(context.Context) error {
 	if err := j.recognise(); err != nil {
 		return err
 	}
-	was := r.whatWas()
-	err := j.update(func(tx *bbolt.Tx) (Head, error) { return r.enterIn(j, tx, was) })
+	was, err := r.whatWas()
+	if err != nil {
+		return err
+	}
+	err = j.update(func(tx *bbolt.Tx) (Head, error) { return r.enterIn(j, tx, was) })
 	if err == nil {
 		err = j.doubtScans()
 	}
@@ -256,8 +262,12 @@ type formerJournal struct {
 }
 
 // whatWas reads the head memo, and as much of the present journal as still can be read and believed.
-func (r *restore) whatWas() (was formerJournal) {
-	if memo, err := readMemo(r.cfg.memoFile(), r.u.keys); err == nil {
+func (r *restore) whatWas() (was formerJournal, err error) {
+	memo, err := readSmall(r.cfg, r.cfg.memoFile(), r.u.keys, readMemo)
+	if isUnreadable(err) {
+		return was, err
+	}
+	if err == nil {
 		was.memo, was.lost = memo.String(), memo
 	}
 	if j := r.present; j != nil && j.keys.id == r.u.keys.id {
@@ -274,7 +284,7 @@ func (r *restore) whatWas() (was formerJournal) {
 	if was.lost.Sequence <= r.b.header.Head.Sequence {
 		was.lost = Head{}
 	}
-	return was
+	return was, nil
 }
 
 func (r *restore) enterIn(j *Journal, tx *bbolt.Tx, was formerJournal) (Head, error) {
@@ -313,7 +323,10 @@ func (r *restore) planSearches(j *Journal, tx *bbolt.Tx, about aboutRecord, coun
 	from, to = min(from, to), max(from, to) // what was sold by a clock that had been set back carries earlier days
 	lost := search{Since: since, Sequence: j.head.Sequence + 1, Store: about.Store, Till: about.Till, From: from, To: to, Day: from, Last: counter, Next: counter + 1, Begun: r.cfg.Now()}
 	var wanted, last []search
-	starts, known := r.startsSince(counter)
+	starts, known, err := r.startsSince(counter)
+	if err != nil {
+		return err
+	}
 	lost.Blind, r.done.StartsUnknown = !known, !known
 	for i, one := range starts {
 		s := lost
@@ -333,6 +346,14 @@ func (r *restore) planSearches(j *Journal, tx *bbolt.Tx, about aboutRecord, coun
 		s.Random = random
 		wanted = append(wanted, s)
 	}
+	noted, err := j.searches(tx)
+	if err != nil {
+		return err
+	}
+	planRefunds(&noted, lost.Sequence, counter, made, r.cfg.Now())
+	if err := j.putSearches(tx, noted); err != nil {
+		return err
+	}
 	there := map[string]bool{"": true}
 	for _, s := range append(wanted, last...) {
 		if there[s.Random] {
@@ -349,26 +370,30 @@ func (r *restore) planSearches(j *Journal, tx *bbolt.Tx, about aboutRecord, coun
 // startsSince are the starts behind the one that made the backup, as they are noted beside the key. The counter does not part them where that one is
 // noted: behind a restore of a still older backup it began lower again. all is false where there may have been others: the list is not here, or it
 // does not reach back to the start that made the backup. A backup of before there was a list names none.
-func (r *restore) startsSince(counter uint64) (starts []journalStart, all bool) {
-	starts, read := r.notedStarts()
+func (r *restore) startsSince(counter uint64) (starts []journalStart, all bool, err error) {
+	starts, read, err := r.notedStarts()
+	if err != nil {
+		return nil, false, err
+	}
 	if at := slices.IndexFunc(starts, func(s journalStart) bool { return s.Random == r.b.header.Random }); at >= 0 {
-		return starts[at+1:], true
+		return starts[at+1:], true, nil
 	}
 	all = read && r.b.header.Random == ""
-	return slices.DeleteFunc(starts, func(s journalStart) bool { return s.Drawn < counter }), all
+	return slices.DeleteFunc(starts, func(s journalStart) bool { return s.Drawn < counter }), all, nil
 }
 
 // notedStarts is the list beside the key, or the newest of those that were set aside that is this journal's: a new one may have been begun since.
 // read is false where there is none: another PC, or damaged; the start that made the backup is named in it.
-func (r *restore) notedStarts() (starts []journalStart, read bool) {
+func (r *restore) notedStarts() (starts []journalStart, read bool, err error) {
 	paths, _ := filepath.Glob(r.cfg.startsFile() + ".aside-*") // the date makes the order
 	slices.Reverse(paths)
 	for _, path := range append([]string{r.cfg.startsFile()}, paths...) {
-		if starts, err := readStarts(path, r.u.keys); err == nil {
-			return starts, true
+		starts, err := readSmall(r.cfg, path, r.u.keys, readStarts)
+		if err == nil || isUnreadable(err) {
+			return starts, err == nil, err
 		}
 	}
-	return nil, false
+	return nil, false, nil
 }
 
 // drawOther draws characters that are none of those that were in use.

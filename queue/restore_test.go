@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -109,6 +110,7 @@ type counter struct {
 	journal     *Journal
 	engine      *Engine
 	scans       int
+	refunds     *cashbox // nil: this till makes none
 	stop        func()
 }
 
@@ -126,7 +128,11 @@ func (c *counter) start() {
 	var err error
 	c.journal, err = OpenJournal(c.cfg)
 	require.NoError(c.t, err)
-	c.engine, err = NewEngine(Config{Journal: c.journal, Gateway: c.wechatBooks, Merchant: payflow.Merchant{Mode: payflow.Direct, AppID: "wx1", MerchantID: "10000100"},
+	var refunds RefundGateway
+	if c.refunds != nil {
+		c.refunds.journal, refunds = c.journal, c.refunds
+	}
+	c.engine, err = NewEngine(Config{Refunds: refunds, Journal: c.journal, Gateway: c.wechatBooks, Merchant: payflow.Merchant{Mode: payflow.Direct, AppID: "wx1", MerchantID: "10000100"},
 		Store: payflow.Store{ID: "SZTX001", Name: "Shop", Till: "T1"}, API: payflow.APIv3, HostFamily: "https://a", Log: zerolog.Nop()})
 	require.NoError(c.t, err)
 	ctx, stop := context.WithCancel(c.t.Context())
@@ -735,5 +741,108 @@ func TestWhatWasSoldByAClockThatRanAheadIsFound(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, found, 1)
 		assert.Equal(t, lost, found[0].OutTradeNo)
+	})
+}
+
+// What lies beside the key tells a restore what was lost and what to ask for: a disk that fails to read it changes nothing.
+func TestARestoreThatTheDiskFailsToReadForPutsNothingInPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCounter(t)
+		made := c.backup()
+		c.sell("paid-1")
+		c.stop()
+		c.tearOut()
+		was, err := os.ReadFile(c.cfg.File)
+		require.NoError(t, err)
+		for _, path := range []string{c.cfg.startsFile(), c.cfg.memoFile()} {
+			c.cfg.unread = func(of string) error {
+				if of == path {
+					return syscall.EIO
+				}
+				return nil
+			}
+			_, err := c.tryRestore(made.File)
+			var open *OpenError
+			require.ErrorAs(t, err, &open, path)
+			assert.Equal(t, OpenUnreadable, open.Kind)
+			now, err := os.ReadFile(c.cfg.File)
+			require.NoError(t, err)
+			assert.True(t, bytes.Equal(was, now), path)
+		}
+		c.cfg.unread = nil
+		assert.False(t, c.restore(made.File).StartsUnknown)
+	})
+}
+
+// A request that left before the restore may be taken on after it. A refusal of the same refund says nothing of that one, and must not be believed before
+// it can't arrive any more: who asked would ask anew under another key, and both would be paid.
+func TestARefusalRightAfterARestoreIsNotBelievedWhileALostRequestMayArrive(t *testing.T) {
+	for name, wishedBefore := range map[string]bool{"the wish is in the backup": true, "the wish was lost too": false} {
+		t.Run(name, func(t *testing.T) {
+			inStore(t, func(t *testing.T, c *counter) {
+				c.refunds = &cashbox{meets: func(call string, _ payflow.RefundOrder) string { return map[string]string{"list": "lost"}[call] }}
+				c.stop()
+				c.start()
+				no := c.sell("paid-1").OutTradeNo
+				ask := func() payflow.RefundEntry {
+					entry, err := c.engine.Refund(t.Context(), payflow.RefundRequest{OutTradeNo: no, Amount: payflow.Amount{Minor: 250}, Reason: "broken", IdempotencyKey: "k1"})
+					require.NoError(t, err)
+					synctest.Wait()
+					return entry
+				}
+				if wishedBefore {
+					ask()
+				}
+				made := c.backup()
+				c.stop() // its request left a moment before the disk died, and is on its way
+				c.tearOut()
+				c.restore(made.File)
+				c.refunds.set(func(call string, _ payflow.RefundOrder) string { return map[string]string{"refund": "refused"}[call] })
+				c.start()
+				began := time.Now()
+				entry := ask()
+				time.Sleep(10 * time.Minute)
+				now, err := c.engine.RefundOf(entry.OutRefundNo)
+				require.NoError(t, err)
+				assert.Equal(t, payflow.RefundRequested, now.Status, "it is asked about while the lost request may arrive")
+				for now.Open() {
+					time.Sleep(10 * time.Second)
+					now, err = c.engine.RefundOf(entry.OutRefundNo)
+					require.NoError(t, err)
+				}
+				assert.GreaterOrEqual(t, time.Since(began), payflow.RefundRequestLife)
+				assert.Less(t, time.Since(began), payflow.RefundRequestLife+time.Minute)
+				assert.Equal(t, payflow.ReasonRefundNoFunds, now.Why)
+				assert.Empty(t, c.refunds.wrongs())
+			})
+		})
+	}
+}
+
+// The sale's key went with the journal, so that the till software's repeat would be a new payment. The order itself names its sale.
+func TestASaleWhoseOrderARestoreLostIsNotChargedAgain(t *testing.T) {
+	inStore(t, func(t *testing.T, c *counter) {
+		made := c.backup()
+		lost := c.sell("paid-1").OutTradeNo
+		c.stop()
+		c.tearOut()
+		c.restore(made.File)
+		c.start()
+		c.askToTheEnd()
+		again := payflow.ArmRequest{Amount: payflow.Amount{Minor: 1250, Currency: "HKD"}, SaleRef: "paid-1", IdempotencyKey: "key-paid-1"}
+		_, err := c.engine.Arm(t.Context(), again)
+		var paid *payflow.AlreadyPaidError
+		require.ErrorAs(t, err, &paid)
+		assert.Equal(t, payflow.AlreadyPaidError{ID: lost, Found: true}, *paid)
+		assert.Contains(t, err.Error(), "posagent journal found")
+
+		_, err = c.engine.SettleFound(t.Context(), lost, "ANNA", "goods were given")
+		require.NoError(t, err)
+		_, err = c.engine.Arm(t.Context(), again)
+		require.ErrorAs(t, err, &paid, "WeChat Pay still holds the money")
+		c.sell("paid-10")
+		again.AdditionalTender = true
+		_, err = c.engine.Arm(t.Context(), again)
+		require.NoError(t, err, "the customer pays more")
 	})
 }

@@ -23,7 +23,7 @@ const (
 )
 
 // AskAfterRestore asks WeChat Pay for every order that the lost part of a restored journal may have made, beside all that the engine does, until the
-// searches are done or ctx ends. What is found is journaled for a person; nothing is paid, reversed or refunded by it. A journal that was never restored
+// searches are done or ctx ends, and then for the refunds of the payments that the journal has. What is found is journaled; nothing is paid, reversed or refunded by it. A journal that was never restored
 // asks nothing. A kill loses at most the absences of the last 25 questions, which are asked again.
 func (e *Engine) AskAfterRestore(ctx context.Context) error {
 	a := &afterRestore{journal: e.cfg.Journal, ask: e.cfg.Gateway.Query, log: e.cfg.Log, busy: func() bool {
@@ -48,6 +48,9 @@ func (e *Engine) AskAfterRestore(ctx context.Context) error {
 		}
 		return e.cfg.Journal.cfg.Now()
 	}
+	if e.cfg.Refunds != nil {
+		a.refunds = &refundTaker{list: e.cfg.Refunds.Refunds, takeUp: e.takeUp}
+	}
 	a.order = payflow.Order{Merchant: e.cfg.Merchant, API: e.cfg.API, HostFamily: e.cfg.HostFamily}
 	return a.run(ctx)
 }
@@ -67,12 +70,16 @@ type afterRestore struct {
 	now     func() time.Time           // the best clock that there is
 	write   func(f func() error) error // writes where the journal's writer is
 	log     zerolog.Logger
+	refunds *refundTaker  // nil: the refunds are left to the next start of the engine
 	lost    time.Duration // the pause after the last question, while answers are lost
 }
 
 func (a *afterRestore) run(ctx context.Context) error {
 	for {
 		s, more, err := a.journal.pendingSearch()
+		if err == nil && !more {
+			err = a.askRefunds(ctx)
+		}
 		if err != nil || !more {
 			return err
 		}

@@ -347,7 +347,7 @@ func TestARestoreReadsTheStartsThatWereSetAside(t *testing.T) {
 	before, err := readStarts(l.cfg.startsFile()+l.cfg.asideSuffix(), l.keysOf(key))
 	require.NoError(t, err)
 	r := &restore{cfg: l.cfg, u: unpacked{keys: l.keysOf(key)}}
-	noted, read := r.notedStarts()
+	noted, read, _ := r.notedStarts()
 	assert.True(t, read)
 	assert.Equal(t, before, noted)
 	l.restore()

@@ -45,6 +45,18 @@ func (j *Journal) foundRecord(tx *bbolt.Tx, no payflow.OutTradeNo) (r foundRecor
 	return r, mark, err == nil, err
 }
 
+// notThere says why there is no payment under that number.
+func (j *Journal) notThere(tx *bbolt.Tx, no payflow.OutTradeNo) error {
+	r, _, found, err := j.foundRecord(tx, no)
+	switch {
+	case err != nil:
+		return err
+	case found:
+		return &payflow.FoundOrderError{Found: r.FoundAfterRestore}
+	}
+	return j.neverWas(tx, no)
+}
+
 // putFound writes the record with its event, in the step that calls it.
 func (j *Journal) putFound(tx *bbolt.Tx, r foundRecord, event eventRecord) (Head, error) {
 	bucket, err := tx.CreateBucketIfNotExists(bucketFound)
@@ -105,6 +117,17 @@ func (j *Journal) FoundAfterRestore(all bool) ([]payflow.FoundAfterRestore, erro
 		return nil
 	})
 	return list, err
+}
+
+// foundOfSale returns an order that was lost and found again and that pays this sale. A journal that was never restored looks at nothing.
+func (j *Journal) foundOfSale(sale payflow.SaleRef) (no payflow.OutTradeNo, found bool, err error) {
+	all, err := j.FoundAfterRestore(true)
+	for _, f := range all {
+		if f.PaysSale(sale) {
+			return f.OutTradeNo, true, nil
+		}
+	}
+	return "", false, err
 }
 
 // SettleFound records a person's word on an order that was found after a restore. The first one stays; a second changes nothing. The operator is required.

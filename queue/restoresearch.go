@@ -31,6 +31,8 @@ var keySearches = []byte("searches")
 type searchesRecord struct {
 	Format   int      `json:"v"`
 	Searches []search `json:"searches"`
+	// Refunds is the search of the newest restore for refunds of the payments that the journal has; nil: by a program that made none.
+	Refunds *refundSearch `json:"refunds,omitempty"`
 }
 
 // search walks the numbers that the lost part of a journal may have drawn. Their counter goes on from the backup's, over the days, and all else in them
@@ -197,6 +199,28 @@ func (j *Journal) LastRestore() (sequence uint64) {
 	return sequence
 }
 
+// restoredWithin reports that a backup was put in place no longer ago, or that it is not known: where its search still goes on, where the clock stands
+// before the restore, and where this start has found an older copy.
+func (j *Journal) restoredWithin(d time.Duration) bool {
+	if len(j.found) > 0 {
+		return true
+	}
+	if _, asking, err := j.pendingSearch(); err != nil || asking {
+		return true
+	}
+	within := false
+	err := j.view(func(tx *bbolt.Tx) error {
+		about, err := j.about(tx)
+		if err != nil || about.Restored == 0 {
+			return err
+		}
+		event, _, err := j.event(tx, about.Restored)
+		within = j.cfg.Now().Sub(event.At) < d
+		return err
+	})
+	return within || err != nil
+}
+
 // AfterRestore says whether WeChat Pay is still being asked for what a restored journal lost, and how far that has come: all searches of the
 // last restore together, up to 25 answers behind ("" where nothing was ever restored).
 func (j *Journal) AfterRestore() (asking bool, text string, err error) {
@@ -214,6 +238,9 @@ func (j *Journal) AfterRestore() (asking bool, text string, err error) {
 			}
 		}
 		text = all.String()
+		if r.Refunds != nil {
+			text += "; " + r.Refunds.String()
+		}
 		return err
 	})
 	return asking, text, err

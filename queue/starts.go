@@ -55,7 +55,10 @@ func (j *Journal) begin() error {
 	if err != nil {
 		return err
 	}
-	known, err := readStarts(j.cfg.startsFile(), j.keys)
+	known, err := readSmall(j.cfg, j.cfg.startsFile(), j.keys, readStarts)
+	if isUnreadable(err) {
+		return err // the list may be whole: the count goes on from it, and a restore asks by it
+	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		known = nil // damaged, or another journal's: this start is noted all the same, and the other list stays beside it
 		_ = renameFree(j.cfg.startsFile(), j.cfg.startsFile()+j.cfg.asideSuffix())

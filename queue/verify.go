@@ -344,8 +344,10 @@ func (v *verifier) indexes() error {
 // heads measures the chain against the memo beside the key and the heads that somebody kept.
 func (v *verifier) heads(heads []Head) error {
 	return v.j.view(func(tx *bbolt.Tx) error {
-		memo, err := readMemo(v.j.cfg.memoFile(), v.j.keys)
+		memo, err := readSmall(v.j.cfg, v.j.cfg.memoFile(), v.j.keys, readMemo)
 		switch {
+		case isUnreadable(err):
+			return err
 		case errors.Is(err, fs.ErrNotExist):
 			v.report.Notes = append(v.report.Notes, "there is no head memo beside the key: entries cut from the end show against the heads in the system log alone")
 		case err != nil:

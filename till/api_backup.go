@@ -18,6 +18,7 @@ const backupWithin = 45 * time.Second
 type FoundOrder struct {
 	ID            payflow.OutTradeNo    `json:"id"`
 	State         payflow.TradeState    `json:"state" doc:"WeChat Pay's, when it was asked for."`
+	SaleRef       payflow.SaleRef       `json:"sale_ref,omitempty" doc:"The sale that it was made for, where the order itself names it: no new payment is armed for that sale, but for an additional tender."`
 	Amount        int64                 `json:"amount" doc:"Minor units."`
 	Currency      payflow.Currency      `json:"currency"`
 	TransactionID payflow.TransactionID `json:"transaction_id,omitempty"`
@@ -111,7 +112,7 @@ func (s *Server) settleFound(ctx context.Context, in *settleInput) (*settleOutpu
 }
 
 func foundOrder(f payflow.FoundAfterRestore) FoundOrder {
-	return FoundOrder{ID: f.OutTradeNo, State: f.State, Amount: f.Amount.Minor, Currency: f.Amount.Currency, TransactionID: f.TransactionID,
+	return FoundOrder{ID: f.OutTradeNo, State: f.State, SaleRef: f.SaleRef(), Amount: f.Amount.Minor, Currency: f.Amount.Currency, TransactionID: f.TransactionID,
 		SuccessTime: f.SuccessTime, FoundAt: f.FoundAt, SettledAt: f.Settled.At, Operator: f.Settled.Operator, Note: f.Settled.Note}
 }
 

@@ -215,3 +215,11 @@ func TestWeChatPaysOwnWordsShowNoCode(t *testing.T) {
 	assert.Equal(t, "PARAMERROR", p.WeChatCode)
 	assert.Equal(t, "auth_code ****************** is wrong", p.WeChatText)
 }
+
+func TestASaleWhoseOrderWasFoundAfterARestoreIsNotCalledPaid(t *testing.T) {
+	a := newTill(t)
+	p := a.server.typedProblem(&payflow.AlreadyPaidError{ID: "SZTX001T1", Found: true})
+	assert.Equal(t, AlreadyPaid, p.Code)
+	assert.Equal(t, "found_after_restore", p.Reason)
+	assert.NotContains(t, p.NextStep.EN, "Hand over")
+}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strings"
 
 	"posagent/health"
 	"posagent/payflow"
@@ -18,10 +19,10 @@ type Problem struct {
 	Code      ProblemCode  `json:"code" doc:"Stable: programs decide by it."`
 	Detail    string       `json:"detail" doc:"What happened, in English."`
 	NextStep  health.Words `json:"next_step" doc:"What to do now."`
-	Reason    string       `json:"reason,omitempty" doc:"With not_ready: why. With wrong_code: what was scanned."`
+	Reason    string       `json:"reason,omitempty" doc:"With not_ready: why. With wrong_code: what was scanned. With no_payment and already_paid: found_after_restore where WeChat Pay holds the order, and a restored journal lost it."`
 	Fields    []FieldFault `json:"fields,omitempty" doc:"With bad_request: which fields, and what each must be."`
 	PaymentID string       `json:"payment_id,omitempty" doc:"The payment that is in the way."`
-	Payment   *Payment     `json:"payment,omitempty" doc:"With wrong_state and not_paid: the payment as it is now."`
+	Payment   *Payment     `json:"payment,omitempty" doc:"With wrong_state, not_paid and money_given_back: the payment as it is now."`
 	Refund    *Refund      `json:"refund,omitempty" doc:"With refund_open: the refund as it is now."`
 	Left      *int64       `json:"left,omitempty" doc:"With refund_too_much: what can still be given back, in minor units of the payment's currency."`
 }
@@ -86,6 +87,9 @@ func (s *Server) problemOf(ctx context.Context, err error) error {
 	if errors.As(err, &made) {
 		return made
 	}
+	if p := lostInARestore(err); p != nil {
+		return p
+	}
 	for _, r := range plainRefusals {
 		if errors.Is(err, r.err) {
 			return newProblem(r.code, r.err.Error())
@@ -107,6 +111,24 @@ func (s *Server) problemOf(ctx context.Context, err error) error {
 	return newProblem(Internal, "")
 }
 
+// foundAfterRestore is the reason of no_payment and already_paid where WeChat Pay holds the order all the same.
+const foundAfterRestore = "found_after_restore"
+
+func lostInARestore(err error) *Problem {
+	var found *payflow.FoundOrderError
+	if !errors.As(err, &found) {
+		return nil
+	}
+	p := about(newProblem(NoPayment, found.Error()), found.Found.OutTradeNo)
+	p.Detail, _, _ = strings.Cut(p.Detail, "; ")
+	p.Reason, p.NextStep = foundAfterRestore, health.Words{
+		EN:     "Run posagent journal found: it lists the order. Give back what is owed on the WeChat Pay merchant platform, then record it with posagent journal settle.",
+		ZhHans: "请运行 posagent journal found 查看该订单；应退款项请在微信支付商户平台退还，然后用 posagent journal settle 记录。",
+		ZhHant: "請執行 posagent journal found 查看該訂單；應退款項請在微信支付商戶平台退還，然後用 posagent journal settle 記錄。",
+	}
+	return p
+}
+
 // typedProblem is for refusals that carry more than themselves.
 func (s *Server) typedProblem(err error) *Problem {
 	var (
@@ -119,6 +141,7 @@ func (s *Server) typedProblem(err error) *Problem {
 		wrongCode *payflow.WrongCodeError
 		tooMuch   *payflow.RefundTooMuchError
 		notPaid   *payflow.NotRefundableError
+		givenBack *payflow.GivenBackError
 		open      *payflow.RefundOpenError
 	)
 	switch {
@@ -129,7 +152,11 @@ func (s *Server) typedProblem(err error) *Problem {
 	case errors.As(err, &saleOpen):
 		return about(newProblem(SaleOpen, saleOpen.Error()), saleOpen.ID)
 	case errors.As(err, &paid):
-		return about(newProblem(AlreadyPaid, paid.Error()), paid.ID)
+		p := about(newProblem(AlreadyPaid, paid.Error()), paid.ID)
+		if paid.Found { // nothing proves it paid here: no goods for it before somebody has looked
+			return s.because(p, foundAfterRestore)
+		}
+		return p
 	case errors.As(err, &wrong):
 		return s.wrongState(wrong)
 	case errors.As(err, &notReady):
@@ -141,10 +168,9 @@ func (s *Server) typedProblem(err error) *Problem {
 		p.Left = &tooMuch.Left.Minor
 		return p
 	case errors.As(err, &notPaid):
-		now := s.view(notPaid.Entry, s.now())
-		p := about(newProblem(NotPaid, notPaid.Error()), notPaid.Entry.OutTradeNo)
-		p.Payment = &now
-		return p
+		return s.withPayment(newProblem(NotPaid, notPaid.Error()), notPaid.Entry)
+	case errors.As(err, &givenBack):
+		return s.withPayment(newProblem(GivenBack, givenBack.Error()), givenBack.Entry)
 	case errors.As(err, &open):
 		now := s.viewRefund(open.Entry, s.now())
 		p := newProblem(RefundOpen, open.Error())
@@ -152,6 +178,13 @@ func (s *Server) typedProblem(err error) *Problem {
 		return p
 	}
 	return nil
+}
+
+// withPayment shows the payment as it is now.
+func (s *Server) withPayment(p *Problem, e payflow.Entry) *Problem {
+	now := s.view(e, s.now())
+	p.Payment = &now
+	return about(p, e.OutTradeNo)
 }
 
 func about(p *Problem, id payflow.OutTradeNo) *Problem {

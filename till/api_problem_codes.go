@@ -39,6 +39,7 @@ const (
 	TooMany          ProblemCode = "too_many"
 	NoRefund         ProblemCode = "no_refund"
 	NotPaid          ProblemCode = "not_paid"
+	GivenBack        ProblemCode = "money_given_back"
 	RefundTooMuch    ProblemCode = "refund_too_much"
 	RefundTooMany    ProblemCode = "refund_too_many"
 	RefundOverdue    ProblemCode = "refund_overdue"
@@ -68,9 +69,10 @@ var problemKinds = map[ProblemCode]problemKind{
 		health.Words{EN: "A secret was put into the wrong field. It was not kept; clear the field, and think who may have seen it.",
 			ZhHans: "密钥或令牌被填入了错误的栏位，系统未保存。请清除该栏位，并确认是否有人看到。", ZhHant: "金鑰或權杖被填入了錯誤的欄位，系統未保存。請清除該欄位，並確認是否有人看到。"}},
 	KeyMissing: {http.StatusBadRequest, "The Idempotency-Key header is missing or not 1 to 64 printable characters",
-		health.Words{EN: "Send one Idempotency-Key for each payment.", ZhHans: "每笔付款请发送一个 Idempotency-Key。", ZhHant: "每筆付款請傳送一個 Idempotency-Key。"}},
+		health.Words{EN: "Send one Idempotency-Key for each payment, and one for each refund.", ZhHans: "每笔付款、每笔退款请各发送一个 Idempotency-Key。", ZhHant: "每筆付款、每筆退款請各傳送一個 Idempotency-Key。"}},
 	KeyReused: {http.StatusUnprocessableEntity, "The Idempotency-Key was used for another request",
-		health.Words{EN: "Use a new key for a new payment.", ZhHans: "新的付款请使用新的 Idempotency-Key。", ZhHant: "新的付款請使用新的 Idempotency-Key。"}},
+		health.Words{EN: "Use a new key for a new payment or a new refund. A repeat sends the same key with the same request.",
+			ZhHans: "新的付款或退款请使用新的 Idempotency-Key；重发时请使用相同的 Idempotency-Key 和相同内容。", ZhHant: "新的付款或退款請使用新的 Idempotency-Key；重送時請使用相同的 Idempotency-Key 和相同內容。"}},
 	Unauthorized: {http.StatusUnauthorized, "No valid token or page session",
 		health.Words{EN: "On the till's page: load it again. In a program: send Authorization: Bearer with a token of this till.",
 			ZhHans: "收银页面：请重新加载。程序：请在 Authorization: Bearer 中发送本收银台的令牌。", ZhHant: "收銀頁面：請重新載入。程式：請在 Authorization: Bearer 中傳送本收銀台的權杖。"}},
@@ -124,6 +126,9 @@ var problemKinds = map[ProblemCode]problemKind{
 	NotPaid: {http.StatusConflict, "Only a paid payment can be refunded",
 		health.Words{EN: "Look at the payment as it is now. Money that was taken by a payment that is not paid goes back by itself.",
 			ZhHans: "请查看该笔付款的当前状态。未付成的款项如已扣款会自动退回。", ZhHant: "請查看該筆付款的目前狀態。未付成的款項如已扣款會自動退回。"}},
+	GivenBack: {http.StatusConflict, "A person has recorded that the money of this payment was given back in another way",
+		health.Words{EN: "Make no refund beside it: the customer would have the money twice. If that was recorded by mistake, refund it on the WeChat Pay merchant platform.",
+			ZhHans: "请勿再退款，否则顾客会得到双份退款。如系误记，请在微信支付商户平台退款。", ZhHant: "請勿再退款，否則顧客會得到雙份退款。如屬誤記，請在微信支付商戶平台退款。"}},
 	RefundTooMuch: {http.StatusConflict, "That is more than is left of the payment",
 		health.Words{EN: "Look at the payment's refunds, then refund at most what is left.",
 			ZhHans: "请查看该笔付款已有的退款，退款金额不得超过可退余额。", ZhHant: "請查看該筆付款已有的退款，退款金額不得超過可退餘額。"}},

@@ -52,7 +52,7 @@ func (s *Server) registerRefunds(api huma.API) {
 	refund := call{
 		id: "refund-payment", method: http.MethodPost, path: "/v1/payments/{id}/refunds", summary: "Give money of a paid payment back, in part or whole",
 		scopes: []Scope{ScopeRefund}, status: http.StatusCreated,
-		problems: []ProblemCode{NoPayment, KeyMissing, KeyReused, NotPaid, RefundTooMuch, RefundTooMany, RefundOverdue, CannotRefund, NotTaken, Stopping},
+		problems: []ProblemCode{NoPayment, KeyMissing, KeyReused, NotPaid, GivenBack, RefundTooMuch, RefundTooMany, RefundOverdue, CannotRefund, NotTaken, Stopping},
 	}.operation(api)
 	refund.Responses["200"] = &huma.Response{Description: "The refund that was asked for with this key before, as it is now.",
 		Content: map[string]*huma.MediaType{"application/json": {Schema: schemaOf[Refund](api)}}}

@@ -293,3 +293,37 @@ func TestTheClientAsksForARefundAndFollowsIt(t *testing.T) {
 		assert.EqualValues(t, 1000, *refused.Left)
 	})
 }
+
+func TestMoneyThatAPersonGaveBackInAnotherWayIsNotRefunded(t *testing.T) {
+	a := newTill(t)
+	id := a.sold("A-1001")
+	under := a.refund(id, "r1", aRefundBody).refund()
+	require.Equal(t, http.StatusOK, a.post("/v1/payments/"+string(id)+"/acknowledge", `{"how":"money_given_back","operator":"P001"}`).Status)
+	p := a.get("/v1/payments/" + string(id)).payment()
+	assert.Zero(t, p.Refundable)
+	assert.Equal(t, "P001", p.AnsweredBy)
+
+	refused := a.refund(id, "r2", `{"amount":1000}`).problem()
+	assert.Equal(t, GivenBack, refused.Code)
+	assert.Equal(t, "urn:posagent:problem:money_given_back", refused.Type)
+	assert.Equal(t, http.StatusConflict, refused.Status)
+	assert.Contains(t, refused.Detail, "by P001 at "+p.Times.AcknowledgeAt.Format("2006-01-02 15:04"), "who recorded it, and when")
+	assert.Contains(t, refused.NextStep.EN, "merchant platform", "what to do where it was recorded by mistake")
+	assert.Equal(t, payflow.MoneyGivenBack, refused.Payment.How)
+
+	again := a.refund(id, "r1", aRefundBody)
+	assert.Equal(t, http.StatusOK, again.Status, "the one that was under way goes on")
+	a.back.move(under.ID, refunded)
+	assert.Zero(t, a.get("/v1/payments/"+string(id)).payment().Refundable)
+}
+
+func TestAnOrderThatWasFoundAfterARestoreIsNamedAsSuch(t *testing.T) {
+	a := newTill(t)
+	a.back.refuse = &payflow.FoundOrderError{Found: payflow.FoundAfterRestore{OutTradeNo: "SZTX001T1", State: payflow.TradeSuccess, Amount: payflow.Amount{Minor: 1250, Currency: "HKD"}}}
+	got := a.refund("SZTX001T1", "r1", aRefundBody).problem()
+	assert.Equal(t, NoPayment, got.Code)
+	assert.Equal(t, "found_after_restore", got.Reason)
+	assert.Contains(t, got.Detail, "HK$ 12.50")
+	assert.Contains(t, got.NextStep.EN, "journal found")
+	assert.Contains(t, got.NextStep.EN, "merchant platform")
+}

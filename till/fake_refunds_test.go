@@ -43,6 +43,9 @@ func (f *fakeRefunds) Refund(_ context.Context, r payflow.RefundRequest) (payflo
 	if e.Status != payflow.Paid {
 		return payflow.RefundEntry{}, &payflow.NotRefundableError{Entry: e}
 	}
+	if e.GivenBack() {
+		return payflow.RefundEntry{}, &payflow.GivenBackError{Entry: e}
+	}
 	left := e.Amount
 	for _, known := range f.refunds {
 		if known.OutTradeNo == r.OutTradeNo && !known.Dead() {

@@ -22,6 +22,7 @@ func TestTheManagersPageInABrowser(t *testing.T) {
 		"a second window's refund is seen before another":      twoWindowsMakeOneRefund,
 		"what needs a person is listed, and can be looked at":  whatNeedsAPersonIsListed,
 		"what a person has seen to leaves the list":            whatIsSeenLeavesTheList,
+		"a key that is held back comes before the click":       aKeyComesBeforeTheClick,
 		"nobody sells or scans on the manager's page":          nobodySellsOnTheManagersPage,
 		"what nobody has answered is answered there as well":   theUnansweredIsAnswered,
 		"the till's page leads to the manager's page and back": thereAndBack,
@@ -60,6 +61,7 @@ func aRefundIsAskedForOnce(t *testing.T, browser context.Context) {
 	b.shows("manage_sure")
 	assert.Zero(t, a.back.calls)
 	b.press("m", "7")
+	b.do(chromedp.WaitVisible(`[data-action="refund_send"]:not([disabled])`))
 	b.do(chromedp.Evaluate[chromedp.Void](`{ const yes = document.querySelector('[data-action="refund_send"]'); yes.click(); yes.click(); yes.dispatchEvent(new MouseEvent('dblclick', { bubbles: true })); yes.click(); }`))
 	b.shows("manage_payment")
 	require.Eventually(t, func() bool { refunds, _ := a.back.RefundsOfPayment(id); return len(refunds) == 1 }, showTime, 20*time.Millisecond)
@@ -73,6 +75,28 @@ func aRefundIsAskedForOnce(t *testing.T, browser context.Context) {
 	b.reads("gone back")
 	b.reads("left HK$ 10.00")
 	assert.Equal(t, 1, a.back.calls)
+}
+
+// A key is held back for a moment, because it may be the first of a scan. What is clicked within it must not run ahead.
+func aKeyComesBeforeTheClick(t *testing.T, browser context.Context) {
+	b, a, web := aShop(t, browser)
+	id := a.sold("A-1001")
+	opensManager(b, web.URL)
+	b.press("1")
+	b.shows("manage_payment")
+	b.press("r", kb.Enter, "1")
+	b.shows("manage_sure")
+	b.press("m")
+	b.do(chromedp.WaitVisible(`[data-action="refund_send"]:not([disabled])`))
+	b.do(chromedp.Evaluate[chromedp.Void](`{
+		document.body.dispatchEvent(new KeyboardEvent('keydown', { key: '7', code: 'Digit7', bubbles: true, cancelable: true }));
+		document.querySelector('[data-action="refund_send"]').click();
+	}`))
+	b.shows("manage_payment")
+	refunds, err := a.back.RefundsOfPayment(id)
+	require.NoError(t, err)
+	require.Len(t, refunds, 1)
+	assert.Equal(t, "M7", refunds[0].Operator)
 }
 
 func aLostAnswerIsTheSameRefund(t *testing.T, browser context.Context) {
@@ -118,6 +142,7 @@ func twoWindowsMakeOneRefund(t *testing.T, browser context.Context) {
 	require.NoError(t, err)
 	assert.Len(t, refunds, 1, "both windows meant the same refund")
 
+	b.do(chromedp.WaitVisible(`[data-action="refund"]:not([disabled])`))
 	b.press("r", "1", "0", "0", kb.Enter, "1", "m", kb.Enter) // a second one is another wish
 	b.shows("manage_payment")
 	require.Eventually(t, func() bool { refunds, _ := a.back.RefundsOfPayment(id); return len(refunds) == 2 }, showTime, 20*time.Millisecond)

@@ -82,7 +82,7 @@ func (s *Server) refundsOf(e payflow.Entry, now time.Time) (refunds []Refund, ba
 		s.cfg.Log.Error().Str("out_trade_no", string(e.OutTradeNo)).Str("error", maskDigits(err.Error())).Msg("the refunds of a payment could not be read")
 		return nil, 0, 0 // nothing is offered that is not known to be left
 	}
-	if e.Status == payflow.Paid {
+	if e.Status == payflow.Paid && !e.GivenBack() {
 		left = e.Amount.Minor
 	}
 	for _, r := range entries {

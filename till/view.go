@@ -40,6 +40,7 @@ type Payment struct {
 
 	Acknowledged bool             `json:"acknowledged" doc:"The cashier was told the final result."`
 	How          payflow.Handover `json:"how,omitempty" doc:"What became of goods or money: goods_given, money_given_back, seen."`
+	AnsweredBy   string           `json:"acknowledged_by,omitempty" doc:"The operator who said so."`
 
 	Operator         string       `json:"operator,omitempty"`
 	Description      string       `json:"description,omitempty"`
@@ -49,7 +50,7 @@ type Payment struct {
 	Links            []LinkView   `json:"links,omitempty" doc:"What was learnt after the end."`
 	Refunds          []Refund     `json:"refunds,omitempty" doc:"Its refunds, the oldest first."`
 	Refunded         int64        `json:"refunded" doc:"What refunds gave back for good, in minor units."`
-	Refundable       int64        `json:"refundable" doc:"What can still be given back, in minor units: refunds that are not at their end count as given back."`
+	Refundable       int64        `json:"refundable" doc:"What can still be given back, in minor units: refunds that are not at their end count as given back. Nothing where a person has recorded that the money went back in another way (how is money_given_back)."`
 	Late             *LateView    `json:"late,omitempty" doc:"What became of it after its end, where that is more than nothing."`
 	Notice           *NoticeView  `json:"notice,omitempty" doc:"The last scan that was refused while this payment held the till."`
 	Money            *MoneyReturn `json:"money_return,omitempty" doc:"With reversed: whether money had been taken and goes back."`
@@ -137,7 +138,7 @@ func (s *Server) view(e payflow.Entry, now time.Time) Payment {
 		TransactionID: e.Trade.TransactionID, PayerAmount: e.Trade.PayerAmount.Minor, PayerCurrency: e.Trade.PayerAmount.Currency,
 		CodeTail: e.CodeTail, Proof: e.Proof, WeChatCode: e.Refusal.Code, WeChatText: maskDigits(e.Refusal.Text),
 		Times: timesOf(e, now), Version: e.Version,
-		Acknowledged: !e.Acknowledged.At.IsZero(), How: e.Acknowledged.How,
+		Acknowledged: !e.Acknowledged.At.IsZero(), How: e.Acknowledged.How, AnsweredBy: e.Acknowledged.Operator,
 		Operator: e.Operator, Description: e.Description, AdditionalTender: e.AdditionalTender, StoreDay: e.StoreDay, Sequence: e.Sequence,
 	}
 	p.Late = lateView(e.Late)

@@ -90,7 +90,7 @@ func TestMoneyThatCameLateIsSaidBeforeAllElse(t *testing.T) {
 func TestEveryRefusalOfARefundHasWordsOnThePage(t *testing.T) {
 	w := loadedWords(t)
 	general, _ := w.Notice("something new")
-	for _, code := range []ProblemCode{NotPaid, RefundTooMuch, RefundTooMany, RefundOverdue, RefundOpen, CannotRefund, KeyReused, "other_api", "suspected_duplicate"} {
+	for _, code := range []ProblemCode{NotPaid, GivenBack, RefundTooMuch, RefundTooMany, RefundOverdue, RefundOpen, CannotRefund, KeyReused, "other_api", "suspected_duplicate"} {
 		message, next := w.Notice(string(code))
 		assertSaid(t, message, code)
 		assertSaid(t, next, code)

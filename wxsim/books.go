@@ -37,6 +37,7 @@ type OrderBook struct {
 	Held          int64      `json:"held"`      // what WeChat Pay holds for it now, minor units
 	GaveBack      int64      `json:"gave_back"` // what went back to the customer
 	CodeTail      string     `json:"code_tail"`
+	CodeSum       string     `json:"code_sum"` // SHA-256 of the payment code in hex: whoever knows the code can tell that it was this one
 	Scenario      string     `json:"scenario"`
 	Created       time.Time  `json:"created"`
 	Paid          time.Time  `json:"paid"`
@@ -144,7 +145,7 @@ func (s *Sim) Carried(header string) int {
 
 func (o *order) line() OrderBook {
 	line := OrderBook{API: o.api, MerchantID: o.merchant, Number: o.number, TransactionID: o.id, State: o.state, Foreign: o.foreign, Attach: o.attach, Total: o.total,
-		Currency: o.currency, Charged: o.charged, Held: o.held, GaveBack: o.refunds, CodeTail: o.codeTail, Scenario: o.scene, Created: o.created,
+		Currency: o.currency, Charged: o.charged, Held: o.held, GaveBack: o.refunds, CodeTail: o.codeTail, CodeSum: o.codeSum, Scenario: o.scene, Created: o.created,
 		Paid: o.paid, Ended: o.ended, PayWhole: o.whole, PayPartial: o.partial}
 	for _, a := range o.arrivals {
 		line.Arrivals = append(line.Arrivals, *a)

@@ -39,6 +39,7 @@ type order struct {
 	currency string
 	payer    string   // openid
 	codeTail string   // last four digits
+	codeSum  string   // SHA-256 of the code, in hex
 	params   [32]byte // of the pay call that made it
 	scene    string   // the scenario's name
 	play     play

@@ -3,6 +3,7 @@ package wxsim
 import (
 	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"time"
 )
@@ -103,7 +104,7 @@ func (s *Sim) payFirst(o *order, p payRequest, v *visit) reply {
 	s.open(o, v.account, now)
 	o.api, o.goods, o.device = v.api, p.Description, p.device
 	o.play, o.attach, o.total, o.currency, o.params = playing.play, p.Attach, p.Amount.Total, p.Amount.Currency, p.params
-	o.payer, o.codeTail = payerOf(code), code[len(code)-4:]
+	o.payer, o.codeTail, o.codeSum = payerOf(code), code[len(code)-4:], fmt.Sprintf("%x", sha256.Sum256([]byte(code)))
 	seen.used = o.orderKey
 	o.schedule(s.behaviour, now)
 	if o.play.now() {

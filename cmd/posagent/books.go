@@ -16,6 +16,7 @@ type bookLine struct {
 	Charged    int   // times the customer was charged
 	Arrivals   int   // whole pay requests that arrived from us
 	Attach     string
+	CodeSum    string // SHA-256 of the payment code, in hex
 	Violations []string
 	Refunds    []refundLine
 }

@@ -31,14 +31,14 @@ func journalCommand(p *program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "journal",
 		Short: "Look into the journal of payments, and check that nobody has changed it",
-		Long: "Looks into the journal. While the daemon runs, list and show ask it; verify reads a consistent copy of the file. With the daemon\n" +
+		Long: "Looks into the journal. While the daemon runs, list, show, export and tail ask it; verify reads a consistent copy of the file. With the daemon\n" +
 			"stopped the file is opened for reading only. Only settle ever writes to it, through the daemon.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.PersistentFlags().StringVar(&o.file, "file", "", "read this journal `FILE`, such as a backup, instead of the configured one")
 	cmd.PersistentFlags().StringVar(&o.keyFile, "key-file", "", "the `FILE` with the journal's key; default: the configured journal's")
-	cmd.AddCommand(journalListCommand(p, &o), journalShowCommand(p, &o), journalVerifyCommand(p, &o), journalFoundCommand(p, &o), journalSettleCommand(p))
+	cmd.AddCommand(journalListCommand(p, &o), journalShowCommand(p, &o), journalExportCommand(p, &o), journalTailCommand(p, &o), journalVerifyCommand(p, &o), journalFoundCommand(p, &o), journalSettleCommand(p))
 	return cmd
 }
 
@@ -151,6 +151,7 @@ func (p *program) withBook(ctx context.Context, o journalOptions, use func(b boo
 type book interface {
 	list(ctx context.Context, f journalFilter) ([]paymentLine, error)
 	show(ctx context.Context, no payflow.OutTradeNo) (paymentShown, error)
+	day(ctx context.Context, day string, each func(exportRecord) error) error // in the order of arming
 	close()
 }
 

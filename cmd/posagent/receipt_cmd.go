@@ -90,5 +90,10 @@ func readEntry(ctx context.Context, cfg Config, no payflow.OutTradeNo) (payflow.
 }
 
 func noSuchPayment(no payflow.OutTradeNo, err error) error {
+	var found *payflow.FoundOrderError
+	if errors.As(err, &found) {
+		what, next := splitAdvice(found.Error())
+		return &Failure{What: what, Next: next, Err: err}
+	}
 	return &Failure{What: "no payment " + string(no) + " in this journal", Next: "posagent journal list shows the payments with their ids", Err: err}
 }

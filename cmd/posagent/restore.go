@@ -42,6 +42,7 @@ func restoreCommand(p *program) *cobra.Command {
 			"there stays, under a name with the date: nothing is deleted. A journal that nothing is wrong with is not replaced.\n\n" +
 			"What was sold after the backup is not in it. WeChat Pay is asked for it by the order numbers that the lost part must have drawn, one\n" +
 			"a second; Ctrl-C leaves the rest to the daemon, which goes on at its start. What is found is shown by: posagent journal found\n\n" +
+			"The daemon then asks for the refunds of what was paid in the month before the backup, and takes those that were lost into the journal again.\n\n" +
 			"On another PC the numbers of what was sold after a later start of posagent are not known: then it says so, and the statement shows them.\n\n" +
 			"Exit status: 0 restored, all asked for and nothing found; 3 restored, but a person must look, or not all was asked for yet; 1 not restored.",
 		Args: cobra.MaximumNArgs(1),
@@ -244,5 +245,6 @@ func (r restored) write(w io.Writer, zone *time.Location) {
 	if r.StartsUnknown {
 		fmt.Fprintf(w, "NOT ASKED FOR: %s; compare the statement of each day from %s on\n", startsUnknown, r.Backup.At.In(zone).Format(time.DateOnly))
 	}
+	fmt.Fprintln(w, "refunds made since then: the daemon asks for them after its start, and posagent status says how far it is; until then a payment may show less given back than there is")
 	writeFound(w, r.Found, zone)
 }

@@ -143,12 +143,21 @@ func TestADaemonThatLostItsJournalIsRestoredAndFindsWhatCameAfter(t *testing.T) 
 		assert.Equal(t, b.lost[i], f.OutTradeNo)
 		assert.Equal(t, payflow.TradeSuccess, f.State)
 		assert.EqualValues(t, 1250, f.Amount.Minor)
+		for _, args := range [][]string{{"journal", "show", string(f.OutTradeNo)}, {"refund", string(f.OutTradeNo), "--amount", "2.50", "--reason", "returned"}} {
+			status, _, stderr = b.run(args...)
+			assert.Equal(t, ExitFailed, status, stderr)
+			assert.Contains(t, stderr, "was lost in a restore and found again at WeChat Pay", args)
+			assert.Contains(t, stderr, "posagent journal found", args)
+			assert.Contains(t, stderr, "merchant platform", args)
+		}
 		status, _, stderr = b.run("journal", "settle", string(f.OutTradeNo), "--operator", "ANNA", "--note", "goods were given")
 		assert.Equal(t, ExitDone, status, stderr)
 	}
 	_, out, _ = b.run("journal", "found")
 	assert.Equal(t, "nothing is to be settled\n", out)
 	require.NoError(t, b.stop())
+	_, _, stderr = b.run("journal", "show", string(b.lost[0]))
+	assert.Contains(t, stderr, "posagent journal found", "without the daemon too")
 	b.compareWithBooks()
 }
 

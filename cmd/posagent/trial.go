@@ -84,7 +84,7 @@ func (t *trial) books() []bookLine {
 		}
 		lines = append(lines, bookLine{
 			OutTradeNo: payflow.OutTradeNo(o.Number), State: string(o.State), Amount: payflow.Amount{Minor: o.Total, Currency: payflow.Currency(o.Currency)},
-			Held: o.Held, Charged: o.Charged, Arrivals: o.PayWhole, Attach: o.Attach, Refunds: refundLines(o.Refunds),
+			Held: o.Held, Charged: o.Charged, Arrivals: o.PayWhole, Attach: o.Attach, CodeSum: o.CodeSum, Refunds: refundLines(o.Refunds),
 		})
 	}
 	slices.SortFunc(lines, func(a, b bookLine) int { return strings.Compare(string(a.OutTradeNo), string(b.OutTradeNo)) })

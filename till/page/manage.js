@@ -103,7 +103,8 @@ export class Manage {
     if (refund.step === 'sure') refund.operator = refund.operator.slice(0, -1);
   }
 
-  // send asks for the refund until the agent answers: the same key with the same body is the same refund.
+  // send asks for the refund until the agent answers: the same key with the same body is the same refund. Its screen stays until the payment was
+  // read anew: another refund takes its key from that.
   async #send() {
     const { manage } = this.state;
     const { refund, payment } = manage;
@@ -112,11 +113,13 @@ export class Manage {
     const body = { amount: Number(refund.amount), reason: this.reasonText(refund.why), operator: refund.operator };
     try {
       await this.#until(() => this.agent.refund(payment.id, body, refund.key));
+      await this.settle().catch(() => {}); // the agent is asked again in a moment
       if (manage.refund === refund) manage.refund = null;
     } catch (error) {
       refund.problem = error instanceof this.ProblemError ? error.problem.reason || error.problem.code : 'internal';
     } finally {
       refund.sending = false;
+      this.show();
       await this.settle();
       this.show();
     }

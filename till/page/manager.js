@@ -82,6 +82,7 @@ function paymentScreen(state, p) {
       [`${label(state, 'sale')} ${p.sale_ref}`, `${dayOf(state, p)}${clockText(p.times.armed_at)}`, p.operator, p.refunds && `${label(state, 'refund_left')} ${amountText(state, p.refundable, p.currency)}`].filter(Boolean).join(' · '),
       [`${label(state, 'order_number')} ${p.id}`, p.wechat_code && `WeChat Pay: ${p.wechat_code}`].filter(Boolean).join(' · '),
       p.transaction_id && `${label(state, 'transaction_id')} ${p.transaction_id}`,
+      p.how === 'money_given_back' && [label(state, 'money_given_back'), clockText(p.times.acknowledged_at), p.acknowledged_by].filter(Boolean).join(' · '),
       ...refunds.slice(-refundsShown).map((r) => refundFact(state, r)),
       older > 0 && `+${older} ${label(state, 'refund')}`,
     ].filter(Boolean),

@@ -188,8 +188,20 @@ document.addEventListener('keydown', (event) => {
   if (key === '' || focusOwns(key)) return;
   event.preventDefault();
   pressed(reader.press(key, event.timeStamp));
-  setTimeout(() => pressed(reader.quiet(performance.now())), quietAfter);
+  setTimeout(released, quietAfter);
 }, { capture: true });
+
+// released carries out what was held back, once it is quiet.
+function released() {
+  pressed(reader.quiet(performance.now()));
+  if (reader.holds) setTimeout(released, quietAfter); // a clock of the browser's that runs ahead must keep nothing back
+}
+
+// afterKeys acts behind the keys that were pressed before it and are held back: on a busy PC that is longer than a hand needs to the mouse.
+function afterKeys(act) {
+  if (!reader.holds) act();
+  else setTimeout(() => { released(); afterKeys(act); }, quietAfter);
+}
 
 // focusOwns leaves Tab to the browser, and Enter and blank to a button that was reached by Tab; a scan's end is never theirs.
 function focusOwns(key) {
@@ -202,8 +214,12 @@ document.addEventListener('click', (event) => {
   const button = event.target.closest('[data-action]');
   if (!button) return;
   button.blur(); // the next Enter is the screen's, not this button's
-  actions.carry(button.dataset.action);
-  show();
+  const { action } = button.dataset;
+  afterKeys(() => {
+    if (!button.isConnected || button.dataset.action !== action) return; // a key has led to another screen
+    actions.carry(action);
+    show();
+  });
 });
 
 document.addEventListener('paste', (event) => event.preventDefault()); // a code from a clipboard has no business here
