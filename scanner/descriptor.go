@@ -167,6 +167,12 @@ func (p *descriptorParser) local(tag byte, size int, value uint32) {
 }
 
 func (p *descriptorParser) input(flags uint32) bool {
+	if p.size == 0 || p.count == 0 {
+		return true // it takes no room, however many values it claims to have
+	}
+	if p.size > reportBitsMax || p.count > reportBitsMax {
+		return false // before they are multiplied
+	}
 	at := p.reports.bits[p.report]
 	p.reports.bits[p.report] = at + p.size*p.count
 	if p.reports.bits[p.report] > reportBitsMax || len(p.reports.fields) == descriptorFieldsMax {

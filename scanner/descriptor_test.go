@@ -288,3 +288,29 @@ func FuzzDescriptor(f *testing.F) {
 		checkDecoder(t, p, sent, int(size)%64+1)
 	})
 }
+
+func TestAFieldOfNoBitsAndManyValuesCostsNothing(t *testing.T) {
+	// A boot keyboard whose descriptor goes on with 200 fields of 65535 keys of no bits each.
+	hostile := gryphonKeyboard + strings.Repeat(" 05 07 19 04 75 00 96 FF FF 15 00 81 00", 200)
+	k := NewKeyboard(keyboardGap)
+	k.Describe(unhex(t, hostile))
+	require.Less(t, values(k.keys.fields), reportBitsMax+1, "a report has no more values than bits")
+	events := k.Feed(report(0, 0x1E), begin)
+	events = append(events, k.Feed(report(0), begin)...)
+	events = append(events, k.Feed(report(0, 0x28), begin)...)
+	assert.Equal(t, []string{"1"}, texts(events), "and keys that no bit stands for are not pressed")
+}
+
+// GOARCH=386 CGO_ENABLED=0 go test ./scanner -run TestALengthBeyondAWordIsRefused runs it with such words.
+func TestALengthBeyondAWordIsRefused(t *testing.T) {
+	// 65535 values of 65535 bits: in 32 bits that is less than nothing.
+	_, ok := parseDescriptor(unhex(t, "05 07 19 E0 29 E7 76 FF FF 96 FF FF 81 02"))
+	assert.False(t, ok)
+}
+
+func values(fields []inputField) (n int) {
+	for _, f := range fields {
+		n += f.count
+	}
+	return n
+}

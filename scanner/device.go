@@ -21,7 +21,7 @@ const (
 	// lookEvery is that pause for a device that is looked for among all of the bus, in case no message of the kernel
 	// tells that something was plugged in.
 	lookEvery = 2 * time.Second
-	// plugRest is the least pause between tries: one plugging in is told in some twenty messages.
+	// plugRest is the least pause between tries while a device is not there: one plugging in is told in some twenty messages.
 	plugRest = 20 * time.Millisecond
 )
 
@@ -91,11 +91,12 @@ func (d *device) watch(ctx context.Context, put func(Event)) {
 	for ctx.Err() == nil {
 		p, by, err := w.open()
 		if err != nil {
-			w.pause(ctx, w.refused(asTrouble(err)))
+			w.pause(ctx, w.refused(asTrouble(err)), w.rest)
 			continue
 		}
 		w.describe(by, p)
 		w.enter(Ready, Trouble{})
+		opened := time.Now()
 		gone := w.follow(ctx, p, by)
 		by.decoder.Reset()
 		if ctx.Err() == nil {
@@ -103,9 +104,18 @@ func (d *device) watch(ctx context.Context, put func(Event)) {
 		}
 		w.guarded(hungOpen, func() { _ = p.Close() }) // nothing is written to a scanner, so nothing can be lost by closing it
 		if ctx.Err() == nil {
-			w.pause(ctx, reopenEvery)
+			w.pause(ctx, reopenEvery, restAfter(time.Since(opened)))
 		}
 	}
+}
+
+// restAfter is the least pause after a device was ready for so long: one that fails as soon as it is opened is not opened
+// again for the noise that opening it made.
+func restAfter(ready time.Duration) time.Duration {
+	if ready < reopenEvery {
+		return reopenEvery
+	}
+	return plugRest
 }
 
 // open opens the device's port; by is the device that it turned out to be, which reads it.
@@ -147,6 +157,10 @@ func (w *watcher) read(ctx context.Context, p port, by *device) *Trouble {
 			by.decoder.Reset() // what comes after so long belongs to a sale that is over
 			n = 0
 		}
+		if errors.Is(err, errStoodStill) {
+			w.forget(by, now)
+			continue
+		}
 		w.pass(by, buf[:n], now)
 		if err != nil {
 			return by.lost(err)
@@ -157,6 +171,18 @@ func (w *watcher) read(ctx context.Context, p port, by *device) *Trouble {
 		pause(ctx, idle.pauseAfter(n, now.Sub(asked)))
 	}
 	return nil
+}
+
+// forget drops what has begun before this program stood still, and says so. A recording is told by a state, before which
+// its decoder forgets too.
+func (w *watcher) forget(by *device, at time.Time) {
+	by.decoder.Reset()
+	if w.tap != nil {
+		w.mu.Lock()
+		w.tap.state(Event{Kind: KindState, At: at, State: w.state})
+		w.mu.Unlock()
+	}
+	w.tell([]Event{noiseEvent(stoodStillTrouble(), at)})
 }
 
 // readOnce reads once; hung says that it took so long that the device was said to be lost. A port that another
@@ -179,16 +205,21 @@ func (w *watcher) pass(by *device, b []byte, at time.Time) {
 		w.tap.chunk(b, at, events)
 		w.mu.Unlock()
 	}
+	w.tell(events)
+}
+
+// tell hands events over.
+func (w *watcher) tell(events []Event) {
 	for _, e := range events {
 		e.Device = w.name
 		w.put(e)
 	}
 }
 
-// pause waits for at most d while the device is not there, and no longer than until something is plugged in.
-func (w *watcher) pause(ctx context.Context, d time.Duration) {
-	pause(ctx, min(d, plugRest))
-	w.bell.wait(ctx, d-plugRest)
+// pause waits for at most d while the device is not there, and after rest no longer than until something is plugged in.
+func (w *watcher) pause(ctx context.Context, d, rest time.Duration) {
+	pause(ctx, min(d, rest))
+	w.bell.wait(ctx, d-rest)
 }
 
 // watcher remembers what was said last, so that a device that stays away is not said to be away twice a second.
@@ -197,6 +228,8 @@ type watcher struct {
 	put          func(Event)
 	bell         *bell
 	refusedSince time.Time // zero unless the last try was refused
+
+	rest time.Duration // the least pause after the last try
 
 	mu    sync.Mutex // guards what is below, and tap: a call that hangs is told of by another goroutine
 	state State
@@ -207,10 +240,12 @@ type watcher struct {
 func (w *watcher) refused(t *Trouble) time.Duration {
 	every := orDefault(w.every, reopenEvery)
 	if t.Code == TroubleNotThere || t.Code == TroubleSwapped {
-		w.refusedSince = time.Time{}
+		w.refusedSince, w.rest = time.Time{}, plugRest
 		w.away(t)
 		return every
 	}
+	// A try takes a HID device from the kernel's driver and gives it back, which is told like a plugging in.
+	w.rest = reopenEvery
 	now := time.Now()
 	if w.refusedSince.IsZero() {
 		w.refusedSince = now

@@ -164,3 +164,49 @@ func TestAutoTakesAndChecksTheLineSettings(t *testing.T) {
 		assert.Equal(t, key, mistake.Key)
 	}
 }
+
+// A keyboard that is no boot keyboard is told apart by its report descriptor alone, which is there once the kernel's driver
+// has asked for it: some tens of milliseconds after the first message tells of the device.
+func TestADeviceIsNotTakenForAScannerBeforeTheKernelHasReadWhatItIs(t *testing.T) {
+	c := newComputer(t)
+	dir := c.plug("1-1", 0x1eab, 0x0003, "", 0, nil)
+	c.write(filepath.Join(dir, "power/connected_duration"), "40\n")
+	at := places{hid: c.busOf(), input: c.inputOf()}
+	for _, in := range hidInterfaces(c.sys, c.dev) {
+		assert.False(t, in.pos, "reading it would take it from the cashier, if it is a keyboard")
+	}
+	assert.Empty(t, candidates(c.sys, c.dev), "nor does learn open it")
+	for _, kind := range []Config{{Kind: "auto"}, {Kind: "hid", Mode: "pos"}} {
+		kind.VendorID, kind.ProductID = 0x1eab, 0x0003
+		kind.Mode = orDefault(kind.Mode, "auto")
+		_, err := matchOrOther(kind, at)
+		require.Error(t, err)
+		assert.True(t, asTrouble(err).settles(), "it is looked at again a moment later: %v", err)
+	}
+
+	c.addInterface("1-1", 0, 0, keyboardDescriptor)
+	got, err := resolve(autoScanner, at)
+	require.NoError(t, err)
+	assert.Equal(t, "evdev", got.Kind)
+}
+
+func TestADeviceOfTwoKindsIsNotTakenForAKeyboardTooSoon(t *testing.T) {
+	c := newComputer(t)
+	dir := c.plug("1-1", 0x1eab, 0x0003, "", 1, keyboardDescriptor)
+	c.addInterface("1-1", 1, 0, nil) // HID POS, as will be seen
+	c.write(filepath.Join(dir, "power/connected_duration"), "40\n")
+	at := places{hid: c.busOf(), input: c.inputOf()}
+	_, err := resolve(autoScanner, at)
+	require.Error(t, err)
+	assert.True(t, asTrouble(err).settles())
+	asKeyboard := autoScanner
+	asKeyboard.Mode = "keyboard"
+	in, err := matchOrOther(asKeyboard, at)
+	require.NoError(t, err, "a keyboard that is asked for is one")
+	assert.Equal(t, "1-1:1.0", in.path)
+
+	c.write(filepath.Join(dir, "power/connected_duration"), "60000\n")
+	got, err := resolve(autoScanner, at)
+	require.NoError(t, err)
+	assert.Equal(t, "pos", got.Mode, "no driver of the kernel took it: a program that read it was killed")
+}

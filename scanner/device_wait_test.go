@@ -149,3 +149,62 @@ func TestAnOpeningThatHangsIsSaid(t *testing.T) {
 		assert.Equal(t, TroubleHung, events[0].Trouble.Code)
 	})
 }
+
+// Taking a HID device from the kernel's driver and giving it back is told by the kernel as if something had been plugged in.
+func TestADeviceThatIsRefusedIsNotTriedAllTheTimeBecauseOfTheNoiseOfTrying(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &Hotplug{listen: fakeLine(nil)}
+		tries := 0
+		d := fakeDevice(refusal)
+		d.hotplug, d.every = h, lookEvery
+		d.opener = func() (port, error) {
+			tries++
+			time.AfterFunc(5*time.Millisecond, h.ring)
+			return nil, refusal
+		}
+		assert.Equal(t, []State{Settling, Blocked}, states(watchFor(t, d, time.Minute)))
+		assert.Less(t, tries, 150, "ten times a second for two seconds, and then twice a second at most")
+	})
+}
+
+func TestADeviceThatFailsAtOnceIsNotOpenedAllTheTimeBecauseOfTheNoiseOfOpening(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &Hotplug{listen: fakeLine(nil)}
+		tries := 0
+		d := fakeDevice()
+		d.hotplug = h
+		d.opener = func() (port, error) {
+			tries++
+			time.AfterFunc(5*time.Millisecond, h.ring)
+			return &fakePort{t: t, steps: []step{{err: errors.New("input/output error")}}}, nil
+		}
+		watchFor(t, d, time.Minute)
+		assert.Less(t, tries, 130, "twice a second at most")
+	})
+}
+
+func TestADeviceThatIsBackAtOnceIsOpenedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &Hotplug{listen: fakeLine(nil)}
+		first := &fakePort{t: t, slice: hidSlice, steps: []step{{after: time.Second}, {after: time.Second, err: errors.New("gone")}}}
+		d := fakeDevice(first, away, &fakePort{t: t, slice: hidSlice})
+		d.hotplug, d.every = h, lookEvery
+		time.AfterFunc(2*time.Second+50*time.Millisecond, h.ring)  // it is gone
+		time.AfterFunc(2*time.Second+150*time.Millisecond, h.ring) // it is back
+		events := watchFor(t, d, 3*time.Second)
+		require.Equal(t, []State{Ready, Lost, Ready}, states(events))
+		assert.Less(t, events[2].At.Sub(events[1].At), 200*time.Millisecond)
+	})
+}
+
+func TestAPortWhoseProgramWasStoppedGoesOnAndTheCashierIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newWakefulFake(t)
+		p.steps = []step{{bytes: code[:9]}, {err: errStoodStill}, {bytes: code[9:] + "\r"}, {bytes: code + "\r"}}
+		events := watchFor(t, fakeDevice(p), time.Minute)
+		assert.Equal(t, []State{Ready}, states(events))
+		require.Len(t, events, 4)
+		assert.Equal(t, TroubleHeldUp, events[1].Trouble.Code)
+		assert.Equal(t, []string{code[9:], code}, texts(events), "what was read before is forgotten")
+	})
+}

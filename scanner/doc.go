@@ -36,7 +36,8 @@
 // times a second.
 //
 // One goroutine opens, reads and closes a device, and nobody else closes it: both libraries for ports and HID misbehave
-// when a port is closed under a reader. Where a wait can be ended from outside (serial ports, keyboards) it lasts as long
-// as nothing comes; elsewhere it is cut in slices, so that a cancelled context is seen soon. The goroutine never waits
-// for its consumer. Time comes from the clock and never from a read that returned nothing.
+// when a port is closed under a reader. Where a wait can be ended from outside (serial ports, keyboards) it is long: as
+// long as nothing comes for a keyboard, and a second for a port, so that one that lasted longer shows that the program was
+// stopped meanwhile; what was scanned then is dropped. Elsewhere it is cut in slices, so that a cancelled context is seen
+// soon. The goroutine never waits for its consumer. Time comes from the clock and never from a read that returned nothing.
 package scanner

@@ -165,3 +165,9 @@ func heldUpTrouble() Trouble {
 		What: "this computer stood still in the middle of a scan, so that it may be two halves, and it was dropped",
 		Next: "scan again; if it comes back, find out what keeps this computer busy"}
 }
+
+func stoodStillTrouble() Trouble {
+	return Trouble{Code: TroubleHeldUp,
+		What: "this computer stood still, and what was scanned meanwhile was dropped, for the sale may be over",
+		Next: "scan again; if it comes back, find out what keeps this computer busy"}
+}

@@ -20,6 +20,8 @@ func match(cfg Config, all []usbInterface) (usbInterface, error) {
 	switch {
 	case cfg.Mode == "keyboard" && keyboard >= 0:
 		return mine[keyboard], nil
+	case slices.ContainsFunc(mine, func(in usbInterface) bool { return in.fresh }):
+		return usbInterface{}, notKnownYet(mine[0])
 	case cfg.Mode != "keyboard" && pos >= 0:
 		return mine[pos], nil
 	case cfg.Mode != "pos" && keyboard >= 0:
@@ -61,6 +63,13 @@ func ambiguous(a, b usbInterface) *Trouble {
 		next = fmt.Sprintf("write serial = %q or serial = %q, the one that this till uses", a.serial, b.serial)
 	}
 	return &Trouble{Code: TroubleAmbiguous, What: fmt.Sprintf("two scanners match the configuration: %s, and %s", a, b), Next: next}
+}
+
+// notKnownYet settles.
+func notKnownYet(in usbInterface) *Trouble {
+	return &Trouble{Code: TroubleBroken,
+		What: fmt.Sprintf("the computer is finding out what %s is", in),
+		Next: "wait a moment; if it stays so, unplug it and plug it in again"}
 }
 
 func unnamedKeyboard(in usbInterface) *Trouble {

@@ -89,25 +89,63 @@ func parityOf(name string) serial.Parity {
 }
 
 // serialPort is an open port and the lock that keeps a second reader of ours away. The lock's descriptor waits for what
-// comes, in Go's poller: for as long as nothing does, that costs nothing.
+// comes, in Go's poller: for as long as nothing does, that costs one look a second.
 type serialPort struct {
 	serial.Port
 	lock  *claim
 	slice time.Duration // how long a read waits while a scan is under way
 	line  waiter
+	now   func() time.Time
 }
 
-// await lets the next read wait for ever, or only for a slice because silence may end a scan.
+// How long a read of a port waits while nothing comes, and how much longer it may take before it is certain that this
+// program was stopped meanwhile. A sale takes longer than that.
+const (
+	serialWait = time.Second
+	stoppedMin = 2 * time.Second
+)
+
+// errStoodStill is a read that ended long after it should have: what was scanned meanwhile has been thrown away.
+var errStoodStill = errors.New("the program stood still, and what was scanned meanwhile was dropped")
+
+// await lets the next read wait long, or only for a slice because silence may end a scan.
 func (p *serialPort) await(pending bool) {
-	p.line.within = 0
+	p.line.within = serialWait
 	if pending {
 		p.line.within = p.slice
 	}
 }
 
-// Read returns what came, or nothing when the wait is over or was ended.
+// Read returns what came, or nothing when the wait is over or was ended. The kernel keeps what comes while the program is
+// stopped; a code among it was shown for a sale that may be over, and errStoodStill says that it was thrown away.
 func (p *serialPort) Read(b []byte) (int, error) {
-	return p.line.read(b)
+	began := p.now()
+	n, err := p.line.read(b)
+	if err != nil || p.now().Sub(began) < p.line.within+stoppedMin {
+		return n, err
+	}
+	return 0, p.throwAway(n > 0)
+}
+
+// throwAway reads until nothing comes for a slice.
+func (p *serialPort) throwAway(some bool) error {
+	rest := make([]byte, readBytesMax)
+	p.line.within = p.slice
+	for range quietReadsMax {
+		began := time.Now()
+		n, err := p.line.read(rest)
+		if err != nil {
+			return err
+		}
+		if n == 0 && time.Since(began) >= p.slice { // else it was only woken, as it is when the computer wakes up
+			break
+		}
+		some = some || n > 0
+	}
+	if some {
+		return errStoodStill
+	}
+	return nil
 }
 
 func (p *serialPort) interrupt() { p.line.interrupt() }
@@ -137,7 +175,7 @@ func openSerial(path string, mode serial.Mode, gap time.Duration) (port, error) 
 		_ = errors.Join(p.Close(), lock.release())
 		return nil, openTrouble(path, err)
 	}
-	return &serialPort{Port: p, lock: lock, slice: slice, line: waiter{file: lock.file}}, nil
+	return &serialPort{Port: p, lock: lock, slice: slice, line: waiter{file: lock.file}, now: time.Now}, nil
 }
 
 // quietReadsMax bounds how long a line that never falls silent is waited for when it is opened.

@@ -60,7 +60,7 @@ func TestAnInterruptionEndsTheWaitUnderWayOrTheNextOne(t *testing.T) {
 	assert.Equal(t, 2, n, "and it takes nothing away")
 }
 
-func TestAWaitEndsByTheClockOnlyWhileAScanIsUnderWay(t *testing.T) {
+func TestAWaitIsShortOnlyWhileAScanIsUnderWay(t *testing.T) {
 	_, p := openPTY(t)
 	p.await(true)
 	returnsSoon(t, func() {
@@ -69,7 +69,7 @@ func TestAWaitEndsByTheClockOnlyWhileAScanIsUnderWay(t *testing.T) {
 		assert.Zero(t, n)
 	})
 	p.await(false)
-	assert.Zero(t, p.line.within)
+	assert.Equal(t, serialWait, p.line.within)
 }
 
 func TestAPortWhoseNodeVanishesIsGone(t *testing.T) {
@@ -85,4 +85,43 @@ func TestAnInterruptionAfterTheCloseIsHarmless(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, opened.Close())
 	opened.(wakefulPort).interrupt()
+}
+
+func TestWhatWasScannedWhileTheProgramWasStoppedIsDroppedAndSaid(t *testing.T) {
+	pty, p := openPTY(t)
+	stopped := time.Duration(0)
+	p.now = func() time.Time {
+		now := time.Now().Add(stopped)
+		stopped = time.Minute // each read begins before the stop and ends behind it
+		return now
+	}
+	p.await(false)
+	pty.types(t, code+"\r"+code+"\r")
+	_, err := p.Read(make([]byte, 8))
+	require.ErrorIs(t, err, errStoodStill)
+
+	p.now = time.Now
+	p.await(false)
+	pty.types(t, "13")
+	n, err := p.Read(make([]byte, 64))
+	require.NoError(t, err)
+	assert.Equal(t, 2, n, "what comes afterwards is read, and nothing from before")
+}
+
+func TestAStopWithoutAScanIsNothing(t *testing.T) {
+	var stopped time.Duration
+	pty, p := openPTY(t)
+	p.now = func() time.Time { // an hour passes from look to look
+		stopped += time.Hour
+		return time.Now().Add(stopped)
+	}
+	p.interrupt()
+	n, err := p.Read(make([]byte, 8))
+	require.NoError(t, err)
+	assert.Zero(t, n)
+	p.now = time.Now
+	pty.types(t, "13")
+	n, err = p.Read(make([]byte, 64))
+	require.NoError(t, err)
+	assert.Equal(t, 2, n)
 }

@@ -63,7 +63,7 @@ func (c *Counter) Note(e Event) {
 }
 
 func (c *Counter) enter(e Event) {
-	if e.State == Lost {
+	if e.State == Lost && !c.readySince.IsZero() { // what is away is told again when another comes or goes
 		c.counted.Unplugs++
 	}
 	if !c.readySince.IsZero() {

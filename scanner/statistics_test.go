@@ -42,3 +42,13 @@ func TestReasonsAreBounded(t *testing.T) {
 	assert.Equal(t, uint64(1000), s.RefusedInAll())
 	assert.Equal(t, uint64(1000-reasonsMax+1), s.Refused[otherReasons])
 }
+
+func TestAScannerThatIsAwayIsNotCountedAgainAsUnplugged(t *testing.T) {
+	var c Counter
+	c.Note(Event{Kind: KindState, State: Ready, At: begin})
+	c.Note(Event{Kind: KindState, State: Lost, Trouble: Trouble{Code: TroubleHung}, At: begin.Add(time.Second)})
+	c.Note(Event{Kind: KindState, State: Lost, Trouble: Trouble{Code: TroubleNotThere}, At: begin.Add(2 * time.Second)})
+	c.Note(Event{Kind: KindState, State: Lost, Trouble: Trouble{Code: TroubleSwapped}, At: begin.Add(3 * time.Second)})
+	c.Note(Event{Kind: KindState, State: Lost, Trouble: Trouble{Code: TroubleNotThere}, At: begin.Add(4 * time.Second)})
+	assert.Equal(t, uint64(1), c.Statistics(begin).Unplugs, "it hung, was pulled out, and another one came and went: once away")
+}

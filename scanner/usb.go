@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
+	"unicode"
 )
 
 // usbInterface is one HID interface of a USB device as sysfs shows it, without any traffic on the bus.
@@ -16,8 +18,13 @@ type usbInterface struct {
 	path     string // "1-1.2:1.0", which is also hidapi's name of it
 	keyboard bool
 	pos      bool
+	fresh    bool     // the kernel may not have found out yet what it is
 	keys     []string // the nodes of its input devices that type digits
 }
+
+// freshFor is how long after a device was plugged in an interface without a driver of the kernel may still get one. Only
+// then is it known what it is; a keyboard that is no boot keyboard looks like a scanner until then.
+const freshFor = 1500 * time.Millisecond
 
 // usbDevice is what sysfs tells of a USB device.
 type usbDevice struct {
@@ -61,9 +68,16 @@ func readInterface(dir, dev string) usbInterface {
 	page, usage, known := firstUsage(reportDescriptor(dir))
 	in.keys = keyNodes(dir, dev)
 	in.keyboard = protocol == keyboardProtocol || known && page == desktopPage && usage == keyboardUsage || len(in.keys) > 0
+	in.fresh = !in.keyboard && protocol != mouseProtocol && !known && justPlugged(filepath.Join(filepath.Dir(dir), port))
 	// Without a kernel driver there is no descriptor to read; an interface that is no boot device then may be a scanner.
-	in.pos = !in.keyboard && protocol != mouseProtocol && (page == scannerPage || !known)
+	in.pos = !in.keyboard && protocol != mouseProtocol && (page == scannerPage || !known) && !in.fresh
 	return in
+}
+
+// justPlugged reports a USB device that has not been plugged in for long, where the kernel tells for how long.
+func justPlugged(dir string) bool {
+	ms, err := strconv.ParseInt(attr(dir, "power/connected_duration"), 10, 64)
+	return err == nil && ms < freshFor.Milliseconds()
 }
 
 func readDevice(dir, dev string) usbDevice {
@@ -78,13 +92,21 @@ func readDevice(dir, dev string) usbDevice {
 	}
 }
 
-// attr reads an attribute; one that is not there, or vanished with its device, is empty.
+// attr reads an attribute; one that is not there, or vanished with its device, is empty. What a device calls itself is shown
+// on a terminal and written into the configuration, so characters that steer a terminal are left out.
 func attr(dir, name string) string {
 	b, err := os.ReadFile(filepath.Join(dir, name))
 	if err != nil {
 		return ""
 	}
-	return strings.TrimSpace(string(b))
+	return strings.TrimSpace(strings.Map(printableOnly, string(b)))
+}
+
+func printableOnly(r rune) rune {
+	if unicode.IsPrint(r) {
+		return r
+	}
+	return -1
 }
 
 func hexAttr(dir, name string) (value uint64, ok bool) {

@@ -115,3 +115,17 @@ func FuzzFirstUsage(f *testing.F) {
 	f.Add([]byte{0x07, 1, 2, 3, 4, 0xFE, 0, 0})
 	f.Fuzz(func(_ *testing.T, descriptor []byte) { firstUsage(descriptor) })
 }
+
+func TestWhatADeviceCallsItselfCannotSteerATerminalOrBreakTheConfiguration(t *testing.T) {
+	c := newComputer(t)
+	dir := c.plug("1-1", 0x1eab, 0x0001, "S\x1b[31m\x017\x7f", 1, keyboardDescriptor)
+	c.write(filepath.Join(dir, "product"), "Scanner\x1b]0;rm -rf\x07\r\nready: scan something\n")
+	c.addProcess(7, "cat\x1b[2J", filepath.Join(c.dev, "x"))
+	in := hidInterfaces(c.sys, c.dev)[0]
+	assert.Equal(t, "S[31m7", in.serial)
+	assert.Equal(t, "Maker Scanner]0;rm -rfready: scan something", in.name)
+	assert.Contains(t, candidates(c.sys, c.dev)[0].TOML(), "serial = \"S[31m7\"\n", "a text that TOML can write")
+	_, err := match(Config{Kind: "evdev", Mode: "keyboard", VendorID: 0x1eab, ProductID: 0x0001, Serial: "S[31m7"}, hidInterfaces(c.sys, c.dev))
+	require.NoError(t, err, "and one that names it")
+	assert.Equal(t, "cat[2J", holdersOf(c.inputOf().proc, filepath.Join(c.dev, "x"))[0].Program)
+}

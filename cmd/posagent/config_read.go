@@ -111,10 +111,16 @@ func (l *configLoader) readScanners(c *Config) {
 		l.note(list.items[scannersMax].pos, "[[scanner]]", "", fmt.Sprintf("stands more than %d times; leave out what this till does not use", scannersMax))
 		return
 	}
+	lines := map[string]int{} // of the sections, by the name under which status and events know their scanners
 	for _, table := range list.items {
 		s := Scanner{Baud: 9600, DataBits: 8, Parity: "none", StopBits: 1, Mode: "auto"}
 		l.readTable(table, section{"[scanner]", scannerSettings(&s, filepath.Dir(l.file))})
 		l.scannerTogether(table, s)
+		name := scannerConfig(s).Name()
+		if line := lines[name]; line > 0 && (s.Device != "" || s.VendorID != 0) {
+			l.note(table.pos, "[[scanner]]", "", fmt.Sprintf("names the same scanner as the section in line %d; take one of them out", line))
+		}
+		lines[name] = table.pos.Line
 		c.Scanners = append(c.Scanners, s)
 	}
 }

@@ -23,6 +23,17 @@ type scanTaker interface {
 // misreadEvery is how often a device that sends noise is said and logged; the rest is counted.
 const misreadEvery = time.Second
 
+// scanAgeMax is how long a code may wait for the engine. One that has waited longer, behind a disk that stood still, was
+// shown when the till was not ready for it, and the payment that waits for a code now may be another customer's.
+const scanAgeMax = 3 * time.Second
+
+// staleRefusal counts the codes that have waited too long.
+const staleRefusal = "stale"
+
+// endWithin is how long scanners are waited for at the end: the call into a faulty device's driver may never come back, and
+// a daemon that has failed is to be started again.
+const endWithin = 5 * time.Second
+
 // scanFeed runs every configured scanner, hands its scans on, and keeps what the status page says of its device. It is
 // where a scanner is frozen, as the scanners of UnifiedPOS are: one scan is delivered, and until the till is ready for the
 // next, each further one is refused by the engine, told to the cashier, counted here, and never kept for later.
@@ -31,6 +42,7 @@ type scanFeed struct {
 	health *health.Tracker
 	log    zerolog.Logger
 
+	warning  sync.Mutex // held from the look at all states until the warnings are those that were seen
 	mu       sync.Mutex // guards the rest
 	states   map[string]deviceState
 	counters map[string]*scanner.Counter
@@ -52,7 +64,7 @@ func newScanFeed(taker scanTaker, tracker *health.Tracker, log zerolog.Logger) *
 	return &scanFeed{taker: taker, health: tracker, log: log, states: map[string]deviceState{}, counters: map[string]*scanner.Counter{}, misread: map[string]time.Time{}}
 }
 
-// run reads every source until ctx ends.
+// run reads every source until ctx ends, and waits no longer than endWithin for one that does not end then.
 func (f *scanFeed) run(ctx context.Context, sources []scanner.Source) {
 	var running sync.WaitGroup
 	for _, source := range sources {
@@ -63,7 +75,21 @@ func (f *scanFeed) run(ctx context.Context, sources []scanner.Source) {
 			}
 		})
 	}
-	running.Wait()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		running.Wait()
+	}()
+	select {
+	case <-ended:
+		return
+	case <-ctx.Done():
+	}
+	select {
+	case <-ended:
+	case <-time.After(endWithin):
+		f.log.Warn().Msg("a scanner does not answer the computer, and is not waited for; unplug it and plug it in again")
+	}
 }
 
 func (f *scanFeed) take(ctx context.Context, e scanner.Event) {
@@ -71,8 +97,13 @@ func (f *scanFeed) take(ctx context.Context, e scanner.Event) {
 	counter.Note(e)
 	switch e.Kind {
 	case scanner.KindScan:
-		// A refusal is shown on the page and logged by the engine, which alone knows what it refused.
 		f.setUnread(e.Device, scanner.Trouble{})
+		if time.Since(e.At) > scanAgeMax {
+			counter.Taken(staleRefusal, e.At)
+			f.sayMisread(ctx, e.Device, e.At, staleRefusal, "a code waited too long while this computer stood still, and was dropped")
+			return
+		}
+		// A refusal is shown on the page and logged by the engine, which alone knows what it refused.
 		_, err := f.taker.Scan(ctx, e.Scan.Text.Reveal(), e.Scan.AIM, e.Device)
 		counter.Taken(refusal(err), e.At)
 	case scanner.KindState:
@@ -101,17 +132,22 @@ func (f *scanFeed) noise(ctx context.Context, e scanner.Event) {
 	if e.Trouble.Code == scanner.TroubleParity || e.Trouble.Code == scanner.TroubleUnframed {
 		f.setUnread(e.Device, e.Trouble)
 	}
+	f.sayMisread(ctx, e.Device, e.At, string(e.Trouble.Code), e.Trouble.What)
+}
+
+// sayMisread tells the cashier that what was scanned counts for nothing, unless it was said a moment ago.
+func (f *scanFeed) sayMisread(ctx context.Context, device string, at time.Time, code, what string) {
 	f.mu.Lock()
-	said := e.At.Sub(f.misread[e.Device]) < misreadEvery
+	said := at.Sub(f.misread[device]) < misreadEvery
 	if !said {
-		f.misread[e.Device] = e.At
+		f.misread[device] = at
 	}
 	f.mu.Unlock()
 	if said {
 		return
 	}
-	f.log.Warn().Str("device", e.Device).Str("trouble", string(e.Trouble.Code)).Msg(e.Trouble.What)
-	_ = f.taker.Misread(ctx, e.Device) // it fails only where the engine has stopped, and its page with it
+	f.log.Warn().Str("device", device).Str("trouble", code).Msg(what)
+	_ = f.taker.Misread(ctx, device) // it fails only where the engine has stopped, and its page with it
 }
 
 // setUnread keeps what is wrong with a device's settings until a scan comes whole.
@@ -149,8 +185,10 @@ func (f *scanFeed) setState(e scanner.Event) {
 	f.warn()
 }
 
-// warn sets the warnings of all devices anew.
+// warn sets the warnings of all devices anew. One look at a time: an older one would undo what a newer one has set.
 func (f *scanFeed) warn() {
+	f.warning.Lock()
+	defer f.warning.Unlock()
 	wanted := map[health.Code]string{}
 	for name, s := range f.snapshot() {
 		if s.State == scanner.Ready.String() {

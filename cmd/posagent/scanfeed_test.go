@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -46,7 +48,7 @@ func TestScansWhileTheTillIsNotReadyAreRefusedAndCounted(t *testing.T) {
 	taker := &fakeTaker{}
 	var log bytes.Buffer
 	f := newScanFeed(taker, health.NewTracker(health.Config{}), zerolog.New(&log))
-	at := time.Date(2026, 1, 5, 9, 0, 0, 0, time.UTC)
+	at := time.Now()
 	f.take(t.Context(), scanner.Event{Kind: scanner.KindState, Device: "desk", State: scanner.Ready, At: time.Now().Add(-2 * time.Hour)})
 	for _, answer := range []error{nil, payflow.ErrScanBusy, payflow.ErrScanBusy, payflow.ErrSameCode, payflow.ErrNothingArmed,
 		&payflow.WrongCodeError{Kind: payflow.CodeWrongLength}, &payflow.NotReadyError{Code: "no_network"}, errors.New("disk")} {
@@ -96,4 +98,70 @@ func TestAWrongSettingIsSaidUntilAScanComesWhole(t *testing.T) {
 	assert.Equal(t, "seven bits; set data_bits", f.snapshot()["desk"].text())
 	f.take(t.Context(), scanAt(at))
 	assert.Empty(t, f.snapshot()["desk"].text())
+}
+
+func TestAWarningIsNotLostWhereTwoScannersChangeAtOnce(t *testing.T) {
+	state := func(device string, s scanner.State) scanner.Event {
+		return scanner.Event{Kind: scanner.KindState, Device: device, State: s, At: time.Now(), Trouble: scanner.Trouble{Code: scanner.TroubleNotThere}}
+	}
+	tracker := health.NewTracker(health.Config{})
+	f := newScanFeed(&fakeTaker{}, tracker, zerolog.Nop())
+	for range 5000 {
+		f.take(t.Context(), state("desk", scanner.Ready))
+		f.take(t.Context(), state("kiosk", scanner.Lost))
+		var both sync.WaitGroup
+		start := make(chan struct{})
+		for _, e := range []scanner.Event{state("desk", scanner.Lost), state("kiosk", scanner.Ready)} {
+			both.Go(func() {
+				<-start
+				f.take(t.Context(), e)
+			})
+		}
+		close(start)
+		both.Wait()
+		require.True(t, tracker.Holds(health.ScannerAway), "the desk's scanner is away, whatever the kiosk's does")
+	}
+}
+
+// hungSource is a scanner whose driver never comes back.
+type hungSource struct{ forever chan struct{} }
+
+func (s hungSource) Run(context.Context, func(scanner.Event)) error {
+	<-s.forever
+	return nil
+}
+
+func TestAScannerWhoseDriverHangsDoesNotKeepTheDaemonFromEnding(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		f := newScanFeed(&fakeTaker{}, health.NewTracker(health.Config{}), zerolog.New(&log))
+		hung := hungSource{make(chan struct{})}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			f.run(ctx, []scanner.Source{hung})
+		}()
+		time.Sleep(time.Hour)
+		stop()
+		select {
+		case <-ended:
+			assert.Contains(t, log.String(), "does not answer")
+		case <-time.After(time.Minute):
+			assert.Fail(t, "it waits for a driver that hangs")
+		}
+		close(hung.forever)
+	})
+}
+
+func TestACodeThatWaitedIsNotGivenToALaterSale(t *testing.T) {
+	taker := &fakeTaker{}
+	f := newScanFeed(taker, health.NewTracker(health.Config{}), zerolog.Nop())
+	f.take(t.Context(), scanAt(time.Now().Add(-scanAgeMax-time.Second)))
+	assert.Zero(t, taker.scans, "the till stood still meanwhile, and another sale may be armed")
+	assert.Equal(t, 1, taker.misread, "the cashier is told to scan again")
+	assert.Equal(t, map[string]uint64{"stale": 1}, f.statistics("desk").Refused)
+	f.take(t.Context(), scanAt(time.Now()))
+	assert.Equal(t, 1, taker.scans)
+	assert.Equal(t, uint64(1), f.statistics("desk").Good)
 }

@@ -85,13 +85,16 @@ func withScanner(file string, data []byte, device listed, present func(scanner.C
 	if at >= 0 && scannerConfig(sections[at]) == sameAs(device, sections[at]) {
 		return data, changeNone, nil
 	}
-	if at < 0 {
+	lines := device.TOML
+	if at >= 0 {
+		lines += framingLines(data, root.keys["scanner"].items[at])
+	} else {
 		at = onlyAway(sections, present)
 	}
 	switch {
 	case at >= 0:
 		change = changeReplaced
-		fresh, err = replaceSection(data, root.keys["scanner"].items[at], device.TOML)
+		fresh, err = replaceSection(data, root.keys["scanner"].items[at], lines)
 	case len(sections) >= scannersMax:
 		err = &Failure{What: fmt.Sprintf("%s has %d scanners already, and all are plugged in", file, len(sections)), Next: "take one of them out and run it again"}
 	default:
@@ -185,6 +188,19 @@ func replaceSection(data []byte, table *node, lines string) ([]byte, error) {
 	return slices.Concat(data[:from], asIn(data, lines), data[to:]), nil
 }
 
+// framingLines are the lines of a section that say how its scanner frames codes: it does so however it is read.
+func framingLines(data []byte, table *node) (lines string) {
+	starts := lineStarts(data)
+	for _, key := range table.order {
+		if key != "prefix" && key != "suffix" && key != "gap" {
+			continue
+		}
+		line, _, _ := strings.Cut(string(data[starts[table.keys[key].pos.Line-1]:]), "\n")
+		lines += strings.TrimSpace(line) + "\n"
+	}
+	return lines
+}
+
 // addSection puts lines at the end.
 func addSection(data []byte, lines string) []byte {
 	if len(data) > 0 && data[len(data)-1] != '\n' {
@@ -201,10 +217,13 @@ func asIn(data []byte, lines string) []byte {
 	return []byte(lines)
 }
 
-// worsened refuses a text that has mistakes where the one before had none.
+// worsened refuses a text that has mistakes where the one before had none, and one that cannot be read at all.
 func worsened(file string, before, after []byte) error {
-	if _, err := parseConfig(file, before); err != nil {
-		return nil // it was wrong before, and what is wrong is told by check
+	if _, err := parseConfig(file, before); err != nil { // what is wrong is told by check
+		if _, mistake := parseTree(bytes.TrimPrefix(after, []byte("\ufeff"))); mistake != nil {
+			return &Failure{What: "the scanner's section in " + file + " is written so that it cannot be replaced", Next: "write the lines by hand"}
+		}
+		return nil
 	}
 	_, err := parseConfig(file, after)
 	return err

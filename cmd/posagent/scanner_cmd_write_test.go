@@ -174,3 +174,41 @@ func TestWhatLearnPrints(t *testing.T) {
 	writeLearned(&out, result)
 	golden(t, "scanner_learn", out.String())
 }
+
+func TestAFileWithAMistakeElsewhereIsNotMadeUnreadable(t *testing.T) {
+	before := "[store]\nunknown = 1\n[[scanner]]\nkind = \"serial\"\ndevice = \"\"\"/dev/ttyUSB0\\\n\"\"\"\n"
+	_, _, err := withScanner("/x.toml", []byte(before), learnedKeyboard(), nothingPresent)
+	assert.ErrorContains(t, err, "by hand", "the last setting has two lines, and half of it would stay")
+
+	simple := strings.ReplaceAll(before, "\"\"\"/dev/ttyUSB0\\\n\"\"\"", `"/dev/ttyUSB0"`)
+	_, change, err := withScanner("/x.toml", []byte(simple), learnedKeyboard(), nothingPresent)
+	require.NoError(t, err, "what is wrong elsewhere is told by check")
+	assert.Equal(t, changeReplaced, change)
+}
+
+func TestHowAScannerFramesItsCodesStaysWhereItIsReadInAnotherWay(t *testing.T) {
+	before := leastConfig + "[[scanner]]\nkind = \"hid\"\nvendor_id = 0x1eab\nproduct_id = 0x0003\nmode = \"keyboard\"\nsuffix = \"ENTER\"\n"
+	fresh, change, err := withScanner("/x.toml", []byte(before), learnedKeyboard(), everythingPresent)
+	require.NoError(t, err)
+	assert.Equal(t, changeReplaced, change)
+	cfg, err := parseConfig("/x.toml", fresh)
+	require.NoError(t, err)
+	assert.Equal(t, "ENTER", cfg.Scanners[0].Suffix)
+	_, change, err = withScanner("/x.toml", fresh, learnedKeyboard(), everythingPresent)
+	require.NoError(t, err)
+	assert.Equal(t, changeNone, change)
+
+	fresh, _, err = withScanner("/x.toml", []byte(strings.ReplaceAll(before, "0x0003", "0x0004")), learnedKeyboard(), nothingPresent)
+	require.NoError(t, err)
+	assert.NotContains(t, string(fresh), "suffix", "another scanner frames its codes in its own way")
+}
+
+func TestAScannerIsConfiguredOnce(t *testing.T) {
+	port, keyboard := "[[scanner]]\nkind = \"serial\"\ndevice = \"/dev/ttyUSB0\"\n", "[[scanner]]\nkind = \"evdev\"\nvendor_id = 0x1eab\nproduct_id = 3\n"
+	for _, section := range []string{port, keyboard} {
+		_, err := parseConfig("/x.toml", []byte(leastConfig+section+section))
+		assert.ErrorContains(t, err, "names the same scanner as the section in line 11")
+	}
+	_, err := parseConfig("/x.toml", []byte(leastConfig+port+keyboard+keyboard[:len(keyboard)-1]+"\nserial = \"S2\"\n"))
+	assert.NoError(t, err, "two of one model")
+}
