@@ -212,8 +212,11 @@ func (w *aRefundWorld) platform() {
 			left -= r.Amount.Minor
 		}
 	}
-	for _, n := range w.made { // what is on its way to WeChat Pay comes first: the cashbox itself refuses nothing
-		if e, err := w.s.wechat.journal.Refund(n); err == nil && e.OutTradeNo == no && !e.Dead() && w.c.find(n) == nil {
+	// What is on its way to WeChat Pay comes first, also where a crash kept the till from telling of it: the cashbox itself refuses nothing.
+	ours, err := w.s.wechat.journal.RefundsOfPayment(no)
+	require.NoError(w.t, err)
+	for _, e := range ours {
+		if !e.Dead() && w.c.find(e.OutRefundNo) == nil {
 			left -= e.Amount.Minor
 		}
 	}
