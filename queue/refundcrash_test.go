@@ -38,17 +38,27 @@ func TestNeverTwoRefundsForOneWish(t *testing.T) {
 	}
 	seen := map[string]int{}
 	for i := range uint64(count) {
-		for what := range refundWorld(t, first+i) {
+		for what := range namedRefundWorld(t, first+i) {
 			seen[what]++
 		}
 		if t.Failed() {
-			t.Fatalf("POSAGENT_REFUND_SEED=%d go test -run TestNeverTwoRefundsForOneWish ./queue", first+i)
+			t.FailNow()
 		}
 	}
 	t.Logf("%d worlds; in how many of them each was seen: %v", count, seen)
 	for _, what := range []string{"crash before a commit", "crash behind a commit", "power", "lost", "taken on and lost", "late", "refunded", "refused", "too much"} {
 		require.NotZero(t, seen[what], "no world meets: %s", what)
 	}
+}
+
+// namedRefundWorld says how to see a world again that fails, however it ends.
+func namedRefundWorld(t *testing.T, seed uint64) map[string]bool {
+	defer func() {
+		if t.Failed() {
+			t.Logf("POSAGENT_REFUND_SEED=%d go test -run TestNeverTwoRefundsForOneWish ./queue", seed)
+		}
+	}()
+	return refundWorld(t, seed)
 }
 
 // aRefundWorld is one till, a counter, a cashbox, and what goes wrong, all from one seed.
