@@ -42,8 +42,8 @@ func TestNothingPrintsACode(t *testing.T) {
 
 func assertNoCode(t *testing.T, printed string) {
 	t.Helper()
-	assert.NotContains(t, printed, code[:5])
-	assert.NotContains(t, printed, code[13:])
+	assert.NotContains(t, printed, code[:8]) // eight digits: five of them stand in an address now and then
+	assert.NotContains(t, printed, code[10:])
 	assert.NotContains(t, strings.ToLower(printed), fmt.Sprintf("%x", code[:5]))
 }
 
