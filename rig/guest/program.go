@@ -119,7 +119,6 @@ func (g *Guest) Stop(args rig.StopArgs, reply *rig.ProgramReply) error {
 
 // Run runs a program to its end.
 func (g *Guest) Run(args rig.RunArgs, reply *rig.ProgramReply) error {
-	const name = "one that is run"
 	p := &program{cmd: exec.Command(args.Args[0], args.Args[1:]...), out: &tailWriter{}}
 	p.cmd.Stdout, p.cmd.Stderr = p.out, p.out
 	p.cmd.Env = []string{"HOME=/run", "PATH=/bin"}
