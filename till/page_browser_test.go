@@ -174,13 +174,16 @@ func TestThePageInABrowser(t *testing.T) {
 
 func everyStateFits(t *testing.T, browser context.Context) {
 	b, _, web := aShop(t, browser)
-	for _, size := range []struct{ width, height int64 }{{1024, 768}, {1366, 768}, {800, 600}} {
-		b.do(chromedp.EmulateViewport(size.width, size.height), chromedp.Navigate(web.URL+"/page/storybook.html"),
+	for _, size := range []struct {
+		width, height int64
+		theme         string
+	}{{1024, 768, "light"}, {1366, 768, "light"}, {800, 600, "light"}, {800, 480, "light"}, {800, 480, "dark"}, {360, 640, "light"}} {
+		b.do(chromedp.EmulateViewport(size.width, size.height), chromedp.Navigate(web.URL+"/page/storybook.html?theme="+size.theme),
 			chromedp.WaitVisible(".storybook"))
 		got, err := chromedp.Run(b.ctx, chromedp.Evaluate[checked](pageCheck, chromedp.EvalAwaitPromise))
 		require.NoError(t, err)
 		assert.Greater(t, got.Stories, 50)
-		assert.Empty(t, got.Faults, "at %dx%d", size.width, size.height)
+		assert.Empty(t, got.Faults, "at %dx%d, %s:\n%s", size.width, size.height, size.theme, strings.Join(got.Faults, "\n"))
 	}
 }
 

@@ -32,11 +32,13 @@ export function sign(name) {
 }
 
 const longNumber = 10; // characters, from 100,000.00 on
+const widths = [6, 8, 9, 12]; // characters up to which a phone shows a number in the letters of that size
 
 // amountOf writes an amount: its number large, what it is counted in before it.
 export function amountOf(text, attrs) {
   const [unit, number] = grouped(text).split(' ');
-  return h('div', { class: number.length >= longNumber ? 'amount long' : 'amount', ...attrs }, h('span', { class: 'unit' }, unit), ' ', h('span', { class: 'number' }, number));
+  const size = number.length < 6 ? '' : ` of${widths.find((w) => number.length <= w) || 12}`;
+  return h('div', { class: `amount${number.length >= longNumber ? ' long' : ''}${size}`, ...attrs }, h('span', { class: 'unit' }, unit), ' ', h('span', { class: 'number' }, number));
 }
 
 const round = 2 * Math.PI * 42;
