@@ -28,6 +28,7 @@ func (s *Server) newAPI() huma.API {
 	s.registerRefunds(api)
 	s.registerAttention(api)
 	s.registerLists(api)
+	s.registerBills(api)
 	s.registerEvents(api)
 	s.registerStatus(api)
 	s.registerBackups(api)

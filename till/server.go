@@ -38,6 +38,7 @@ type Config struct {
 	Desk     Desk
 	Refunds  RefundDesk      // nil: this till gives no money back
 	Late     LateDesk        // nil: nothing is known of payments after their end
+	Bills    BillDesk        // nil: WeChat Pay is not asked about a bill's number that the journal does not know
 	Location *time.Location  // of the store, for its days; nil: this machine's
 	Status   func() Status   // what the other parts report; nil: nothing
 	Health   *health.Tracker // the warnings that hold; nil: none
@@ -82,6 +83,7 @@ type Server struct {
 	sessions sessions
 	polls    gate
 	streams  gate
+	bills    gate // questions about a bill's number, one at a time
 
 	closing context.Context // ends when Shutdown begins: long polls and streams end with it
 	close   context.CancelFunc
@@ -102,7 +104,7 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Status == nil {
 		cfg.Status = func() Status { return Status{} }
 	}
-	s := &Server{cfg: cfg, mux: http.NewServeMux(), sessions: newSessions(), polls: newGate(pollsMax), streams: newGate(streamsMax)}
+	s := &Server{cfg: cfg, mux: http.NewServeMux(), sessions: newSessions(), polls: newGate(pollsMax), streams: newGate(streamsMax), bills: newGate(1)}
 	s.closing, s.close = context.WithCancel(context.Background())
 	s.api = s.newAPI()
 	return s, nil

@@ -36,6 +36,7 @@ type agent struct {
 	files          *credentialsWatcher
 	journal        *queue.Journal
 	client         wechat           // by the configured API; each order by its own
+	ways           *ways            // the same
 	v3             *wxclient.Client // nil: its key is not installed
 	v2             *v2.Client       // nil: its key is not installed
 	engine         *queue.Engine
@@ -163,7 +164,7 @@ func (a *agent) openClient(agentOptions) error {
 	if w.wechat, err = a.openWay(w.api, a.takeCondition); err != nil {
 		return &Failure{Code: ExitUsage, What: "the connection to WeChat Pay can't be set up: " + err.Error(), Next: "correct the [wechat] section, then run: posagent check", Err: err}
 	}
-	a.client = w
+	a.client, a.ways = w, w
 	if other := otherAPI(w.api); a.leftBehind(other) > 0 || a.mayRefundBy(other) {
 		log := a.log.With().Str("part", "wechat").Str("api", string(other)).Logger()
 		if w.other, err = a.openWay(other, logCondition(log)); err != nil {

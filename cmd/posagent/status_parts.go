@@ -20,7 +20,7 @@ func (a *agent) newTillServer() (*till.Server, error) {
 		return nil, &Failure{Code: ExitUsage, What: err.Error(), Next: "see that tokens_file in the [api] section is readable by this user", Err: err}
 	}
 	return till.New(till.Config{
-		Desk: a.engine, Refunds: refundDesk{a.engine, a}, Late: a.engine, Location: a.cfg.Store.TimeZone, Status: a.status, Health: a.health, Tokens: tokens, Words: words, Page: till.Page(words),
+		Desk: a.engine, Refunds: refundDesk{a.engine, a}, Late: a.engine, Bills: a.ways, Location: a.cfg.Store.TimeZone, Status: a.status, Health: a.health, Tokens: tokens, Words: words, Page: till.Page(words),
 		AllowedHosts: a.cfg.API.AllowedHosts, CORSOrigins: a.cfg.API.CORSOrigins, AllowCodeInAPI: a.cfg.Till.AllowCodeInAPI,
 		CodePrefixes: a.cfg.Till.CodePrefixes, Currency: a.cfg.Till.Currency, Language: a.cfg.Till.Language,
 		Store: a.cfg.Store.Name, Till: a.cfg.Till.ID, Log: a.log.With().Str("part", "api").Logger(),
