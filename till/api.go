@@ -29,6 +29,7 @@ func (s *Server) newAPI() huma.API {
 	s.registerAttention(api)
 	s.registerLists(api)
 	s.registerBills(api)
+	s.registerBillScan(api)
 	s.registerEvents(api)
 	s.registerStatus(api)
 	s.registerBackups(api)

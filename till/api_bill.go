@@ -48,7 +48,7 @@ const (
 // BillAnswers returns every answer.
 func BillAnswers() []BillAnswer {
 	return []BillAnswer{BillPaid, BillGoodsGiven, BillMoneyBack, BillUndecided, BillTakingBack, BillTakenBack, BillNotPaid, BillLate, BillOtherPaid, BillOtherUnpaid,
-		BillNotOurs, BillNotAsked, BillCode, BillNoNumber}
+		BillNotOurs, BillNotAsked, BillCode, BillNoNumber, BillNoScan}
 }
 
 // BillBody is the body of POST /v1/bills.
@@ -58,7 +58,7 @@ type BillBody struct {
 
 // Bill is what a number on a customer's bill means here.
 type Bill struct {
-	Answer   BillAnswer   `json:"answer" enum:"paid,goods_given,money_back,undecided,taking_back,taken_back,not_paid,late,other_paid,other_unpaid,not_ours,not_asked,payment_code,no_number"`
+	Answer   BillAnswer   `json:"answer" enum:"paid,goods_given,money_back,undecided,taking_back,taken_back,not_paid,late,other_paid,other_unpaid,not_ours,not_asked,payment_code,no_number,no_scan"`
 	Message  health.Words `json:"message" doc:"What happened."`
 	NextStep health.Words `json:"next_step" doc:"What to do now."`
 	Payment  *Payment     `json:"payment,omitempty" doc:"With an answer about a payment of this till."`

@@ -85,6 +85,8 @@ type Server struct {
 	streams  gate
 	bills    gate // questions about a bill's number, one at a time
 
+	billScans billScans
+
 	closing context.Context // ends when Shutdown begins: long polls and streams end with it
 	close   context.CancelFunc
 

@@ -357,6 +357,7 @@ func (a *agent) openTill(agentOptions) (err error) {
 	if a.server, err = a.newTillServer(); err != nil {
 		return err
 	}
+	a.feed.bill = a.server.TakeBillScan
 	if a.cfg.API.Listen != "" {
 		if err := a.listen("tcp", a.cfg.API.Listen, "listen"); err != nil {
 			return err
