@@ -33,6 +33,10 @@ type pageState struct {
 	Refused    string `json:"refused,omitempty"`
 	Note       string `json:"note,omitempty"`
 
+	Finding *findingPage `json:"finding,omitempty"` // what is being looked up
+	Muted   string       `json:"muted,omitempty"`
+	Theme   string       `json:"theme,omitempty"`
+
 	Manage *managePage `json:"manage,omitempty"` // of the manager's page
 }
 
@@ -49,6 +53,8 @@ func stories(w Words) []story {
 	b.ends()
 	b.recovered()
 	b.offline()
+	b.found()
+	b.shift()
 	b.customer()
 	b.manager()
 	b.warnings()
@@ -64,7 +70,8 @@ type storyBook struct {
 func (b *storyBook) add(name string, e *payflow.Entry, change ...func(*story)) {
 	s := story{Name: name, Now: storyAt.Add(20 * time.Second), Status: &StatusReport{
 		Now: storyAt, Ready: true, Store: "Tencent Building Branch", Till: "T1", Currency: "HKD", Language: "en", Warnings: []health.Active{},
-		Status: Status{Gateway: Gateway{Host: "apihk.mch.weixin.qq.com", Reachable: true, Verified: true}}}}
+		Status: Status{Gateway: Gateway{Host: "apihk.mch.weixin.qq.com", Reachable: true, Verified: true}, Clock: Clock{Known: true},
+			Devices: []Device{{Name: "/dev/posagent-scanner", Kind: "serial", Ready: true}}, Certificates: []Certificate{{Name: "merchant", DaysLeft: 312}}}}}
 	if e != nil {
 		p := b.server.view(*e, s.Now)
 		s.Payment = &p

@@ -10,6 +10,9 @@ export class ProblemError extends Error {
   }
 }
 
+// reasonOf is what a refusal is said by.
+export const reasonOf = (problem) => problem.reason || problem.code;
+
 async function call(path, options) {
   const answer = await fetch(path, { credentials: 'same-origin', cache: 'no-store', signal: AbortSignal.timeout(answerWithin), ...options });
   const body = await answer.json().catch(() => ({}));
@@ -17,8 +20,8 @@ async function call(path, options) {
   return body;
 }
 
-function post(path, body, headers) {
-  return call(path, { method: 'POST', body: JSON.stringify(body), headers: { 'Content-Type': 'application/json', 'X-Posagent': 'page', ...headers } });
+function post(path, body, headers, signal) {
+  return call(path, { ...(signal && { signal: AbortSignal.any ? AbortSignal.any([signal, AbortSignal.timeout(answerWithin)]) : signal }), method: 'POST', body: JSON.stringify(body), headers: { 'Content-Type': 'application/json', 'X-Posagent': 'page', ...headers } });
 }
 
 const of = (id) => `/v1/payments/${encodeURIComponent(id)}`;
@@ -32,6 +35,9 @@ export const agent = {
   arm: (request, key) => post('/v1/payments', request, { 'Idempotency-Key': key }),
   code: (id, code) => post(`${of(id)}/code`, { code }),
   cancel: (id) => post(`${of(id)}/cancel`, {}),
+  bill: (number) => post('/v1/bills', { number }),
+  billScan: (wait, signal) => post('/v1/bills/scan', { wait }, {}, signal),
+  lookAgain: (id) => post(`${of(id)}/look-again`, { operator: 'page' }),
   setAside: (id, operator, reason) => post(`${of(id)}/set-aside`, { operator, reason }),
   attention: () => call('/v1/attention').then((list) => list.concerns),
   refund: (id, request, key) => post(`${of(id)}/refunds`, request, { 'Idempotency-Key': key }),

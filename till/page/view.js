@@ -17,9 +17,11 @@ import { amountText, clockText, grouped, label, labelIn, languages, secondOf } f
 //   state.payments   all payments that the page knows
 //   state.typed      digits of the amount so far
 //   state.codeOpen, codeLength   typing a code: how many keys so far, never which
-//   state.asking     the question that waits for an answer: cancel, manager, set_aside, goods_given, money_back, warnings
+//   state.asking     the question that waits for an answer: cancel, manager, set_aside, goods_given, money_back, warnings, shift, options
 //   state.warning    which warning its screen is about, counting from 0
 //   state.operator   typed so far, in the question about setting aside
+//   state.finding    what is being looked up, or null (finding.js)
+//   state.muted, theme   this page's settings: no sound; '', light or dark
 //   state.recovered  the result is older than this page
 //   state.otherMeans the cashier has taken other means for the payment that is being taken back
 //   state.lost       nothing has come from the agent for too long
@@ -42,6 +44,7 @@ function header(state, name) {
   const aside = state.payments.filter((p) => p.set_aside && !p.final).length;
   return h('header', {},
     h('div', { class: 'name' }, till),
+    name === 'idle' && h('button', { type: 'button', 'data-action': 'ask:options', key: 'options', 'aria-label': label(state, 'options') }, h('kbd', {}, 'O'), ' ☰'),
     name === 'idle' && h('button', { type: 'button', 'data-action': 'manage', key: 'manage' }, h('kbd', {}, 'M'), ` ${label(state, 'manager')}`),
     state.view === 'manager' && status && status.holding && h('div', { class: 'aside' }, `⚠ ${label(state, 'payment_in_progress')}`),
     aside > 0 && h('div', { class: 'aside' }, `⚠ ${label(state, 'set_aside_open')}: ${aside}`),
@@ -95,7 +98,7 @@ function stage(state, screen) {
 // footer holds the keys that do something now, each also a button.
 function footer(state, screen) {
   return h('footer', {}, screen.actions.map((a) => h('button', {
-    type: 'button', 'data-action': a.action, class: a.first ? 'first' : '', disabled: a.disabled || false, key: a.action,
+    type: 'button', 'data-action': a.action, class: a.first ? 'first' : a.aux ? 'aux' : '', disabled: a.disabled || false, key: a.action,
   }, h('kbd', {}, a.key), h('span', {}, a.label))),
   state.note && h('span', { class: 'note', role: 'status' }, label(state, state.note)));
 }

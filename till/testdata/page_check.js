@@ -25,9 +25,9 @@
     return (a + 0.05) / (b + 0.05);
   }
 
-  const phone = innerWidth < 560; // there a state's texts may scroll, and an amount is as large as its width lets it be
-  const small = innerHeight < 560;
-  const amountMin = (e) => (phone ? 46 : small && e.closest('.idle .long') ? 56 : 96);
+  const phone = innerWidth < 560; // there a state's texts may scroll
+  // The amount is as large as its width lets it be on a phone, and where more than 99,999.99 is being typed.
+  const amountMin = (e) => (phone ? 46 : e.closest('.idle .long') ? 56 : 96);
 
   const ownText = (e) => [...e.childNodes].some((n) => n.nodeType === Node.TEXT_NODE && n.data.trim() !== '');
 
@@ -54,7 +54,7 @@
     for (const e of root.querySelectorAll('.amount .number')) {
       if (parseFloat(getComputedStyle(e).fontSize) < amountMin(e)) say('the amount is too small');
     }
-    if (!root.querySelector('svg, .keypad, .tabs') && !root.querySelector('.customer')) say('it has no sign');
+    if (!root.querySelector('svg, .keypad, .tabs, .row, .parts, .hint') && !root.querySelector('.customer')) say('it has no sign');
   }
 
   for (const story of stories) {
