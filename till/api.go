@@ -28,6 +28,7 @@ func (s *Server) newAPI() huma.API {
 	s.registerRefunds(api)
 	s.registerAttention(api)
 	s.registerLists(api)
+	s.registerReceiptCode(api)
 	s.registerBills(api)
 	s.registerBillScan(api)
 	s.registerEvents(api)

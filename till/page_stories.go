@@ -35,7 +35,9 @@ type pageState struct {
 
 	Finding *findingPage `json:"finding,omitempty"` // what is being looked up
 	Muted   string       `json:"muted,omitempty"`
-	Theme   string       `json:"theme,omitempty"`
+	// ReceiptCode stands in the place of the receipt's QR code, which the till draws.
+	ReceiptCode string `json:"receiptCode,omitempty"`
+	Theme       string `json:"theme,omitempty"`
 
 	Manage *managePage `json:"manage,omitempty"` // of the manager's page
 }
@@ -248,7 +250,7 @@ func (b *storyBook) customer() {
 	b.add("customer-paying", aStory(payflow.Paying, payflow.ReasonSending), facing)
 	b.add("customer-password", aStory(payflow.Confirming, payflow.ReasonPassword), facing)
 	b.add("customer-unknown", aStory(payflow.Confirming, payflow.ReasonUnknown), facing)
-	b.add("customer-paid", paidStory(), facing)
+	b.add("customer-paid", paidStory(), facing, func(s *story) { s.Page.ReceiptCode = "/page/icon.svg" })
 	b.add("customer-declined", aStory(payflow.Declined, payflow.ReasonCodeExpired), facing)
 	b.add("customer-reversing", aStory(payflow.Reversing, payflow.ReasonTakingBack), facing)
 	b.add("customer-reversed", aStory(payflow.Reversed, payflow.ReasonRefunded, func(e *payflow.Entry) { e.MoneySeen = true }), facing)

@@ -1,6 +1,6 @@
 import { h } from './dom.js';
 import { amountOf, sign } from './signs.js';
-import { amountText, both, languages } from './texts.js';
+import { amountText, both, label, languages } from './texts.js';
 
 // customerPage is the window that faces the customer: amount and state, nothing that only the cashier needs.
 export function customerPage(state) {
@@ -13,7 +13,8 @@ export function customerPage(state) {
     h('main', { class: 'stage', key: name },
       h('div', { class: 'top' }, h('div', { class: 'signs' }, signs.map(sign)), p && amountOf(p.amount_text)),
       [...shown].sort((a, b) => (b === first) - (a === first)).map((language, i) => h('p', { class: i === 0 ? 'message' : 'second', lang: language }, texts[language])),
-      name === 'paid' && otherWallet(state, p)));
+      name === 'paid' && otherWallet(state, p),
+      name === 'paid' && receipt(state, p)));
   return { tree, keys: {}, name: `customer_${name}`, sound: '' };
 }
 
@@ -39,6 +40,11 @@ function facing(state) {
     case 'reversed': return say('taken_back', 'cross', 'returned');
   }
   return say('not_paid', 'cross');
+}
+
+// receipt is the payment's receipt for the customer's phone: the same numbers as on the bill in WeChat.
+function receipt(state, p) {
+  return h('div', { class: 'receipt' }, h('img', { src: state.receiptCode || `/v1/payments/${encodeURIComponent(p.id)}/receipt.svg`, alt: label(state, 'customer_receipt') }), h('span', {}, label(state, 'customer_receipt')));
 }
 
 function otherWallet(state, p) {
