@@ -168,6 +168,7 @@ func TestThePageInABrowser(t *testing.T) {
 		"the agent's silence is shown, and that it is offline before": theAgentsSilence,
 		"the customer's window shows no more than the customer needs": theCustomersWindow,
 		"the number on a customer's bill is looked up":                aBillIsLookedUp,
+		"the page is light, and its first paint waits for nothing":    thePageIsLight,
 		"the last payments, and one that is asked about again":        theLastPayments,
 	} {
 		t.Run(name, func(t *testing.T) { story(t, browser) })
