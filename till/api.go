@@ -30,6 +30,7 @@ func (s *Server) newAPI() huma.API {
 	s.registerLists(api)
 	s.registerReceiptCode(api)
 	s.registerBills(api)
+	s.registerTraining(api)
 	s.registerBillScan(api)
 	s.registerEvents(api)
 	s.registerStatus(api)

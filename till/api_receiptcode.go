@@ -57,6 +57,9 @@ func (s *Server) receiptCode(ctx context.Context, in *struct {
 // address to open, and nothing secret.
 func (s *Server) receiptText(e payflow.Entry) string {
 	lines := []string{s.cfg.Store, e.Amount.String() + " WeChat Pay", e.FinalAt.In(cmp.Or(s.cfg.Location, time.Local)).Format("2006-01-02 15:04"), string(e.OutTradeNo), string(e.Trade.TransactionID)}
+	if s.cfg.Practice != nil {
+		lines = append([]string{"TRAINING - NOT A RECEIPT"}, lines...)
+	}
 	return strings.Join(lines, "\n")
 }
 

@@ -77,5 +77,12 @@ func (b *storyBook) shift() {
 		s.Status.Devices[0].Ready = false
 		s.Status.Warnings = warned(health.ScannerAway, "/dev/posagent-scanner")
 	})
-	b.add("options", nil, asking("options"))
+	b.add("options", nil, asking("options"), func(s *story) { s.Status.MayTrain = true })
+	b.add("training-asked", nil, asking("training"))
+	training := func(s *story) { s.Status.Training, s.Status.Store = true, "TRAINING "+s.Status.Store }
+	b.add("training-idle", nil, training)
+	b.add("training-waiting", aStory(payflow.Waiting, payflow.ReasonWaiting), training)
+	b.add("training-unknown", aStory(payflow.Confirming, payflow.ReasonUnknown), training)
+	b.add("training-paid", paidStory(), training)
+	b.add("training-customer", aStory(payflow.Waiting, payflow.ReasonWaiting), training, func(s *story) { s.View = "customer" })
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -60,6 +61,9 @@ type Config struct {
 
 	Backups BackupDesk // nil: none are made here
 
+	Training TrainingDesk // nil: nobody can practise here
+	Practice Practice     // nil: a real till
+
 	Log zerolog.Logger // the zero value logs nowhere
 }
 
@@ -86,6 +90,8 @@ type Server struct {
 	bills    gate // questions about a bill's number, one at a time
 
 	billScans billScans
+
+	training atomic.Pointer[Server] // the training till; nil: none
 
 	closing context.Context // ends when Shutdown begins: long polls and streams end with it
 	close   context.CancelFunc
@@ -114,7 +120,7 @@ func New(cfg Config) (*Server, error) {
 
 // Handler serves API and page over TCP: Host and origin are checked, and callers show a token or the page's session.
 func (s *Server) Handler() http.Handler {
-	return s.watch(harden(s.guard(http.HandlerFunc(s.route))))
+	return s.besideTraining(s.watch(harden(s.guard(http.HandlerFunc(s.route)))))
 }
 
 // SocketHandler serves the API on the unix socket, whose owner and group are trusted: no token, no Host check, no page.

@@ -90,6 +90,8 @@ type StatusReport struct {
 	OpenRefunds int             `json:"open_refunds" doc:"Refunds that are not at their end."`
 	LateSuccess int             `json:"late_successes" doc:"Payments that ended unpaid, and whose money WeChat Pay turned out to hold and has not given back."`
 	NeedPerson  int             `json:"need_person" doc:"Payments and refunds that a person must look at; /v1/attention has them."`
+	Training    bool            `json:"training" doc:"This is the training till: nothing here is real."`
+	MayTrain    bool            `json:"may_train" doc:"Training can be begun here."`
 	Warnings    []health.Active `json:"warnings" doc:"The worst first."`
 }
 

@@ -48,7 +48,9 @@ type agent struct {
 	journalAt      journalState
 	warned         warned
 	refundsWarned  refundsWarned
-	readOnly       error // why the journal cannot be written, or nil
+	training       *training     // of a real till
+	practice       till.Practice // of a training till
+	readOnly       error         // why the journal cannot be written, or nil
 
 	backups backups
 	life    context.Context // ends with run: backups end with it
@@ -59,6 +61,7 @@ type agentOptions struct {
 	Log      zerolog.Logger
 	Sources  []scanner.Source // besides the configured ones: the terminal of the demo
 	BeginNew bool             // begin a new journal where the old one is missing
+	Practice till.Practice    // this is the training till; nil: a real one
 }
 
 var (
@@ -73,7 +76,10 @@ var (
 
 // newAgent builds every part and opens what they need. An error has closed what was open.
 func newAgent(cfg Config, o agentOptions) (_ *agent, err error) {
-	a := &agent{cfg: cfg, log: o.Log, started: time.Now()}
+	a := &agent{cfg: cfg, log: o.Log, started: time.Now(), practice: o.Practice}
+	if o.Practice == nil {
+		a.training = &training{real: a}
+	}
 	a.health = health.NewTracker(health.Config{Changed: a.logWarnings})
 	defer func() {
 		if err != nil {
@@ -429,6 +435,7 @@ func (a *agent) run(ctx context.Context) error {
 		parts.Go(func() { a.serve(l) })
 	}
 	defer a.hangUp()
+	defer a.endTraining()
 	parts.Go(func() { a.client.Run(ctx) })
 	parts.Go(func() { a.files.run(ctx) })
 	parts.Go(func() { a.takeNotices(ctx) })

@@ -1,4 +1,4 @@
-import { reasonOf } from './agent.js';
+import { base, reasonOf } from './agent.js';
 import { Finding } from './finding.js';
 import { nextTheme } from './shift.js';
 
@@ -64,6 +64,9 @@ export class Actions {
     look(id) { this.finding.look(id); },
     sound() { this.setting('muted', this.state.muted ? '' : 'yes'); },
     theme() { this.setting('theme', nextTheme(this.state.theme)); },
+    begin_training() { this.#train(() => this.agent.beginTraining(), '/training/'); },
+    end_training() { this.#train(() => this.agent.endTraining(), '/'); },
+    practise(customer) { this.state.refused = ''; this.#on((id) => this.agent.practise(id, customer), () => {}); },
     customer_window() { this.openCustomer(); },
     type_code() { this.state.codeOpen = true; },
     close_code() { this.#dropCode(); },
@@ -79,7 +82,7 @@ export class Actions {
     other_means() { this.#otherMeans(); },
     scan_again() { this.#scanAgain(); },
     set_aside() { this.#setAside(); },
-    manage() { this.go('/?view=manager'); },
+    manage() { this.go(`${base}/?view=manager`); },
     print() { this.print(); },
   };
 
@@ -168,6 +171,17 @@ export class Actions {
     if (!operator) return;
     this.state.asking = '';
     this.#do(() => this.agent.setAside(payment.id, operator, 'set aside at the page'), () => this.#say('set_aside_done'));
+  }
+
+  async #train(wish, where) {
+    this.state.asking = '';
+    try {
+      await wish();
+      this.go(where);
+    } catch (error) {
+      this.#failed(error);
+      this.show();
+    }
   }
 
   #leaveCancelled(payment) {

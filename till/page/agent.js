@@ -2,6 +2,9 @@
 
 const answerWithin = 10000; // ms
 
+// base is where the till of this page stands: training has one of its own beside the real one.
+export const base = location.pathname.startsWith('/training/') ? '/training' : '';
+
 // ProblemError is an answer of the agent that says no; problem is its problem+json.
 export class ProblemError extends Error {
   constructor(problem) {
@@ -14,7 +17,7 @@ export class ProblemError extends Error {
 export const reasonOf = (problem) => problem.reason || problem.code;
 
 async function call(path, options) {
-  const answer = await fetch(path, { credentials: 'same-origin', cache: 'no-store', signal: AbortSignal.timeout(answerWithin), ...options });
+  const answer = await fetch(path.startsWith('/v1/') ? base + path : path, { credentials: 'same-origin', cache: 'no-store', signal: AbortSignal.timeout(answerWithin), ...options });
   const body = await answer.json().catch(() => ({}));
   if (!answer.ok) throw new ProblemError({ ...body, status: answer.status });
   return body;
@@ -38,6 +41,9 @@ export const agent = {
   bill: (number) => post('/v1/bills', { number }),
   billScan: (wait, signal) => post('/v1/bills/scan', { wait }, {}, signal),
   lookAgain: (id) => post(`${of(id)}/look-again`, { operator: 'page' }),
+  beginTraining: () => post('/v1/training/begin', {}),
+  endTraining: () => post('/v1/training/end', {}),
+  practise: (payment, customer) => post('/v1/training/scan', { payment, customer }),
   setAside: (id, operator, reason) => post(`${of(id)}/set-aside`, { operator, reason }),
   attention: () => call('/v1/attention').then((list) => list.concerns),
   refund: (id, request, key) => post(`${of(id)}/refunds`, request, { 'Idempotency-Key': key }),
@@ -66,7 +72,7 @@ export class Stream {
   }
 
   #open() {
-    this.#source = new EventSource('/v1/events');
+    this.#source = new EventSource(`${base}/v1/events`);
     for (const kind of ['payment', 'refund', 'alive']) {
       this.#source.addEventListener(kind, (event) => {
         this.#alive();

@@ -1,4 +1,4 @@
-import { agent, ProblemError, Stream } from './agent.js';
+import { agent, base, ProblemError, Stream } from './agent.js';
 import { Actions } from './actions.js';
 import { patch } from './dom.js';
 import { KeyReader, keyOf, quietAfter } from './keys.js';
@@ -19,6 +19,7 @@ const reader = new KeyReader();
 const known = new Map(); // payments by id, each in its newest form
 
 const state = {
+  base,
   words: null, language: '', view: query.get('view') || '', now: Date.now(), status: null, payment: null, payments: [],
   typed: '', codeOpen: false, codeLength: 0, asking: '', warning: 0, operator: '', recovered: false, otherMeans: false, finding: null, muted: setting('muted'), theme: setting('theme'), lost: false, refused: '', note: '', manage: newManage(),
 };
@@ -143,7 +144,7 @@ function applySettings() {
 }
 
 function openCustomer() {
-  window.open('/?view=customer', 'posagent-customer', 'popup,width=1024,height=768');
+  window.open(`${base}/?view=customer`, 'posagent-customer', 'popup,width=1024,height=768');
 }
 
 let settling = null;
@@ -165,6 +166,7 @@ const reloadPause = 10000; // ms
 
 // refusedCall loads the page again where its session has ended, as it does with every start of the agent.
 function refusedCall(error) {
+  if (base && error instanceof ProblemError && error.problem.status === 404) location.href = '/'; // training has ended
   if (!(error instanceof ProblemError) || error.problem.status !== 401) return;
   let last = 0;
   try {

@@ -1,6 +1,7 @@
 import { h } from './dom.js';
 import { amountOf } from './signs.js';
 import { findScreens, lastOf, markOf } from './find.js';
+import { practice, trainingQuestion } from './practice.js';
 import { optionsScreen, shiftLine, shiftScreen } from './shift.js';
 import { amountText, both, clockText, grouped, label, notice, since, until, withAmount, withoutAmount } from './texts.js';
 
@@ -18,7 +19,7 @@ export function screenOf(state) {
 }
 
 // aside are the screens that stand beside the keypad, and about no payment.
-const aside = { warnings, shift: shiftScreen, options: optionsScreen };
+const aside = { warnings, shift: shiftScreen, options: optionsScreen, training: trainingQuestion };
 
 const noticeSeconds = 12; // how long a refused scan is said
 
@@ -78,7 +79,7 @@ function waiting(state, p) {
     : [otherWallets.includes(kind) && { key: 'K', action: 'cancel', label: label(state, 'other_means') }, { key: 'Esc', action: 'cancel', label: label(state, 'cancel') }, { key: 'T', action: 'type_code', label: label(state, 'type_code') }].filter(Boolean);
   screen.keys = { digits: 'code' };
   if (state.codeOpen) screen.facts = [`${label(state, 'type_code')}: ${'●'.repeat(Math.min(state.codeLength, 24))} (${state.codeLength}/18)`];
-  return screen;
+  return practice(state, screen);
 }
 
 const otherWallets = ['alipay', 'unionpay', 'wrong_prefix']; // the customer may want to pay with what was scanned

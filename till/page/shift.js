@@ -87,7 +87,7 @@ export function optionsScreen(state) {
     ['sound', `${label(state, 'option_sound')}: ${label(state, state.muted ? 'off' : 'on')}`],
     ['theme', `${label(state, 'option_colours')}: ${label(state, `theme_${state.theme || 'auto'}`)}`],
     ['customer_window', label(state, 'option_customer')],
-    state.status && state.status.training_possible && ['ask:training', label(state, 'option_training')],
+    state.status && state.status.may_train && ['ask:training', label(state, 'option_training')],
   ].filter(Boolean);
   return {
     name: 'options', keys: Object.fromEntries(options.map(([action], i) => [String(i + 1), action])),

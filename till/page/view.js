@@ -2,6 +2,7 @@ import { h } from './dom.js';
 import { amountOf, ring, sign } from './signs.js';
 import { hasSlip, screenOf, warningsFor } from './screens.js';
 import { customerPage } from './customer.js';
+import { trainingBar } from './practice.js';
 import { managerScreen } from './manager.js';
 import { amountText, clockText, grouped, label, labelIn, languages, secondOf } from './texts.js';
 
@@ -33,8 +34,8 @@ export function render(state) {
   if (state.view === 'customer') return customerPage(state);
   const screen = (!state.lost && state.view === 'manager' && managerScreen(state)) || screenOf(state);
   const tree = h('div', { class: `page ${screen.name} ${screen.frame || ''}`, 'data-screen': screen.name, lang: state.language },
-    header(state, screen.name), screen.name !== 'warnings' && banners(state, screen.name), stage(state, screen), footer(state, screen), slip(state));
-  return { tree, keys: keysOf(screen), name: screen.name, sound: screen.sound || '' };
+    header(state, screen.name), trainingBar(state), screen.name !== 'warnings' && banners(state, screen.name), stage(state, screen), footer(state, screen), slip(state));
+  return { tree, keys: keysOf(screen, state.status && state.status.training), name: screen.name, sound: screen.sound || '' };
 }
 
 // header names the till, what is open on the side, and the languages.
@@ -105,8 +106,8 @@ function footer(state, screen) {
 
 const keyNames = { Enter: 'Enter', Esc: 'Escape', '⌫': 'Backspace' };
 
-function keysOf(screen) {
-  const keys = { ...screen.keys };
+function keysOf(screen, training) {
+  const keys = { ...(training && { x: 'end_training' }), ...screen.keys };
   for (const a of screen.actions) {
     if (a.disabled) continue;
     keys[keyNames[a.key] || a.key.toLowerCase()] = a.action;
@@ -129,6 +130,7 @@ function slip(state) {
   const payer = p.payer_amount && p.payer_currency !== p.currency ? amountText(state, p.payer_amount, p.payer_currency) : '';
   const at = p.times.final_at || p.times.reversing_at;
   return h('section', { class: 'slip', 'aria-hidden': 'true' },
+    state.status && state.status.training && h('h1', {}, labelIn(state, state.language, 'slip_training')),
     h('h2', {}, state.status ? state.status.store : ''),
     h('h1', {}, `${labelIn(state, state.language, p.status === 'paid' ? 'slip_paid' : 'slip_not_paid')} ${grouped(p.amount_text)}`),
     h('p', { lang: second }, labelIn(state, second, p.status === 'paid' ? 'slip_paid' : 'slip_not_paid')),
