@@ -236,6 +236,7 @@ func (b *storyBook) offline() {
 		}
 	}
 	b.add("offline", nil, unready("no_network"))
+	b.add("offline-captive-portal", nil, unready("captive_portal"))
 	b.add("offline-warned", nil, unready("no_network"), func(s *story) { s.Status.Warnings = warned(health.GatewayUnreachable, "") })
 	b.add("offline-starting", nil, unready("starting"))
 	b.add("offline-journal", nil, unready("journal"))
