@@ -83,7 +83,7 @@ function stage(state, screen) {
   if (screen.body) return h('main', { class: 'stage', key: screen.name }, screen.body);
   const second = secondOf(state.language, currencyOf(state));
   const lead = screen.lead && h('p', { class: 'lead' }, screen.lead);
-  return h('main', { class: 'stage', key: screen.name, role: 'alert' },
+  return h('main', { class: 'stage', key: screen.name, 'aria-live': 'assertive' },
     h('div', { class: 'top' },
       h('div', { class: 'signs' }, screen.signs.map(sign)),
       screen.amount && amountOf(screen.amount),
