@@ -257,6 +257,7 @@ func (a *agent) clientConfigV2(tell func(wxclient.Condition)) (v2.Config, error)
 	return v2.Config{
 		Hosts: w.Hosts, RootCAs: roots, Proxy: w.Proxy, Merchant: a.merchant(),
 		APIKey: string(creds.APIv2Key), SignType: v2.SignType(w.SignType), Certificate: creds.TLS,
+		HeardFile:  a.cfg.Journal.File + ".heard-v2",
 		PayTimeout: a.cfg.Flow.PayTimeout / payflow.Pace, Version: version(), Log: a.log.With().Str("part", "wechat").Logger(),
 		OnCondition: tell,
 	}, err
@@ -271,6 +272,7 @@ func (a *agent) clientConfig() (wxclient.Config, error) {
 		SerialNo: creds.Serial, PrivateKey: creds.PrivateKey, APIv3Key: creds.APIv3Key,
 		PublicKeyID: creds.PublicKeyID, PublicKey: creds.PublicKey,
 		CertificatesFile: filepath.Join(filepath.Dir(a.cfg.Journal.File), "platform-certificates.json"),
+		HeardFile:        a.cfg.Journal.File + ".heard", // the journal's lock keeps it to one daemon
 		PayTimeout:       a.cfg.Flow.PayTimeout / payflow.Pace, Version: version(), Log: a.log.With().Str("part", "wechat").Logger(),
 		OnCondition: a.takeCondition,
 	}, err
