@@ -8,7 +8,7 @@ try {
   console.log(payment.status, payment.transaction_id);
   process.exitCode = payment.status === 'paid' ? 0 : 1;
 } catch (error) {
-  console.error(error.message);
+  console.error(error.problem ? `${error.problem.code}: ${error.message}` : error.message);
   if (!(error instanceof Refused || error instanceof Unknown)) throw error;
   const free = error.mayUseOtherMeans || error.payment?.sale_may_use_other_means;
   process.exitCode = free ? 1 : error instanceof Refused ? 2 : 3;
