@@ -1,4 +1,4 @@
-// The total that an old till shows on its customer display, offered on the idle screen: the scan of the customer's code takes it, and so does
+// The total that an old till shows on its customer display, offered over the amount of the idle screen: the scan of the customer's code takes it, and so does
 // Enter. What is offered is the agent's to say, and so is whether it still is when it is taken.
 
 const lookEvery = 300; // ms
@@ -28,6 +28,13 @@ function show() {
   }
   if (!open) delete line.dataset.offer;
   line.hidden = !open;
+  if (open) cover(document.querySelector('[data-screen="idle"] .amount'));
+}
+
+// cover lies over the amount, in which nothing is typed, so that every key stays in reach.
+function cover(place) {
+  const { left, top, width, height } = place.getBoundingClientRect();
+  Object.assign(line.style, { left: `${left}px`, top: `${top}px`, width: `${width}px`, height: `${height}px` });
 }
 
 async function take() {
