@@ -31,6 +31,7 @@ func (s *Server) newAPI() huma.API {
 	s.registerEvents(api)
 	s.registerStatus(api)
 	s.registerBackups(api)
+	s.registerPole(api)
 	listCodes(api)
 	s.serveDocument(api)
 	return api

@@ -82,6 +82,7 @@ type Server struct {
 	sessions sessions
 	polls    gate
 	streams  gate
+	pole     *Pole // nil: no display of an old till is read
 
 	closing context.Context // ends when Shutdown begins: long polls and streams end with it
 	close   context.CancelFunc
