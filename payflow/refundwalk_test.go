@@ -2,6 +2,7 @@ package payflow
 
 import (
 	"fmt"
+	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
@@ -37,7 +38,8 @@ type refundWalk struct {
 	asked   RefundOrder
 	seen    map[refundKey]struct{}
 	healed  map[refundKey]struct{}
-	queue   []refundState
+	queue   []*refundState
+	spare   []*refundState // walked already, for the next ones
 	parents []parent
 	tried   map[triedRefund]int
 	broken  string
@@ -56,6 +58,7 @@ type triedRefund struct {
 
 func (k *refundWalk) run() (broken string) {
 	k.seen, k.healed, k.tried = map[refundKey]struct{}{}, map[refundKey]struct{}{}, map[triedRefund]int{}
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // millions of short-lived values, and little that stays
 	defer func() {
 		if p := recover(); p != nil {
 			broken = fmt.Sprintf("panic: %v\n%s", p, k.story(k.from, k.at))
@@ -65,10 +68,10 @@ func (k *refundWalk) run() (broken string) {
 	r, commands := NewRefund(k.asked, k.wish, "Amy", beginning)
 	s := refundState{r: r, kept: r, w: refundWorld{now: beginning, standing: beginning, unsigned: k.unsigned}, plain: k.plain}
 	s.w.obey(commands)
-	k.push(s, -1, "wished for")
+	k.push(&s, -1, "wished for")
 	for head := 0; head < len(k.queue) && k.broken == ""; head++ {
-		s := k.queue[head]
-		k.queue[head], k.from = refundState{}, s.id
+		s := *k.queue[head]
+		k.spare, k.queue[head], k.from = append(k.spare, k.queue[head]), nil, s.id
 		k.strays(s)
 		if s.r.Status.Final() {
 			k.event(s, "a person has seen it", RefundEvent{Kind: RefundSeen, Operator: "Bo"})
@@ -80,7 +83,7 @@ func (k *refundWalk) run() (broken string) {
 	return k.broken
 }
 
-func (k *refundWalk) push(s refundState, from int32, label string) {
+func (k *refundWalk) push(s *refundState, from int32, label string) {
 	id := s.key()
 	if s.w.crashes < k.crashes {
 		id.kept = packRefund(&s.kept, true)
@@ -89,15 +92,20 @@ func (k *refundWalk) push(s refundState, from int32, label string) {
 		return
 	}
 	k.seen[id] = struct{}{}
-	s.id = int32(len(k.parents))
+	fresh := new(refundState)
+	if last := len(k.spare) - 1; last >= 0 {
+		fresh, k.spare = k.spare[last], k.spare[:last]
+	}
+	*fresh = *s
+	fresh.id = int32(len(k.parents))
 	k.parents = append(k.parents, parent{from, label})
-	k.queue = append(k.queue, s)
+	k.queue = append(k.queue, fresh)
 }
 
 // change is a move that the till does not notice.
 func (k *refundWalk) change(s refundState, label string, f func(*refundWorld)) {
 	f(&s.w)
-	k.push(s, s.id, label)
+	k.push(&s, s.id, label)
 }
 
 // event gives the refund an event, judges what it does, and does what it says.
@@ -112,7 +120,7 @@ func (k *refundWalk) event(s refundState, label string, e RefundEvent) {
 		k.broken = broken + "\n" + k.story(from, label)
 		return
 	}
-	k.push(s, from, label)
+	k.push(&s, from, label)
 }
 
 // happen is one event and its judgement.

@@ -160,7 +160,7 @@ func (f *fullForm) open(b *worldBoot, cfg JournalConfig) (*Journal, error) {
 func (f *fullForm) gateway(b *worldBoot) Gateway {
 	till := &fullTill{form: f, b: b}
 	till.line = newTillLine(f.exchange, b.dead.Load)
-	till.client = till.newClient()
+	till.client = till.newClient(f.heardFile())
 	ctx, stop := context.WithCancel(context.Background())
 	till.stop = stop
 	till.running.Go(func() { till.client.Run(ctx) })
@@ -177,10 +177,20 @@ func (f *fullForm) gateway(b *worldBoot) Gateway {
 	return &fullGateway{till: till}
 }
 
-func (till *fullTill) newClient() *wxclient.Client {
+// heardFile is where a start finds what the one before it heard, and writes down what it hears.
+func (f *fullForm) heardFile() string {
+	if f.bug == bugForgetsHeard {
+		return ""
+	}
+	return f.disk.cfg.File + heardSuffix
+}
+
+// newClient makes a client. What the folder held at the end of the last start is there: a killed process loses nothing of it.
+func (till *fullTill) newClient(heard string) *wxclient.Client {
 	setUp := till.form.setUp
 	setUp.Dial, setUp.OnCondition = till.line.dial, till.hear
 	setUp.CertificatesFile = filepath.Join(filepath.Dir(till.form.disk.cfg.File), "platform-certificates.json")
+	setUp.HeardFile = heard
 	client, err := wxclient.New(setUp)
 	require.NoError(till.form.t, err)
 	return client
@@ -241,6 +251,7 @@ func (f *fullForm) drop(b *worldBoot) {
 		_ = b.journal.Close() // without power it can't write its memo
 	}
 	if cut {
+		f.loseHeard(b)
 		f.disk.powerOn()
 		f.images++
 	}

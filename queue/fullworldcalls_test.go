@@ -90,7 +90,7 @@ func (g *fullGateway) call(ctx context.Context, ask payflow.CallKind, o payflow.
 	}
 	client := g.till.client
 	if g.till.form.bug == bugReplay { // one that remembers no nonce
-		client = g.till.newClient()
+		client = g.till.newClient("")
 		defer client.Close()
 	}
 	outcome, err := make(client, ctx, o)

@@ -57,7 +57,7 @@ func fullPlanOf(s *worldScript) fullPlan {
 		kinds := wholesome
 		switch on {
 		case wxsim.Certificates:
-			kinds = certificatesKinds()
+			kinds = wxsim.Kinds()
 		case wxsim.Connect:
 			kinds = []wxsim.Kind{wxsim.DropUnread, wxsim.Stall, wxsim.DeadLink, wxsim.ReadLate}
 		}
@@ -70,12 +70,6 @@ func fullPlanOf(s *worldScript) fullPlan {
 	return p
 }
 
-// certificatesKinds are the faults of the certificates call. A replay is none of them: a start's first answer cannot be told from one that was
-// signed for an earlier start, because the nonces die with the process, and the clock that would date it is not known yet.
-func certificatesKinds() []wxsim.Kind {
-	return slices.DeleteFunc(wxsim.Kinds(), func(k wxsim.Kind) bool { return k == wxsim.Replayed || k == wxsim.ReplayedOther })
-}
-
 // wholesome are what an answer may look like and be good.
 var wholesome = []wxsim.Kind{wxsim.Rollover, wxsim.WrongDate, wxsim.Gzip, wxsim.LateAnswer}
 
@@ -83,6 +77,9 @@ var wholesome = []wxsim.Kind{wxsim.Rollover, wxsim.WrongDate, wxsim.Gzip, wxsim.
 func (p fullPlan) begin(f *fullForm) {
 	for _, fault := range p.faults {
 		f.sim.Inject(fault)
+	}
+	if f.bug == bugForgetsHeard { // each start but the first has its clock told by what the first was told
+		f.sim.Inject(wxsim.Fault{On: wxsim.Certificates, Kind: wxsim.Replayed, Skip: 1, Times: -1})
 	}
 	heal := f.w.script.Heal.after()
 	if heal == 0 {

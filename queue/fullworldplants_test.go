@@ -21,6 +21,7 @@ const (
 	bugLostIsNo     fullBug = "a lost answer means that there is no order"
 	bugAnyAttach    fullBug = "whose order it is is not looked at"
 	bugForgetsOpen  fullBug = "a start forgets an open payment"
+	bugForgetsHeard fullBug = "a start forgets what was heard"
 )
 
 // spoil is what the planted bug makes of an answer.
@@ -56,6 +57,7 @@ var fullPlants = []plantedBug{
 	{bugLostIsNo, "I14", withLostAnswers},
 	{bugAnyAttach, "I4", withCalls(payflow.PayCall, numberTaken)},
 	{bugForgetsOpen, "I6", withCuts},
+	{bugForgetsHeard, "I14", withReplaysOverStarts},
 }
 
 // withCalls has the first calls of a kind go wrong, by turns.
@@ -72,6 +74,12 @@ func withCalls(call payflow.CallKind, troubles ...worldTrouble) func(*worldScrip
 func withReplays(s *worldScript) {
 	withCalls(payflow.QueryCall, answerForged, "")(s)
 	s.Sales[0].Customer, s.Sales[0].Scan, s.Sales[0].Cancel = customerNever, worldTime(2*time.Second), 0
+}
+
+// withReplaysOverStarts has a killed process be back at once, and the first thing that it asks be answered by what the one before it was told.
+func withReplaysOverStarts(s *worldScript) {
+	withReplays(s)
+	s.Calls = []worldCallFault{{Call: payflow.QueryCall, N: 3, Kind: powerAnswered, For: worldTime(time.Second)}, {Call: payflow.QueryCall, N: 4, Kind: answerReplayed}}
 }
 
 // withLostAnswers has a pay call be refused though it was paid, and the question after it be lost.

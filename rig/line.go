@@ -78,9 +78,6 @@ type BoundArgs struct {
 	After           time.Duration
 }
 
-// WorkReply is the processor's time for a piece of work that is always the same.
-type WorkReply struct{ Took time.Duration }
-
 // AwaitReply says when the status first showed it.
 type AwaitReply struct {
 	At   time.Duration

@@ -38,11 +38,34 @@ type Machine struct {
 	adapter net.Conn // the far end of the USB serial adapter
 }
 
-// Boot starts a machine from a kit and waits until its guest answers. Folder holds its sockets and its console's log; its
+// Pace is how fast a machine's clock goes.
+type Pace int
+
+// The paces of a machine.
+const (
+	// RealTime is the host's clock: devices answer in their own time, and a busy host makes the guest slow.
+	RealTime Pace = iota
+	// Counted gives each instruction of the guest two nanoseconds of its clock, however long the host takes for it: a core of
+	// InstructionsASecond, which measures the same on an idle host and on a busy one.
+	Counted
+)
+
+// InstructionsASecond is what the core of a Counted machine does, some tenth of a till's.
+const InstructionsASecond = 500_000_000
+
+// accelerator is what QEMU is told of a pace.
+func (p Pace) accelerator() []string {
+	if p == Counted {
+		return []string{"-accel", "tcg,thread=single", "-icount", "shift=1"}
+	}
+	return []string{"-accel", "tcg,thread=multi"}
+}
+
+// Boot starts a machine from a kit at a pace and waits until its guest answers. Folder holds its sockets and its console's log; its
 // name must be short, for a socket's path has at most 107 bytes.
-func Boot(ctx context.Context, kit Kit, folder string) (*Machine, error) {
+func Boot(ctx context.Context, kit Kit, folder string, pace Pace) (*Machine, error) {
 	m := &Machine{folder: folder}
-	if err := m.start(kit); err != nil {
+	if err := m.start(kit, pace); err != nil {
 		return nil, err
 	}
 	if err := m.connect(ctx); err != nil {
@@ -53,15 +76,15 @@ func Boot(ctx context.Context, kit Kit, folder string) (*Machine, error) {
 
 func (m *Machine) at(name string) string { return filepath.Join(m.folder, name) }
 
-func (m *Machine) start(kit Kit) error {
+func (m *Machine) start(kit Kit, pace Pace) error {
 	socket := func(id string) string { return "socket,id=" + id + ",server=on,wait=off,path=" + m.at(id) }
-	m.cmd = exec.Command("qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-		"-machine", "q35,i8042=off", "-accel", "tcg,thread=multi", "-cpu", "qemu64", "-m", fmt.Sprint(memoryMB),
+	m.cmd = exec.Command("qemu-system-x86_64", append(pace.accelerator(), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+		"-machine", "q35,i8042=off", "-cpu", "qemu64", "-m", fmt.Sprint(memoryMB),
 		"-kernel", kit.Kernel, "-initrd", kit.Initramfs, "-append", "console=ttyS0 quiet panic=-1 loglevel=4",
 		"-serial", "file:"+m.at("console.log"), "-qmp", "unix:"+m.at("monitor")+",server=on,wait=off",
 		"-chardev", socket("line"), "-chardev", socket("adapter"),
 		"-device", "virtio-serial-pci", "-device", "virtserialport,chardev=line,name="+LineName, "-device", "virtio-rng-pci",
-		"-device", "qemu-xhci,id=usb")
+		"-device", "qemu-xhci,id=usb")...)
 	complaint, err := os.Create(m.at("qemu.log"))
 	if err != nil {
 		return err

@@ -73,8 +73,9 @@ func (h *Hotplug) leave(number int) {
 }
 
 // hear reads messages until the line is closed.
-func (h *Hotplug) hear(line io.Reader, ended chan<- struct{}) {
+func (h *Hotplug) hear(line io.ReadCloser, ended chan<- struct{}) {
 	defer close(ended)
+	defer h.deaf(line)
 	message := make([]byte, ueventBytesMax)
 	for {
 		n, err := line.Read(message)
@@ -84,6 +85,20 @@ func (h *Hotplug) hear(line io.Reader, ended chan<- struct{}) {
 		if err != nil || mayBeScanner(message[:n]) {
 			h.ring()
 		}
+	}
+}
+
+// deaf forgets a line that gives no more messages, so that the next scanner that joins listens anew, and has each look once.
+func (h *Hotplug) deaf(line io.Closer) {
+	h.mu.Lock()
+	failed := h.line == line
+	if failed {
+		h.line = nil
+	}
+	h.mu.Unlock()
+	if failed {
+		_ = line.Close() // nothing is written to it
+		h.ring()
 	}
 }
 

@@ -89,6 +89,31 @@ func TestOneLineServesAllScanners(t *testing.T) {
 	})
 }
 
+func TestALineThatBreaksIsOpenedAnewForTheNextScanner(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var lines []*line
+		h := &Hotplug{listen: func() (io.ReadCloser, error) {
+			lines = append(lines, &line{reads: make(chan any), closed: make(chan struct{})})
+			return lines[len(lines)-1], nil
+		}}
+		var rang atomic.Int32
+		leaveFirst := h.join(func() { rang.Add(1) })
+		lines[0].reads <- errors.New("broken")
+		synctest.Wait()
+		assert.Equal(t, int32(1), rang.Load(), "what was missed is looked for")
+		_, open := <-lines[0].closed
+		assert.False(t, open)
+
+		leaveSecond := h.join(func() {})
+		require.Len(t, lines, 2)
+		lines[1].reads <- message("usb")
+		synctest.Wait()
+		assert.Equal(t, int32(2), rang.Load(), "and those who were there hear again")
+		leaveSecond()
+		leaveFirst()
+	})
+}
+
 func TestASystemThatDoesNotLetUsListenIsNoError(t *testing.T) {
 	h := &Hotplug{listen: fakeLine(errors.ErrUnsupported)}
 	h.join(func() {})()

@@ -35,6 +35,7 @@ func (s *Server) newAPI() huma.API {
 	s.registerEvents(api)
 	s.registerStatus(api)
 	s.registerBackups(api)
+	s.registerPole(api)
 	listCodes(api)
 	s.serveDocument(api)
 	return api

@@ -33,7 +33,11 @@ func newFirstPage(read func(name string) string) firstPage {
 		return ""
 	})
 	var preload strings.Builder
-	for _, name := range modulesOf(read, scriptLink.FindStringSubmatch(text)[1], nil) {
+	var modules []string
+	for _, script := range scriptLink.FindAllStringSubmatch(text, -1) {
+		modules = modulesOf(read, script[1], modules)
+	}
+	for _, name := range modules {
 		fmt.Fprintf(&preload, "<link rel=\"modulepreload\" href=\"/page/%s\">\n", name)
 	}
 	sum := sha256.Sum256([]byte(sheets.String()))

@@ -43,6 +43,10 @@ type Config struct {
 	// CertificatesFile keeps the platform certificates (still sealed with the APIv3 key) for a start without network.
 	// Empty: they are kept in memory alone.
 	CertificatesFile string
+	// HeardFile keeps the nonces and times of the last answers (32 KiB at most, nothing of what they said), so that the next start takes none of them
+	// for an answer to what it asks. One client at a time may have it. Empty: a start knows nothing of the one before. A file that cannot be
+	// used is logged, and otherwise as none.
+	HeardFile string
 	// PublicKeyID and PublicKey are WeChat Pay's public key and its id ("PUB_KEY_ID_…"), for a merchant in public-key mode or on the
 	// way to it: answers are then asked to be signed with it, and platform certificates are believed as well. Both, or neither.
 	PublicKeyID string
@@ -70,7 +74,7 @@ type Client struct {
 	signers  signers
 	apiv3Key []byte
 
-	made         time.Time // by the PC's clock
+	start        start
 	nonces       nonces
 	certificates certificates
 	keyHeader    string // names the public key in every request; empty without one
@@ -99,7 +103,7 @@ func New(config Config) (*Client, error) {
 		certificates: certificates{file: config.CertificatesFile, merchantSerial: normalSerial(config.SerialNo)},
 		kick:         make(chan struct{}, 1),
 	}
-	c.made = c.clock.pc()
+	c.recallHeard(config.HeardFile)
 	c.signers.begin(signer{merchantID: config.Merchant.MerchantID, serial: strings.ToUpper(config.SerialNo), key: config.PrivateKey})
 	c.probing = func() outgoing {
 		return c.signed(request{call: "certificates", method: http.MethodGet, target: certificatesTarget}, c.clock.Now)
@@ -107,6 +111,16 @@ func New(config Config) (*Client, error) {
 	c.holdPublicKey(config.PublicKeyID, config.PublicKey)
 	c.loadCertificates()
 	return c, nil
+}
+
+// recallHeard opens the file of what earlier starts heard, and takes what is in it.
+func (c *Client) recallHeard(file string) {
+	now := time.Now()
+	kept, answers := openHeard(file, c.log)
+	answers, latest := lately(answers)
+	c.start.made, c.start.heard = now, latest
+	c.nonces.file = kept
+	c.nonces.recall(answers, now)
 }
 
 func (config Config) check() error {
@@ -136,6 +150,7 @@ func (config Config) check() error {
 func (c *Client) Close() {
 	c.shutDown()
 	c.refreshing.wait()
+	c.nonces.file.close()
 }
 
 // State is what a status page shows of the connection to WeChat Pay.

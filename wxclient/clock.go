@@ -68,19 +68,6 @@ func (c *clock) observe(signed, sent, got time.Time) {
 	c.report(known, offset)
 }
 
-// signedBefore reports that a signed time lies before a moment of this PC's, by more than two answers may disagree. It says no where the clock
-// is not known.
-func (c *clock) signedBefore(signed, got, moment time.Time) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.noticeStep(got)
-	if !c.known {
-		return false
-	}
-	theirs := got.Round(0).Add(c.offset - got.Sub(moment)) // the moment by WeChat Pay's clock
-	return signed.Before(theirs.Add(-clockAgree - time.Second))
-}
-
 // forget drops what was heard: WeChat Pay has just refused the time that it led to.
 func (c *clock) forget() {
 	c.mu.Lock()

@@ -16,6 +16,7 @@
 //	download.go                    the same for an answer that is too large to hold
 //	verify.go, certificates.go, publickey.go
 //	                               whose answer it is
+//	nonces.go, heard.go, start.go  that it is no answer from before, over restarts too
 //	clock.go                       how far this PC's clock is off, by WeChat Pay's signed time
 //	outcome.go                     what the answer means, as one table for each call
 //	statementrows.go               the rows of a statement

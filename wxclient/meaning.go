@@ -6,6 +6,8 @@ import (
 	"io"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"posagent/payflow"
 )
 
@@ -126,9 +128,24 @@ func NoLink(err error) error {
 // Nonces remembers the nonces of answers for ten minutes, and at most 4096 of them. The zero value is ready.
 type Nonces struct{ seen nonces }
 
+// Keep has nonces written into a file from now on, and takes the last 1024 of earlier starts out of it, as if they had come just now. It is for
+// an API that signs no time; for the file see Config.HeardFile. It is called before any other method.
+func (n *Nonces) Keep(file string, log zerolog.Logger) {
+	kept, answers := openHeard(file, log)
+	n.seen.file = kept
+	n.seen.recall(answers, time.Now())
+}
+
+// Close ends the writing.
+func (n *Nonces) Close() {
+	if n.seen.file != nil {
+		n.seen.file.close()
+	}
+}
+
 // Fresh reports that a nonce of 1 to 64 bytes was not seen in the last ten minutes, and remembers it.
 func (n *Nonces) Fresh(nonce string, now time.Time) bool {
-	return nonce != "" && len(nonce) <= nonceMax && n.seen.fresh(nonce, now)
+	return nonce != "" && len(nonce) <= nonceMax && n.seen.fresh(nonce, time.Time{}, now)
 }
 
 const nonceMax = 64 // API v2 gives 32

@@ -14,25 +14,46 @@ const (
 // nonces are the Wechatpay-Nonce values of verified answers, so that a signed answer counts once: a 204 names no
 // order, and a kept copy of it would prove any reverse.
 type nonces struct {
+	file *heardFile // for the next start; nil: none
+
 	mu    sync.Mutex // guards all below
-	seen  map[string]time.Time
-	order []string // oldest first
+	seen  map[nonceMark]time.Time
+	order []nonceMark // oldest first
 }
 
-// fresh reports that nonce was not seen in the last ten minutes, and remembers it.
-func (n *nonces) fresh(nonce string, now time.Time) bool {
+// fresh reports that nonce was not seen in the last ten minutes, and remembers it. signed is its answer's time, for the next start.
+func (n *nonces) fresh(nonce string, signed, now time.Time) bool {
+	mark := markOf(nonce)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.forget(now)
-	if _, seen := n.seen[nonce]; seen {
+	if _, seen := n.seen[mark]; seen {
 		return false
 	}
-	if n.seen == nil {
-		n.seen = make(map[string]time.Time)
+	n.remember(mark, now)
+	if n.file != nil {
+		n.file.keep(mark, signed)
 	}
-	n.seen[nonce] = now
-	n.order = append(n.order, nonce)
 	return true
+}
+
+func (n *nonces) remember(mark nonceMark, now time.Time) {
+	if n.seen == nil {
+		n.seen = make(map[nonceMark]time.Time)
+	}
+	n.seen[mark] = now
+	n.order = append(n.order, mark)
+}
+
+// recall remembers what earlier starts heard, as if it had come just now.
+func (n *nonces) recall(answers []heardAnswer, now time.Time) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, a := range answers {
+		if _, seen := n.seen[a.mark]; !seen {
+			n.remember(a.mark, now)
+		}
+	}
 }
 
 func (n *nonces) forget(now time.Time) {

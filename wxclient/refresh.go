@@ -77,6 +77,7 @@ func (c *Client) fetchCertificates(ctx context.Context) error {
 	if ours := c.clock.Now().Sub(a.gotAt); ok && (offset-ours).Abs() >= clockHintMin {
 		c.conditions.begin(Condition{Kind: ClockOff, Offset: offset, Red: offset.Abs() >= clockCorrect, Text: clockOffText(offset)})
 		c.clock.forget()
+		c.start.forget()
 		_, err = c.fetchCertificatesAt(ctx, func() time.Time { return c.clock.pc().Add(offset) })
 	}
 	return c.reportFetch(err)

@@ -101,14 +101,16 @@ func (c *Client) verifyBy(s signature, body []byte, now time.Time) error {
 	return s.verify(key, body, now)
 }
 
-// accept takes a verified answer's nonce and time.
+// accept takes a verified answer's nonce and time. Both are written down before anybody is told what it says.
 func (c *Client) accept(a answer, s signature) error {
-	if !c.nonces.fresh(s.nonce, time.Now()) {
+	now := time.Now()
+	if c.start.precedes(s.at, now) {
+		return &unverifiedError{replayed, "it was signed before this start, so that it answers nothing that was asked since"}
+	}
+	if !c.nonces.fresh(s.nonce, s.at, now) {
 		return &unverifiedError{replayed, "its nonce came in the last ten minutes"}
 	}
-	if c.clock.signedBefore(s.at, a.gotAt, c.made) {
-		return &unverifiedError{replayed, "it was signed before this start, whose nonces are not known"}
-	}
+	c.start.learn(s.at, now)
 	c.clock.observe(s.at, a.sentAt, a.gotAt)
 	c.hosts.good(a.host)
 	c.noteVerified()

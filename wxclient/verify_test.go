@@ -2,6 +2,7 @@ package wxclient
 
 import (
 	"net/http"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -113,7 +114,7 @@ func TestNoncesAreBounded(t *testing.T) {
 	var n nonces
 	now := time.Now()
 	for i := range 3 * noncesMax {
-		require.True(t, n.fresh(string(rune(i))+"x", now))
+		require.True(t, n.fresh(strconv.Itoa(i), now, now))
 	}
 	assert.LessOrEqual(t, len(n.seen), noncesMax)
 	assert.Len(t, n.order, len(n.seen))

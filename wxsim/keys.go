@@ -6,7 +6,8 @@ import (
 	"fmt"
 )
 
-// Keys are RSA keys of 2048 bits. Making them is what takes time in New: hand the same ones to many simulators.
+// Keys are RSA keys of 2048 bits. Making them is what takes time in New: hand the same ones to many simulators. Those that are made here for WeChat Pay
+// itself have more than two primes, because it signs every answer; Go's own RSA signs with them too, slowly.
 type Keys struct {
 	Merchant     *rsa.PrivateKey // the first merchant's, unless its Key is given
 	Platform     *rsa.PrivateKey // signs answers
@@ -34,7 +35,7 @@ func NewKeys() (Keys, error) {
 func (k *Keys) MakeLater(n int) error {
 	for range n {
 		var key *rsa.PrivateKey
-		if err := orMake(&key); err != nil {
+		if err := orMakeQuick(&key); err != nil {
 			return err
 		}
 		k.Later = append(k.Later, key)
@@ -54,12 +55,12 @@ func (k Keys) nextPlatform(used func(*rsa.PrivateKey) bool) *rsa.PrivateKey {
 
 // whole makes what a simulator needs from the start.
 func (k Keys) whole() (Keys, error) {
-	for _, key := range []**rsa.PrivateKey{&k.Merchant, &k.Platform, &k.NextPlatform, &k.Stranger, &k.Public} {
-		if err := orMake(key); err != nil {
+	for _, key := range []**rsa.PrivateKey{&k.Platform, &k.NextPlatform, &k.Stranger, &k.Public} {
+		if err := orMakeQuick(key); err != nil {
 			return Keys{}, err
 		}
 	}
-	return k, nil
+	return k, orMake(&k.Merchant)
 }
 
 func orMake(key **rsa.PrivateKey) error {

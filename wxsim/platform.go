@@ -1,7 +1,6 @@
 package wxsim
 
 import (
-	"crypto"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rand"
@@ -21,7 +20,8 @@ type platform struct {
 	certificate *x509.Certificate
 	serial      string
 	key         *rsa.PrivateKey
-	expires     time.Time // as the certificates call gives it; shortened when the certificate is replaced
+	signer      func() quickSigner // by key, made once
+	expires     time.Time          // as the certificates call gives it; shortened when the certificate is replaced
 }
 
 // oldLives is how long a replaced platform certificate lives on (Global, chapter 3.2.8: shortened 24 h ahead).
@@ -33,17 +33,12 @@ func newPlatform(by *authority, key *rsa.PrivateKey, now time.Time) (*platform, 
 	if err != nil {
 		return nil, err
 	}
-	return &platform{certificate: issued, serial: serialOf(issued), key: key, expires: issued.NotAfter}, nil
+	return &platform{certificate: issued, serial: serialOf(issued), key: key, signer: signerOf(key), expires: issued.NotAfter}, nil
 }
 
 // sign signs text as WeChat Pay signs its answers: SHA256 with RSA, PKCS #1 v1.5, base64.
 func (p *platform) sign(text string) string {
-	digest := sha256.Sum256([]byte(text))
-	raw, err := rsa.SignPKCS1v15(rand.Reader, p.key, crypto.SHA256, digest[:])
-	if err != nil {
-		panic("wxsim: sign with a platform key: " + err.Error())
-	}
-	return base64.StdEncoding.EncodeToString(raw)
+	return base64.StdEncoding.EncodeToString(p.signer().sign(sha256.Sum256([]byte(text))))
 }
 
 // AddCertificate makes a new platform certificate appear beside those that are there, and returns its serial. The old ones
@@ -74,7 +69,7 @@ func (s *Sim) addCertificate() (string, error) {
 	key := s.keys.nextPlatform(func(key *rsa.PrivateKey) bool {
 		return slices.ContainsFunc(s.platforms, func(p *platform) bool { return p.key == key })
 	})
-	if err := orMake(&key); err != nil {
+	if err := orMakeQuick(&key); err != nil {
 		return "", err
 	}
 	p, err := newPlatform(s.authority, key, s.clockNow())

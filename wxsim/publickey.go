@@ -24,7 +24,7 @@ func newPublicKey(key *rsa.PrivateKey) *platform {
 	if err != nil {
 		panic("wxsim: make the id of the public key: " + err.Error())
 	}
-	return &platform{serial: fmt.Sprintf("%s01%030d", publicKeyPrefix, n), key: key}
+	return &platform{serial: fmt.Sprintf("%s01%030d", publicKeyPrefix, n), key: key, signer: signerOf(key)}
 }
 
 // PublicKeyFile is where Credentials.Write puts WeChat Pay's public key.

@@ -44,6 +44,9 @@ type agent struct {
 	sources        []scanner.Source
 	server         *till.Server
 	listeners      []net.Listener
+	lines          oldTills
+	pole           *till.Pole // nil: no tap of a pole display
+	poleState      portState
 	noticeListener net.Listener // for WeChat Pay's notifications; nil: none
 	journalAt      journalState
 	warned         warned
@@ -87,7 +90,7 @@ func newAgent(cfg Config, o agentOptions) (_ *agent, err error) {
 		}
 	}()
 	for _, build := range []func(agentOptions) error{
-		a.openCredentials, a.openJournal, a.openClient, a.openEngine, a.openScanners, a.openTill, a.openNotices,
+		a.openCredentials, a.openJournal, a.openClient, a.openEngine, a.openScanners, a.openTill, a.openLine, a.openPole, a.openNotices,
 	} {
 		if err := build(o); err != nil {
 			return nil, err
@@ -264,6 +267,7 @@ func (a *agent) clientConfigV2(tell func(wxclient.Condition)) (v2.Config, error)
 	return v2.Config{
 		Hosts: w.Hosts, RootCAs: roots, Proxy: w.Proxy, Merchant: a.merchant(),
 		APIKey: string(creds.APIv2Key), SignType: v2.SignType(w.SignType), Certificate: creds.TLS,
+		HeardFile:  a.cfg.Journal.File + ".heard-v2",
 		PayTimeout: a.cfg.Flow.PayTimeout / payflow.Pace, Version: version(), Log: a.log.With().Str("part", "wechat").Logger(),
 		OnCondition: tell,
 	}, err
@@ -278,6 +282,7 @@ func (a *agent) clientConfig() (wxclient.Config, error) {
 		SerialNo: creds.Serial, PrivateKey: creds.PrivateKey, APIv3Key: creds.APIv3Key,
 		PublicKeyID: creds.PublicKeyID, PublicKey: creds.PublicKey,
 		CertificatesFile: filepath.Join(filepath.Dir(a.cfg.Journal.File), "platform-certificates.json"),
+		HeardFile:        a.cfg.Journal.File + ".heard", // the journal's lock keeps it to one daemon
 		PayTimeout:       a.cfg.Flow.PayTimeout / payflow.Pace, Version: version(), Log: a.log.With().Str("part", "wechat").Logger(),
 		OnCondition: a.takeCondition,
 	}, err
@@ -378,11 +383,15 @@ func (a *agent) openTill(agentOptions) (err error) {
 func (a *agent) listen(network, address, setting string) error {
 	l, err := net.Listen(network, address)
 	if err != nil {
-		return &Failure{Code: ExitFailed, What: fmt.Sprintf("can't listen on %s: %s", address, plainCause(err)),
-			Next: "another program has the address, perhaps another posagent: stop it, or change " + setting + " in the [api] section", Err: err}
+		return listenFailure(address, setting, err)
 	}
 	a.listeners = append(a.listeners, l)
 	return nil
+}
+
+func listenFailure(address, setting string, err error) error {
+	return &Failure{Code: ExitFailed, What: fmt.Sprintf("can't listen on %s: %s", address, plainCause(err)),
+		Next: "another program has the address, perhaps another posagent: stop it, or change " + setting + " in the [api] section", Err: err}
 }
 
 // listenSocket opens the unix socket; one that a killed daemon left behind is removed.
@@ -440,6 +449,8 @@ func (a *agent) run(ctx context.Context) error {
 	parts.Go(func() { a.files.run(ctx) })
 	parts.Go(func() { a.takeNotices(ctx) })
 	parts.Go(func() { a.feed.run(ctx, a.sources) })
+	parts.Go(func() { a.serveLine(ctx) })
+	parts.Go(func() { a.watchPole(ctx) })
 	parts.Go(func() { a.tendJournal(ctx) })
 	parts.Go(func() { a.tendWarnings(ctx) })
 	parts.Go(func() { a.tendBackups(ctx) })
@@ -475,6 +486,9 @@ func (a *agent) hangUp() {
 func (a *agent) close() {
 	for _, l := range a.listeners {
 		_ = l.Close()
+	}
+	if a.lines.listener != nil {
+		_ = a.lines.listener.Close()
 	}
 	if a.noticeListener != nil {
 		_ = a.noticeListener.Close()

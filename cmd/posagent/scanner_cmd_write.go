@@ -87,7 +87,7 @@ func withScanner(file string, data []byte, device listed, present func(scanner.C
 	}
 	lines := device.TOML
 	if at >= 0 {
-		lines += framingLines(data, root.keys["scanner"].items[at])
+		lines = withKept(lines, data, root.keys["scanner"].items[at], device)
 	} else {
 		at = onlyAway(sections, present)
 	}
@@ -174,10 +174,7 @@ func onlyAway(sections []Scanner, present func(scanner.Config) bool) int {
 
 // replaceSection puts lines in the place of a section, from its header to its last setting.
 func replaceSection(data []byte, table *node, lines string) ([]byte, error) {
-	starts, last := lineStarts(data), table.pos.Line
-	for _, key := range table.order {
-		last = max(last, table.keys[key].pos.Line)
-	}
+	starts, last := lineStarts(data), lastLine(table)
 	from, to := starts[table.pos.Line-1], len(data)
 	if last < len(starts) {
 		to = starts[last]
@@ -188,17 +185,50 @@ func replaceSection(data []byte, table *node, lines string) ([]byte, error) {
 	return slices.Concat(data[:from], asIn(data, lines), data[to:]), nil
 }
 
-// framingLines are the lines of a section that say how its scanner frames codes: it does so however it is read.
-func framingLines(data []byte, table *node) (lines string) {
+// withKept adds to a device's lines those of its section that stay when it is read in another way: how it frames codes, how its line
+// is set where it stays a serial one, and what the installer wrote beside them.
+func withKept(lines string, data []byte, table *node, device listed) string {
+	stay := []string{"prefix", "suffix", "gap"}
+	if device.Kind == "serial" {
+		stay = append(stay, "data_bits", "parity", "stop_bits")
+	}
+	if _, set := table.keys["baud"]; set && device.Kind == "serial" && device.baud == 0 {
+		stay = append(stay, "baud")
+		lines = strings.ReplaceAll(lines, "baud = 9600\n", "") // the default that a port is listed with
+	}
 	starts := lineStarts(data)
 	for _, key := range table.order {
-		if key != "prefix" && key != "suffix" && key != "gap" {
-			continue
+		if slices.Contains(stay, key) {
+			lines += textOfLine(data, starts[table.keys[key].pos.Line-1]) + "\n"
 		}
-		line, _, _ := strings.Cut(string(data[starts[table.keys[key].pos.Line-1]:]), "\n")
-		lines += strings.TrimSpace(line) + "\n"
+	}
+	return lines + commentLines(data, table)
+}
+
+// commentLines are the lines of a section, from its header to its last setting, that are a person's comment and nothing else.
+func commentLines(data []byte, table *node) (lines string) {
+	starts := lineStarts(data)
+	for line := table.pos.Line; line < lastLine(table); line++ {
+		if text := textOfLine(data, starts[line]); strings.HasPrefix(text, "#") {
+			lines += text + "\n"
+		}
 	}
 	return lines
+}
+
+// lastLine is the line of a section's last setting, counted from 1.
+func lastLine(table *node) int {
+	last := table.pos.Line
+	for _, key := range table.order {
+		last = max(last, table.keys[key].pos.Line)
+	}
+	return last
+}
+
+// textOfLine is the line that begins at a byte, without the blanks at its ends.
+func textOfLine(data []byte, at int) string {
+	line, _, _ := strings.Cut(string(data[at:]), "\n")
+	return strings.TrimSpace(line)
 }
 
 // addSection puts lines at the end.

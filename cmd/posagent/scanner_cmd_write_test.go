@@ -203,6 +203,34 @@ func TestHowAScannerFramesItsCodesStaysWhereItIsReadInAnotherWay(t *testing.T) {
 	assert.NotContains(t, string(fresh), "suffix", "another scanner frames its codes in its own way")
 }
 
+func TestALineThatWasSetByHandAndAWordToThePersonAfterStay(t *testing.T) {
+	before := leastConfig + "[[scanner]]\n# Mei's till, the black one\nkind = \"serial\"\ndevice = \"/dev/ttyUSB7\"\nvendor_id = 0x1eab\nproduct_id = 0x0c06\n" +
+		"  parity = \"even\" # as the old till wanted\ndata_bits = 7\nbaud = 19200\n# behind it\n"
+	fresh, change, err := withScanner("/x.toml", []byte(before), learnedPort("/dev/ttyACM3"), everythingPresent)
+	require.NoError(t, err)
+	assert.Equal(t, changeReplaced, change)
+	cfg, err := parseConfig("/x.toml", fresh)
+	require.NoError(t, err)
+	require.Len(t, cfg.Scanners, 1)
+	got := cfg.Scanners[0]
+	assert.Equal(t, []any{"even", 7, 19200}, []any{got.Parity, got.DataBits, got.Baud})
+	assert.Contains(t, string(fresh), "# Mei's till, the black one\n")
+	assert.Contains(t, string(fresh), "# as the old till wanted\n")
+	assert.True(t, strings.HasSuffix(string(fresh), "# behind it\n"))
+
+	sameAsKeyboard := scanner.Found{Kind: "evdev", VendorID: 0x1eab, ProductID: 0x0c06}
+	asKeyboard, _, err := withScanner("/x.toml", []byte(strings.ReplaceAll(before, "device = \"/dev/ttyUSB7\"\n", "")), listed{Found: sameAsKeyboard, TOML: sameAsKeyboard.TOML()}, nothingPresent)
+	require.NoError(t, err)
+	assert.Contains(t, string(asKeyboard), "# Mei's till, the black one\n")
+	assert.NotContains(t, string(asKeyboard), "parity", "a keyboard has no line to set")
+
+	faster := learnedPort("/dev/ttyACM3")
+	faster.baud = 115200
+	fresh, _, err = withScanner("/x.toml", []byte(before), faster, everythingPresent)
+	require.NoError(t, err)
+	assert.NotContains(t, string(fresh), "19200", "the speed that it was heard at counts")
+}
+
 func TestAScannerIsConfiguredOnce(t *testing.T) {
 	port, keyboard := "[[scanner]]\nkind = \"serial\"\ndevice = \"/dev/ttyUSB0\"\n", "[[scanner]]\nkind = \"evdev\"\nvendor_id = 0x1eab\nproduct_id = 3\n"
 	for _, section := range []string{port, keyboard} {

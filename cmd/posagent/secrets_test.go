@@ -112,7 +112,7 @@ func (s *hiding) end(tt *trialTill) {
 		}
 	}
 	s.searchFiles(s.t, tt.dir, "journal.key")
-	for _, file := range []string{"journal.db", "journal.db.reserve", filepath.Join("keys", "journal.key.head"), "platform-certificates.json", "daemon.log"} {
+	for _, file := range []string{"journal.db", "journal.db.reserve", "journal.db.heard", filepath.Join("keys", "journal.key.head"), "platform-certificates.json", "daemon.log"} {
 		assert.FileExists(s.t, filepath.Join(tt.dir, file), "it was searched")
 	}
 }

@@ -62,12 +62,6 @@ func (g *Guest) Console(_ rig.Nothing, reply *rig.ConsoleReply) (err error) {
 	return err
 }
 
-// Work measures how fast the emulated processor is.
-func (g *Guest) Work(_ rig.Nothing, reply *rig.WorkReply) error {
-	reply.Took = rig.Work()
-	return nil
-}
-
 // Bound tells when the kernel first gave a USB interface of a product to a driver after a moment; 0: it has not.
 func (g *Guest) Bound(args rig.BoundArgs, reply *rig.Moment) error {
 	reply.At = g.uevents.boundAfter(args.Vendor, args.Product, args.After)

@@ -43,6 +43,8 @@ type Config struct {
 	// Certificate is the merchant's API certificate with its key. WeChat Pay demands it for reverse and refund. Without one the client
 	// only asks, so that what is open can be finished: no payment is started when a reverse would be impossible.
 	Certificate tls.Certificate
+	// HeardFile keeps the nonces of the last answers for the next start, as wxclient.Config.HeardFile; another file than API v3's. Empty: none.
+	HeardFile string
 	// PayTimeout is how long a pay call may wait for its answer after its first byte. Default 15 s.
 	PayTimeout time.Duration
 	// QueryTimeout is how long any other call but the bill's may wait for its answer on one host. Default 5 s.
@@ -103,6 +105,7 @@ func New(config Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.nonces.Keep(config.HeardFile, config.Log)
 	return c, nil
 }
 
@@ -178,7 +181,10 @@ func checkCertificate(certificate tls.Certificate) error {
 }
 
 // Close ends every connection and every call in flight. The client is of no use afterwards.
-func (c *Client) Close() { c.line.Close() }
+func (c *Client) Close() {
+	c.line.Close()
+	c.nonces.Close()
+}
 
 // State returns what is known now. ClockOffset is by the Date header, to a second, and corrects nothing; there are no platform
 // certificates in API v2.

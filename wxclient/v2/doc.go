@@ -29,7 +29,7 @@
 //     header alone, which corrects nothing.
 //   - So a kept answer would fit again. An answer that decides something for an order must name it (out_trade_no, or the
 //     transaction_id that was asked for), and a kept answer about this very order was true once: an older state delays, and does not lie. An answer that names no order (ORDERNOTEXIST, a refusal, a reverse that was done) must carry a nonce_str that did not
-//     come within the last ten minutes, in any answer since the start. A copy that is older than that, or from before a restart, would
+//     come within the last ten minutes, in any answer, nor among the last 1024 before a restart. An older copy would
 //     pass if TLS were broken too; "no such order" is therefore believed at T_dead only, after a reverse, and twice (payflow, rule 7).
 //   - The signed text joins name=value by "&" without escaping, so that a value which holds "&name=value" signs like a field of its own.
 //     Whoever is within TLS could fold a field into the one before it: so each field that decides (result_code, out_trade_no,
