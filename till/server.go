@@ -92,7 +92,7 @@ type Server struct {
 	billScans billScans
 
 	training atomic.Pointer[Server] // the training till; nil: none
-	pole     *Pole // nil: no display of an old till is read
+	pole     *Pole                  // nil: no display of an old till is read
 
 	closing context.Context // ends when Shutdown begins: long polls and streams end with it
 	close   context.CancelFunc
