@@ -36,6 +36,7 @@ func subCommands() []func(*program) *cobra.Command {
 		restoreCommand,
 		receiptCommand,
 		scannerCommand,
+		tokenCommand,
 		versionCommand,
 	}
 }
