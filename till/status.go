@@ -90,6 +90,7 @@ type StatusReport struct {
 	OpenRefunds int             `json:"open_refunds" doc:"Refunds that are not at their end."`
 	LateSuccess int             `json:"late_successes" doc:"Payments that ended unpaid, and whose money WeChat Pay turned out to hold and has not given back."`
 	NeedPerson  int             `json:"need_person" doc:"Payments and refunds that a person must look at; /v1/attention has them."`
+	Operators   OperatorsState  `json:"operators" doc:"Who signs in on the page of this till."`
 	Warnings    []health.Active `json:"warnings" doc:"The worst first."`
 }
 
@@ -98,4 +99,11 @@ type NotReady struct {
 	Reason   string       `json:"reason" doc:"A stable code: starting, no_network, not_verified, clock, journal, recovering, key_mismatch, …"`
 	Message  string       `json:"message"`
 	NextStep health.Words `json:"next_step"`
+}
+
+// OperatorsState says how the page asks who is there.
+type OperatorsState struct {
+	Count     int    `json:"count" doc:"Operators that are set up; with none, the page asks for no PIN."`
+	PINToSell bool   `json:"pin_to_sell" doc:"The page sells only to an operator who has signed in."`
+	Refunds   string `json:"refunds" enum:"without_pin,manager_pin" doc:"What a refund on the page takes."`
 }
