@@ -25,15 +25,16 @@ type Config struct {
 	File           string // the file that was read, absolute; "" for none
 	CredentialsDir string // where systemd put the credentials ($CREDENTIALS_DIRECTORY); "" when it started no service
 
-	Store    Store
-	Till     Till
-	WeChat   WeChat
-	Flow     Flow
-	Scanners []Scanner // at most 4; none is allowed, codes then come by the page or the API
-	Journal  Journal
-	Backup   Backup
-	API      API
-	Receipt  Receipt
+	Store     Store
+	Till      Till
+	WeChat    WeChat
+	Flow      Flow
+	Scanners  []Scanner // at most 4; none is allowed, codes then come by the page or the API
+	Journal   Journal
+	Backup    Backup
+	API       API
+	Operators People
+	Receipt   Receipt
 }
 
 // Store is the shop.
@@ -150,7 +151,8 @@ func DefaultConfig() Config {
 		Backup:  Backup{At: "03:30", Keep: 14},
 		API: API{Listen: "127.0.0.1:7080", Socket: "/run/posagent/posagent.sock",
 			TokensFile: "/var/lib/posagent/tokens.json"},
-		Receipt: Receipt{Printer: "none", Width: 48},
+		Operators: People{LockAfter: 10 * time.Minute},
+		Receipt:   Receipt{Printer: "none", Width: 48},
 	}
 }
 

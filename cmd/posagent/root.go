@@ -25,6 +25,7 @@ func subCommands() []func(*program) *cobra.Command {
 		runCommand,
 		demoCommand,
 		simulateCommand,
+		initCommand,
 		checkCommand,
 		certificateCommand,
 		payCommand,
@@ -37,6 +38,7 @@ func subCommands() []func(*program) *cobra.Command {
 		receiptCommand,
 		scannerCommand,
 		tokenCommand,
+		operatorCommand,
 		versionCommand,
 	}
 }
