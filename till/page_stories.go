@@ -33,6 +33,9 @@ type pageState struct {
 	Refused    string `json:"refused,omitempty"`
 	Note       string `json:"note,omitempty"`
 
+	Session *Session    `json:"session,omitempty"` // where operators are set up
+	Signin  *signInPage `json:"signin,omitempty"`
+
 	Manage *managePage `json:"manage,omitempty"` // of the manager's page
 }
 
@@ -52,6 +55,7 @@ func stories(w Words) []story {
 	b.customer()
 	b.manager()
 	b.warnings()
+	b.signIns()
 	return b.all
 }
 

@@ -1,3 +1,5 @@
+import { operatorOf } from './signin.js';
+
 const digitsMax = 9; // of an amount: 9,999,999.99 is more than a till sells at once
 const codeMax = 64; // keys
 const refusedFor = 8000; // ms that a refusal is said
@@ -49,7 +51,7 @@ export class Actions {
     type_code() { this.state.codeOpen = true; },
     close_code() { this.#dropCode(); },
     send_code() { this.#sendCode(); },
-    ask(question) { Object.assign(this.state, { asking: question, operator: '', warning: 0 }); },
+    ask(question) { Object.assign(this.state, { asking: question, operator: operatorOf(this.state), warning: 0 }); },
     next_warning() { this.state.warning++; },
     back() { this.state.asking = ''; this.state.operator = ''; },
     cancel() { this.state.asking = ''; this.#on((id) => this.agent.cancel(id), this.#leaveCancelled); },
