@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -265,8 +266,8 @@ func (p *Pole) Arm(ctx context.Context, key string) (payflow.Entry, error) {
 	return p.arm(ctx, offer)
 }
 
-// ArmForScan arms the total that is offered, where nothing holds the till: scanning the customer's code is the cashier's wish. It reports
-// whether it did.
+// ArmForScan arms the total that is offered, where nothing holds the till and no result waits for its answer on the page: scanning the
+// customer's code is the cashier's wish. It reports whether it did.
 func (p *Pole) ArmForScan(ctx context.Context) bool {
 	p.arming.Lock()
 	defer p.arming.Unlock()
@@ -274,11 +275,18 @@ func (p *Pole) ArmForScan(ctx context.Context) bool {
 		return false
 	}
 	offer, ok := p.Offer(p.s.now())
-	if !ok {
+	if !ok || p.resultWaits() {
 		return false
 	}
 	_, err := p.arm(ctx, offer)
 	return err == nil
+}
+
+// resultWaits reports a result that a cashier has yet to answer: until then the page takes no new amount, and a scan must not slip past it.
+// One that was never sent has nothing to be answered.
+func (p *Pole) resultWaits() bool {
+	untold, err := p.s.cfg.Desk.Unannounced()
+	return err != nil || slices.ContainsFunc(untold, func(e payflow.Entry) bool { return e.Status != payflow.Cancelled })
 }
 
 // arm arms an offer and lets go of it. p.arming is held. The key makes one payment of it, however often it is wished.
