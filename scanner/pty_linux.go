@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -46,6 +47,12 @@ func (p *PTY) Link(name string) error {
 
 // Write sends b as the scanner would. It waits while some 4,000 bytes are unread; Close ends the wait.
 func (p *PTY) Write(b []byte) (int, error) { return p.master.Write(b) }
+
+// Read returns what the reader of the device has written to it, as an old till's line is written to; it waits for SetDeadline.
+func (p *PTY) Read(b []byte) (int, error) { return p.master.Read(b) }
+
+// SetDeadline bounds every read and write from now on.
+func (p *PTY) SetDeadline(t time.Time) error { return p.master.SetDeadline(t) }
 
 // Close unplugs: a reader of the device sees it go, and its path vanishes once the reader has closed it.
 func (p *PTY) Close() error { return p.master.Close() }

@@ -32,6 +32,7 @@ func (s *Server) newAPI() huma.API {
 	s.registerStatus(api)
 	s.registerBackups(api)
 	s.registerSession(api)
+	s.registerPole(api)
 	listCodes(api)
 	s.serveDocument(api)
 	return api

@@ -55,6 +55,7 @@ const (
 	Stopping         ProblemCode = "stopping"
 	BackupFailed     ProblemCode = "backup_failed"
 	BackupGoesOn     ProblemCode = "backup_goes_on"
+	NoTotal          ProblemCode = "no_total"
 	Internal         ProblemCode = "internal"
 )
 
@@ -173,6 +174,8 @@ var problemKinds = map[ProblemCode]problemKind{
 	BackupGoesOn: {http.StatusServiceUnavailable, "The backup is still being made",
 		health.Words{EN: "Nothing needs to be done: the status shows when it is there.",
 			ZhHans: "无需操作：备份完成后会显示在状态中。", ZhHant: "無需操作：備份完成後會顯示在狀態中。"}},
+	NoTotal: {http.StatusConflict, "The total is no longer on the old till's display",
+		health.Words{EN: "Press the total key on the till again, then scan.", ZhHans: "请在收银机上重新按合计键，然后扫码。", ZhHant: "請在收銀機上重新按合計鍵，然後掃碼。"}},
 	Internal: {http.StatusInternalServerError, "Something failed on this machine",
 		health.Words{EN: "Look at the payment before anything is charged again; the log says what failed.",
 			ZhHans: "再次收款前请先查看该笔付款；失败原因见日志。", ZhHant: "再次收款前請先查看該筆付款；失敗原因見日誌。"}},

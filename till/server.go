@@ -88,6 +88,7 @@ type Server struct {
 	signIns  *signIns
 	polls    gate
 	streams  gate
+	pole     *Pole // nil: no display of an old till is read
 
 	wrongTokens *limiter
 	wrongPINs   *limiter

@@ -54,6 +54,9 @@ func (s *signIns) setUp() bool {
 	return len(list) > 0
 }
 
+// mustSignInToSell reports that only an operator who has signed in may sell.
+func (s *signIns) mustSignInToSell() bool { return s.toSell && s.setUp() }
+
 func (s *signIns) state() OperatorsState {
 	list, _ := s.operators.List()
 	state := OperatorsState{Count: len(list), PINToSell: s.toSell && len(list) > 0, Refunds: "without_pin"}

@@ -43,6 +43,9 @@ type agent struct {
 	sources        []scanner.Source
 	server         *till.Server
 	listeners      []net.Listener
+	lines          oldTills
+	pole           *till.Pole // nil: no tap of a pole display
+	poleState      portState
 	noticeListener net.Listener // for WeChat Pay's notifications; nil: none
 	journalAt      journalState
 	warned         warned
@@ -80,7 +83,7 @@ func newAgent(cfg Config, o agentOptions) (_ *agent, err error) {
 		}
 	}()
 	for _, build := range []func(agentOptions) error{
-		a.openCredentials, a.openJournal, a.openClient, a.openEngine, a.openScanners, a.openTill, a.openNotices,
+		a.openCredentials, a.openJournal, a.openClient, a.openEngine, a.openScanners, a.openTill, a.openLine, a.openPole, a.openNotices,
 	} {
 		if err := build(o); err != nil {
 			return nil, err
@@ -372,11 +375,15 @@ func (a *agent) openTill(agentOptions) (err error) {
 func (a *agent) listen(network, address, setting string) error {
 	l, err := net.Listen(network, address)
 	if err != nil {
-		return &Failure{Code: ExitFailed, What: fmt.Sprintf("can't listen on %s: %s", address, plainCause(err)),
-			Next: "another program has the address, perhaps another posagent: stop it, or change " + setting + " in the [api] section", Err: err}
+		return listenFailure(address, setting, err)
 	}
 	a.listeners = append(a.listeners, l)
 	return nil
+}
+
+func listenFailure(address, setting string, err error) error {
+	return &Failure{Code: ExitFailed, What: fmt.Sprintf("can't listen on %s: %s", address, plainCause(err)),
+		Next: "another program has the address, perhaps another posagent: stop it, or change " + setting + " in the [api] section", Err: err}
 }
 
 // listenSocket opens the unix socket; one that a killed daemon left behind is removed.
@@ -433,6 +440,8 @@ func (a *agent) run(ctx context.Context) error {
 	parts.Go(func() { a.files.run(ctx) })
 	parts.Go(func() { a.takeNotices(ctx) })
 	parts.Go(func() { a.feed.run(ctx, a.sources) })
+	parts.Go(func() { a.serveLine(ctx) })
+	parts.Go(func() { a.watchPole(ctx) })
 	parts.Go(func() { a.tendJournal(ctx) })
 	parts.Go(func() { a.tendWarnings(ctx) })
 	parts.Go(func() { a.tendBackups(ctx) })
@@ -468,6 +477,9 @@ func (a *agent) hangUp() {
 func (a *agent) close() {
 	for _, l := range a.listeners {
 		_ = l.Close()
+	}
+	if a.lines.listener != nil {
+		_ = a.lines.listener.Close()
 	}
 	if a.noticeListener != nil {
 		_ = a.noticeListener.Close()

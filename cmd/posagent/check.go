@@ -104,6 +104,7 @@ func (c *checker) all(ctx context.Context) {
 	c.api(ctx)
 	c.shop()
 	c.scanners(ctx)
+	c.oldTills()
 	c.clockSet()
 	c.gateway(ctx)
 	c.daemonWarnings()

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"posagent/payflow"
+	"posagent/till"
 )
 
 // DefaultConfigFile is read when no --config is given.
@@ -33,6 +34,7 @@ type Config struct {
 	Journal   Journal
 	Backup    Backup
 	API       API
+	Pole      Pole
 	Operators People
 	Receipt   Receipt
 }
@@ -126,7 +128,33 @@ type API struct {
 	TokensFile   string   // default /var/lib/posagent/tokens.json
 	AllowedHosts []string // host names beyond 127.0.0.1, localhost and [::1]; at most 16
 	CORSOrigins  []string // exact origins, scheme://host[:port]; at most 16
-	LineListen   string   // the line protocol; refused by this build unless ""
+	LineListen   string   // the line protocol for old tills: host:port on loopback, or serial: and an absolute path; "": none
+	LinePort     PortLine // of a line protocol on a serial port
+}
+
+// PortLine is how a serial line is set, as the other end's manual says.
+type PortLine struct {
+	Baud     int    // default 9600, 300 to 921600
+	DataBits int    // default 8, 7 or 8
+	Parity   string // none (default), even, odd
+	StopBits int    // default 1; 1 or 2
+}
+
+// Pole is the tap of a pole display: a serial port on which posagent reads what the till writes to its customer display.
+type Pole struct {
+	Device   string // absolute path; "": no tap
+	Line     PortLine
+	Protocol string        // text (default), escpos, cd5220
+	Encoding string        // utf-8 (default), gbk, big5
+	Columns  int           // default 20, 8 to 40
+	Words    []string      // what stands before a total; at most 16
+	NotWords []string      // what stands on a display that shows no total to be paid; at most 16
+	Rule     string        // a regular expression with the group amount, in place of Words; "": Words
+	Decimal  string        // . (default) or ,
+	Amounts  string        // major (default): 12 is HK$ 12.00; minor: 1250 is HK$ 12.50
+	Most     int           // the largest total in minor units; default 1,000,000
+	Settle   time.Duration // default 400ms, 100ms to 5s; a total that stood so long is one
+	Fresh    time.Duration // default 60s, 5s to 10m; an older total is offered no more
 }
 
 // Receipt is the slip.
@@ -150,7 +178,10 @@ func DefaultConfig() Config {
 		Journal: Journal{File: "/var/lib/posagent/journal.db"},
 		Backup:  Backup{At: "03:30", Keep: 14},
 		API: API{Listen: "127.0.0.1:7080", Socket: "/run/posagent/posagent.sock",
-			TokensFile: "/var/lib/posagent/tokens.json"},
+			TokensFile: "/var/lib/posagent/tokens.json", LinePort: PortLine{Baud: 9600, DataBits: 8, Parity: "none", StopBits: 1}},
+		Pole: Pole{Line: PortLine{Baud: 9600, DataBits: 8, Parity: "none", StopBits: 1}, Protocol: "text", Encoding: "utf-8", Columns: 20,
+			Words: till.PoleWords(), NotWords: till.PoleNotWords(), Decimal: ".", Amounts: "major", Most: 1_000_000,
+			Settle: 400 * time.Millisecond, Fresh: time.Minute},
 		Operators: People{LockAfter: 10 * time.Minute},
 		Receipt:   Receipt{Printer: "none", Width: 48},
 	}

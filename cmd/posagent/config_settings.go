@@ -54,6 +54,7 @@ func sections(c *Config) []section {
 		{"backup", backupSettings(&c.Backup, folder)},
 		{"api", apiSettings(&c.API, folder)},
 		{"operators", peopleSettings(&c.Operators, folder)},
+		{"pole", poleSettings(&c.Pole)},
 		{"receipt", receiptSettings(&c.Receipt)},
 	}
 }
@@ -152,7 +153,11 @@ func apiSettings(a *API, folder string) []setting {
 		into("tokens_file", &a.TokensFile, path(folder, `"/var/lib/posagent/tokens.json"`)),
 		into("allowed_hosts", &a.AllowedHosts, listOf(0, 16, hostName, `["till-1.lan"]`)),
 		into("cors_origins", &a.CORSOrigins, listOf(0, 16, origin, `["https://pos.example.com"]`)),
-		into("line_listen", &a.LineListen, only("", "")),
+		into("line_listen", &a.LineListen, orNothing(lineAddress)),
+		into("line_baud", &a.LinePort.Baud, whole(300, 921600, "9600")),
+		into("line_data_bits", &a.LinePort.DataBits, whole(7, 8, "8")),
+		into("line_parity", &a.LinePort.Parity, oneOf("none", "even", "odd")),
+		into("line_stop_bits", &a.LinePort.StopBits, whole(1, 2, "1")),
 	}
 }
 

@@ -39,6 +39,7 @@ func subCommands() []func(*program) *cobra.Command {
 		scannerCommand,
 		tokenCommand,
 		operatorCommand,
+		poleCommand,
 		versionCommand,
 	}
 }

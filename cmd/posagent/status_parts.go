@@ -53,7 +53,7 @@ func (a *agent) devices() []till.Device {
 		s := states[name]
 		devices = append(devices, till.Device{Name: name, Kind: a.kindOf(name), Ready: s.State == scanner.Ready.String(), Text: s.text(), Since: s.Since, Statistics: scanStatistics(a.feed.statistics(name))})
 	}
-	return devices
+	return append(devices, a.tillPorts()...)
 }
 
 // kindOf is the kind of scanner behind a device's name; the terminal is in no configuration.

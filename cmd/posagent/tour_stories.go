@@ -24,6 +24,8 @@ func (t *tour) lanes() []lane {
 	if t.trial.api == payflow.APIv2 {
 		never = append(never, tourStory{"Without the merchant's certificate nothing is taken back or refunded", t.withoutCertificate})
 	}
+	tcp, port := usual("L1"), usual("L2")
+	tcp.OldTills, port.OldTillOnPort = true, true
 	return []lane{
 		{"T1", usual("T1"), []tourStory{
 			{"Paid at once", t.paid},
@@ -37,6 +39,11 @@ func (t *tour) lanes() []lane {
 			{"The agent is killed between the pay call and its answer, and started again", t.killed},
 		}},
 		{"T3", usual("T3"), never},
+		{"L1", tcp, []tourStory{
+			{"An old till sells by the line protocol over TCP, crashes, and asks again", t.lineOverTCP},
+			{"A till that speaks nothing: its customer display is read", t.poleTap},
+		}},
+		{"L2", port, []tourStory{{"An old till sells by the line protocol on a serial port", t.lineOverPort}}},
 		{"N1", down, []tourStory{
 			{"A cable is pulled under a warm connection", t.cablePulled},
 			{"The network is down", t.networkDown},

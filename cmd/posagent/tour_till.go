@@ -27,6 +27,7 @@ type trialTill struct {
 	binary string
 	extra  []string // environment of the daemon, beyond this process's
 	pty    *scanner.PTY
+	old    oldTillPorts
 	cmd    *exec.Cmd
 	exited chan error
 	client *till.Client
@@ -42,6 +43,10 @@ type trialConfig struct {
 	Listen          string // host:port of the page, or empty for the socket alone
 	Scanner         string // path of the serial device, or empty
 	AllowCode       bool
+	LineListen      string // where old tills speak, or empty
+	PoleDevice      string // the port of an old till's display (ESC/POS), or empty
+	OldTills        bool   // with openTrialTill: the line protocol over TCP, and a display on a pseudo-terminal
+	OldTillOnPort   bool   // with openTrialTill: the line protocol on a pseudo-terminal
 }
 
 // writeTrialConfig writes a complete configuration file into dir.
@@ -76,6 +81,12 @@ listen = %q
 socket = "posagent.sock"
 tokens_file = "tokens.json"
 `, c.StoreID, c.TillID, c.ScanWithin, c.AllowCode, c.Account, c.Flow, c.Listen)
+	if c.LineListen != "" {
+		text += fmt.Sprintf("line_listen = %q\n", c.LineListen)
+	}
+	if c.PoleDevice != "" {
+		text += fmt.Sprintf("\n[pole]\ndevice = %q\nprotocol = \"escpos\"\n", c.PoleDevice)
+	}
 	if c.Scanner != "" {
 		text += fmt.Sprintf("\n[[scanner]]\nkind = \"serial\"\ndevice = %q\n", c.Scanner)
 	}
@@ -96,10 +107,14 @@ func openTrialTill(dir, name string, c trialConfig) (*trialTill, error) {
 		return nil, err
 	}
 	c.Scanner = pty.Path()
-	if err := writeTrialConfig(dir, c); err != nil {
+	old, err := openOldTillPorts(&c)
+	if err != nil {
 		return nil, errors.Join(err, pty.Close())
 	}
-	return &trialTill{name: name, dir: dir, binary: binary, pty: pty}, nil
+	if err := writeTrialConfig(dir, c); err != nil {
+		return nil, errors.Join(err, old.close(), pty.Close())
+	}
+	return &trialTill{name: name, dir: dir, binary: binary, pty: pty, old: old}, nil
 }
 
 // start runs the daemon and returns when it can take a payment.
@@ -265,7 +280,7 @@ func (t *trialTill) forget() {
 
 func (t *trialTill) close() error {
 	err := t.stop()
-	return errors.Join(err, t.pty.Close())
+	return errors.Join(err, t.old.close(), t.pty.Close())
 }
 
 // entries reads the whole journal of a stopped daemon, and checks it.
