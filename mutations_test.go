@@ -97,7 +97,7 @@ var mutations = []mutation{
 		`return claimed(outcome, said, trust)`,
 		`return said`, "wxclient"},
 	{"9", "an answer may come twice", "wxclient/verify.go",
-		`if !c.nonces.fresh(s.nonce, time.Now()) {`,
+		`if !c.nonces.fresh(s.nonce, s.at, now) {`,
 		`if false {`, "wxclient"},
 	{"9", "a payment is armed before WeChat Pay has answered", "cmd/posagent/tend.go",
 		`case !state.Verified:`,

@@ -110,10 +110,15 @@ type JournalEvent struct {
 	Attention  Reason     `json:"attention,omitempty"`
 	Amount     Amount     `json:"amount,omitzero"`
 	Operator   string     `json:"operator,omitempty"`
+	Via        string     `json:"via,omitempty"` // the way by which the wish came that led to it (ViaKey); older entries lack it
 	Note       string     `json:"note,omitempty"`
 	// Refund is set on an event of a refund. OutTradeNo is then its payment's, and Amount what it gives back.
 	Refund RefundMark `json:"refund,omitzero"`
 }
+
+// ViaKey is the key under which the context of a call to a desk names the way by which a wish came: "page", "token kiosk (1a2b3c4d)",
+// "socket uid 1000". The operator of a program's wish is what the program says; this is what the till itself knows.
+type ViaKey struct{}
 
 // RefundMark says of which refund an event of the journal is, and where that stands.
 type RefundMark struct {

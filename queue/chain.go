@@ -115,6 +115,9 @@ func (j *Journal) appendEvent(tx *bbolt.Tx, r eventRecord) (Head, error) {
 	events := tx.Bucket(bucketEvents)
 	events.FillPercent = appendFill
 	r.Format, r.Prev = formatVersion, j.head.Hash
+	if via := j.via.Load(); via != nil {
+		r.Via = cut(*via)
+	}
 	place := place8(r.Sequence)
 	if r.Sequence != j.head.Sequence+1 || events.Get(place) != nil {
 		return Head{}, damaged(string(bucketEvents), place, "the entry that comes next is there already")

@@ -196,6 +196,7 @@ func onLoop[T any](ctx context.Context, e *Engine, f func() (T, error)) (T, erro
 	answer := make(chan result, 1)
 	var none T
 	work := func() {
+		defer e.byWay(ctx)()
 		value, err := f()
 		answer <- result{value, err}
 	}
@@ -219,6 +220,16 @@ func onLoop[T any](ctx context.Context, e *Engine, f func() (T, error)) (T, erro
 			return none, e.stopped()
 		}
 	}
+}
+
+// byWay has the journal name the way by which a wish came in what is recorded until the returned function is called.
+func (e *Engine) byWay(ctx context.Context) (over func()) {
+	via, _ := ctx.Value(payflow.ViaKey{}).(string)
+	if via == "" || e.cfg.Journal == nil {
+		return func() {}
+	}
+	e.cfg.Journal.via.Store(&via)
+	return func() { e.cfg.Journal.via.Store(nil) }
 }
 
 func (e *Engine) stopped() error {

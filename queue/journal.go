@@ -84,6 +84,7 @@ type Journal struct {
 	starts uint64 // of this till so far, as journalStart counts them
 
 	commits     atomic.Uint64
+	via         atomic.Pointer[string] // the way by which the wish came that is being carried out; nil: no wish is
 	reserveUsed atomic.Bool
 	found       []Finding
 

@@ -35,6 +35,7 @@ func (s *Server) newAPI() huma.API {
 	s.registerEvents(api)
 	s.registerStatus(api)
 	s.registerBackups(api)
+	s.registerSession(api)
 	s.registerPole(api)
 	listCodes(api)
 	s.serveDocument(api)
@@ -45,6 +46,7 @@ func (s *Server) newAPI() huma.API {
 type call struct {
 	id, method, path, summary string
 	scopes                    []Scope       // any of them opens it; none: it is open to everybody
+	needs                     need          // whom it takes on the page, where operators are set up
 	status                    int           // of success
 	problems                  []ProblemCode // beside those that every call may answer
 }
@@ -53,9 +55,9 @@ type call struct {
 func (c call) operation(api huma.API) huma.Operation {
 	op := huma.Operation{
 		OperationID: c.id, Method: c.method, Path: c.path, Summary: c.summary, DefaultStatus: c.status,
-		MaxBodyBytes: bodyMax, BodyReadTimeout: bodyReadTimeout, Metadata: map[string]any{"scopes": c.scopes}, Responses: map[string]*huma.Response{},
+		MaxBodyBytes: bodyMax, BodyReadTimeout: bodyReadTimeout, Metadata: map[string]any{"scopes": c.scopes, "needs": c.needs}, Responses: map[string]*huma.Response{},
 	}
-	problems := append([]ProblemCode{BadRequest, BadHost, Unauthorized, Internal}, c.problems...)
+	problems := append([]ProblemCode{BadRequest, BadHost, Unauthorized, TooManyWrong, Internal}, c.problems...)
 	if len(c.scopes) > 0 {
 		names := make([]string, len(c.scopes))
 		for i, scope := range c.scopes {
@@ -63,7 +65,9 @@ func (c call) operation(api huma.API) huma.Operation {
 		}
 		op.Description = "Scope: " + joinOr(names) + "."
 		op.Security = []map[string][]string{{"token": {}}}
+		op.Description += c.needs.text()
 		problems = append(problems, Forbidden)
+		problems = append(problems, c.needs.problems()...)
 	}
 	if c.method == http.MethodPost {
 		problems = append(problems, CrossOrigin, TooSlow, TooLarge, MediaType, HoldsCode, HoldsSecret)

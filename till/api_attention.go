@@ -62,11 +62,13 @@ type (
 func (s *Server) registerAttention(api huma.API) {
 	huma.Register(api, call{
 		id: "list-attention", method: http.MethodGet, path: "/v1/attention", summary: "What a manager must look at: money that came late, what needs a person, suspected duplicates",
-		scopes: []Scope{ScopePay, ScopeRefund, ScopeReport}, status: http.StatusOK,
+		scopes: []Scope{ScopePay, ScopeRefund, ScopeReport}, needs: needsManagersEye, status: http.StatusOK,
 	}.operation(api), s.attention)
 	wish := call{method: http.MethodPost, scopes: []Scope{ScopePay}, status: http.StatusOK, problems: []ProblemCode{NoPayment, WrongState, NotTaken, Stopping}}
+	wish.needs = needsSeller
 	wish.id, wish.path, wish.summary = "look-again", "/v1/payments/{id}/look-again", "Ask WeChat Pay once more about a payment that ended unpaid"
 	huma.Register(api, wish.operation(api), s.lookAgain)
+	wish.needs = needsManager
 	wish.id, wish.path, wish.summary = "settle-late", "/v1/payments/{id}/settle-late", "A person saw to what was learnt after a payment's end"
 	huma.Register(api, wish.operation(api), s.settleLate)
 }
@@ -174,7 +176,7 @@ func (s *Server) lookAgain(ctx context.Context, in *lateInput) (*paymentOutput, 
 	if problem != nil {
 		return nil, problem
 	}
-	entry, err := s.cfg.Late.LookAgain(ctx, id, in.Body.Operator)
+	entry, err := s.cfg.Late.LookAgain(via(ctx), id, callerOf(ctx).who(in.Body.Operator))
 	return s.wished(ctx, http.StatusOK, entry, err)
 }
 
@@ -186,7 +188,7 @@ func (s *Server) settleLate(ctx context.Context, in *lateInput) (*paymentOutput,
 	if in.Body.Note == "" {
 		return nil, fieldProblem("note", "must be text of 1 to 200 characters: what was done")
 	}
-	entry, err := s.cfg.Late.SettleLate(ctx, id, in.Body.Operator, in.Body.Note)
+	entry, err := s.cfg.Late.SettleLate(via(ctx), id, callerOf(ctx).decides(in.Body.Operator), in.Body.Note)
 	return s.wished(ctx, http.StatusOK, entry, err)
 }
 

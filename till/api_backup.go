@@ -61,7 +61,7 @@ func (s *Server) registerBackups(api huma.API) {
 	}.operation(api), s.foundAfterRestore)
 	huma.Register(api, call{
 		id: "settle-found", method: http.MethodPost, path: "/v1/found-after-restore/{id}/settle", summary: "A person's word on what became of such an order; it moves no money",
-		scopes: []Scope{ScopePay, ScopeRefund}, status: http.StatusOK, problems: []ProblemCode{NoPayment, NotTaken, Stopping},
+		scopes: []Scope{ScopePay, ScopeRefund}, needs: needsManager, status: http.StatusOK, problems: []ProblemCode{NoPayment, NotTaken, Stopping},
 	}.operation(api), s.settleFound)
 }
 
@@ -104,7 +104,7 @@ func (s *Server) settleFound(ctx context.Context, in *settleInput) (*settleOutpu
 	if s.cfg.Backups == nil {
 		return nil, newProblem(NoPayment, "")
 	}
-	settled, err := s.cfg.Backups.SettleFound(ctx, id, in.Body.Operator, in.Body.Note)
+	settled, err := s.cfg.Backups.SettleFound(via(ctx), id, callerOf(ctx).decides(in.Body.Operator), in.Body.Note)
 	if err != nil {
 		return nil, s.problemOf(ctx, err)
 	}

@@ -57,7 +57,7 @@ func (s *Server) registerLists(api huma.API) {
 	}.operation(api), s.payments)
 	huma.Register(api, call{
 		id: "list-journal", method: http.MethodGet, path: "/v1/journal", summary: "The journal's entries in their order",
-		scopes: []Scope{ScopeReport}, status: http.StatusOK,
+		scopes: []Scope{ScopeReport}, needs: needsManagersEye, status: http.StatusOK,
 	}.operation(api), s.journal)
 }
 

@@ -53,7 +53,7 @@ type paymentInput struct {
 func (s *Server) registerPayments(api huma.API) {
 	huma.Register(api, call{
 		id: "arm-payment", method: http.MethodPost, path: "/v1/payments", summary: "Arm a payment: the next scanned code pays it",
-		scopes: []Scope{ScopePay}, status: http.StatusCreated,
+		scopes: []Scope{ScopePay}, needs: needsSeller, status: http.StatusCreated,
 		problems: []ProblemCode{KeyMissing, KeyReused, AlreadyPaid, SaleOpen, TillBusy, NotTaken, Stopping, TooMany},
 	}.operation(api), s.arm)
 	huma.Register(api, call{
@@ -74,7 +74,8 @@ func (s *Server) arm(ctx context.Context, in *armInput) (*paymentOutput, error) 
 	if wait > 0 {
 		defer s.polls.leave()
 	}
-	entry, err := s.cfg.Desk.Arm(ctx, request)
+	request.Operator = callerOf(ctx).who(request.Operator)
+	entry, err := s.cfg.Desk.Arm(via(ctx), request)
 	if err != nil {
 		return nil, s.problemOf(ctx, err)
 	}

@@ -41,7 +41,7 @@ func (s *Server) registerPole(api huma.API) {
 	}.operation(api), s.poleState)
 	huma.Register(api, call{
 		id: "arm-pole", method: http.MethodPost, path: "/v1/pole/arm", summary: "Arm the total on the old till's display: the cashier has confirmed it",
-		scopes: []Scope{ScopePay}, status: http.StatusCreated,
+		scopes: []Scope{ScopePay}, needs: needsSeller, status: http.StatusCreated,
 		problems: []ProblemCode{NoTotal, KeyReused, AlreadyPaid, SaleOpen, TillBusy, NotTaken, Stopping},
 	}.operation(api), s.poleArm)
 }
@@ -61,6 +61,6 @@ func (s *Server) poleArm(ctx context.Context, in *poleArmInput) (*paymentOutput,
 	if s.pole == nil {
 		return nil, newProblem(NoTotal, "")
 	}
-	entry, err := s.pole.Arm(ctx, in.Body.Offer)
+	entry, err := s.pole.Arm(via(ctx), in.Body.Offer, callerOf(ctx).who(""))
 	return s.wished(ctx, http.StatusCreated, entry, err)
 }

@@ -4,8 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"math"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 
 	"posagent/health"
 	"posagent/payflow"
@@ -25,6 +28,21 @@ type Problem struct {
 	Payment   *Payment     `json:"payment,omitempty" doc:"With wrong_state, not_paid and money_given_back: the payment as it is now."`
 	Refund    *Refund      `json:"refund,omitempty" doc:"With refund_open: the refund as it is now."`
 	Left      *int64       `json:"left,omitempty" doc:"With refund_too_much: what can still be given back, in minor units of the payment's currency."`
+	Wait      int          `json:"wait,omitempty" doc:"Seconds until it is worth trying again; the header Retry-After says the same."`
+}
+
+// after says when to try again.
+func (p *Problem) after(wait time.Duration) *Problem {
+	p.Wait = int(math.Ceil(wait.Seconds()))
+	return p
+}
+
+// GetHeaders returns the headers of a Problem that is an answer of the API's library.
+func (p *Problem) GetHeaders() http.Header {
+	if p.Wait == 0 {
+		return nil
+	}
+	return http.Header{"Retry-After": {strconv.Itoa(p.Wait)}}
 }
 
 // FieldFault says what a field must be.
@@ -213,6 +231,9 @@ func (p *Problem) write(w http.ResponseWriter) {
 		panic("till: a problem does not marshal: " + err.Error())
 	}
 	w.Header().Set("Content-Type", p.ContentType(""))
+	for name, values := range p.GetHeaders() {
+		w.Header()[name] = values
+	}
 	w.WriteHeader(p.Status)
 	_, _ = w.Write(append(body, '\n'))
 }

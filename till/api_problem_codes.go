@@ -18,6 +18,12 @@ const (
 	KeyReused        ProblemCode = "key_reused"
 	Unauthorized     ProblemCode = "unauthorized"
 	Forbidden        ProblemCode = "forbidden"
+	TooManyWrong     ProblemCode = "too_many_wrong"
+	SignInNeeded     ProblemCode = "sign_in_needed"
+	ManagerNeeded    ProblemCode = "manager_needed"
+	NotManager       ProblemCode = "not_a_manager"
+	WrongPIN         ProblemCode = "wrong_pin"
+	PINWaits         ProblemCode = "pin_waits"
 	BadHost          ProblemCode = "bad_host"
 	CrossOrigin      ProblemCode = "cross_origin"
 	CodeNotAllowed   ProblemCode = "code_not_allowed"
@@ -79,6 +85,20 @@ var problemKinds = map[ProblemCode]problemKind{
 			ZhHans: "收银页面：请重新加载。程序：请在 Authorization: Bearer 中发送本收银台的令牌。", ZhHant: "收銀頁面：請重新載入。程式：請在 Authorization: Bearer 中傳送本收銀台的權杖。"}},
 	Forbidden: {http.StatusForbidden, "The token's scopes do not allow this",
 		health.Words{EN: "Ask the manager for a token with the scope that this call needs.", ZhHans: "请向店长索取具备所需权限的令牌。", ZhHant: "請向店長索取具備所需權限的權杖。"}},
+	TooManyWrong: {http.StatusTooManyRequests, "Too many wrong tokens or PINs came from there",
+		health.Words{EN: "Wait a moment. In a program: send a token of this till; a right one is taken at once.", ZhHans: "请稍候。程序：请发送本收银台的令牌，正确的令牌会立即接受。", ZhHant: "請稍候。程式：請傳送本收銀台的權杖，正確的權杖會立即接受。"}},
+	SignInNeeded: {http.StatusForbidden, "Nobody has signed in on this page",
+		health.Words{EN: "Sign in with your PIN.", ZhHans: "请用 PIN 码登录。", ZhHant: "請用 PIN 碼登入。"}},
+	ManagerNeeded: {http.StatusForbidden, "This takes a manager's PIN",
+		health.Words{EN: "Call the manager, who types the PIN.", ZhHans: "请店长输入 PIN 码。", ZhHant: "請店長輸入 PIN 碼。"}},
+	NotManager: {http.StatusForbidden, "This operator is no manager",
+		health.Words{EN: "Ask a manager to type the PIN.", ZhHans: "请由店长输入 PIN 码。", ZhHant: "請由店長輸入 PIN 碼。"}},
+	WrongPIN: {http.StatusForbidden, "The operator or the PIN is wrong",
+		health.Words{EN: "Choose your name and type your PIN again. After some wrong ones you have to wait; a manager can have a new PIN set.",
+			ZhHans: "请选择姓名后重新输入 PIN 码。多次输错后需等待；店长可安排重设 PIN 码。", ZhHant: "請選擇姓名後重新輸入 PIN 碼。多次輸錯後需等待；店長可安排重設 PIN 碼。"}},
+	PINWaits: {http.StatusTooManyRequests, "Too many wrong PINs: no PIN of this operator is tried now",
+		health.Words{EN: "Wait until the time is over, or ask another operator. A new PIN ends the wait: posagent operator pin.",
+			ZhHans: "请等待时间结束，或请其他操作员处理。重设 PIN 码可结束等待：posagent operator pin。", ZhHant: "請等待時間結束，或請其他操作員處理。重設 PIN 碼可結束等待：posagent operator pin。"}},
 	BadHost: {http.StatusForbidden, "The Host header names no host of this till",
 		health.Words{EN: "Use http://127.0.0.1, or add the name to allowed_hosts in the configuration.",
 			ZhHans: "请使用 http://127.0.0.1，或在配置的 allowed_hosts 中加入该主机名。", ZhHant: "請使用 http://127.0.0.1，或在設定的 allowed_hosts 中加入該主機名。"}},

@@ -51,7 +51,7 @@ type (
 func (s *Server) registerRefunds(api huma.API) {
 	refund := call{
 		id: "refund-payment", method: http.MethodPost, path: "/v1/payments/{id}/refunds", summary: "Give money of a paid payment back, in part or whole",
-		scopes: []Scope{ScopeRefund}, status: http.StatusCreated,
+		scopes: []Scope{ScopeRefund}, needs: needsManager, status: http.StatusCreated,
 		problems: []ProblemCode{NoPayment, KeyMissing, KeyReused, NotPaid, GivenBack, RefundTooMuch, RefundTooMany, RefundOverdue, CannotRefund, NotTaken, Stopping},
 	}.operation(api)
 	refund.Responses["200"] = &huma.Response{Description: "The refund that was asked for with this key before, as it is now.",
@@ -63,7 +63,7 @@ func (s *Server) registerRefunds(api huma.API) {
 	}.operation(api), s.getRefund)
 	huma.Register(api, call{
 		id: "acknowledge-refund", method: http.MethodPost, path: "/v1/refunds/{id}/acknowledge", summary: "A person has seen what needed one of a refund that is at its end",
-		scopes: []Scope{ScopeRefund}, status: http.StatusOK, problems: []ProblemCode{NoRefund, RefundOpen, NotTaken, Stopping},
+		scopes: []Scope{ScopeRefund}, needs: needsManager, status: http.StatusOK, problems: []ProblemCode{NoRefund, RefundOpen, NotTaken, Stopping},
 	}.operation(api), s.acknowledgeRefund)
 }
 
@@ -84,8 +84,8 @@ func (s *Server) refund(ctx context.Context, in *refundInput) (*refundOutput, er
 	}
 	_, err := s.cfg.Refunds.RefundOf(payflow.NewOutRefundNo(id, payflow.WishPerson, in.Key))
 	known := err == nil
-	entry, err := s.cfg.Refunds.Refund(ctx, payflow.RefundRequest{
-		OutTradeNo: id, Amount: payflow.Amount{Minor: in.Body.Amount}, Reason: in.Body.Reason, Operator: in.Body.Operator, IdempotencyKey: in.Key,
+	entry, err := s.cfg.Refunds.Refund(via(ctx), payflow.RefundRequest{
+		OutTradeNo: id, Amount: payflow.Amount{Minor: in.Body.Amount}, Reason: in.Body.Reason, Operator: callerOf(ctx).decides(in.Body.Operator), IdempotencyKey: in.Key,
 	})
 	if err != nil {
 		return nil, s.problemOf(ctx, err)
@@ -137,7 +137,7 @@ func (s *Server) acknowledgeRefund(ctx context.Context, in *refundSeenInput) (*r
 	if s.cfg.Refunds == nil {
 		return nil, newProblem(NoRefund, "")
 	}
-	entry, err := s.cfg.Refunds.AcknowledgeRefund(ctx, id, in.Body.Operator, in.Body.Note)
+	entry, err := s.cfg.Refunds.AcknowledgeRefund(via(ctx), id, callerOf(ctx).decides(in.Body.Operator), in.Body.Note)
 	if err != nil {
 		return nil, s.problemOf(ctx, err)
 	}

@@ -98,6 +98,7 @@ var fieldRules = map[string]string{
 	"body.sale_ref":          "must be 1 to 64 printable characters: the till software's number of the sale",
 	"body.description":       "must be text of at most 127 characters",
 	"body.operator":          "must be text of at most 64 characters",
+	"body.pin":               "must be the operator's PIN, 4 to 8 digits",
 	"body.attach":            "must be text of at most 110 characters",
 	"body.goods_tag":         "must be text of at most 32 characters",
 	"body.limit_pay":         "must be \"no_credit\" or left out",
@@ -137,11 +138,16 @@ func faultAt(location string) FieldFault {
 func (s *Server) authorize(ctx huma.Context, next func(huma.Context)) {
 	scopes, _ := ctx.Operation().Metadata["scopes"].([]Scope)
 	c := callerOf(ctx.Context())
+	r, w := humago.Unwrap(ctx)
 	if len(scopes) == 0 || c.may(scopes) {
+		needs, _ := ctx.Operation().Metadata["needs"].(need)
+		if p := s.takes(needs, c, r); p != nil {
+			p.write(w)
+			return
+		}
 		next(ctx)
 		return
 	}
-	_, w := humago.Unwrap(ctx)
 	if len(c.scopes) == 0 {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="posagent"`)
 		newProblem(Unauthorized, "").write(w)

@@ -54,23 +54,23 @@ func (s *Server) registerWishes(api huma.API) {
 	pay := []Scope{ScopePay}
 	huma.Register(api, call{
 		id: "give-code", method: http.MethodPost, path: "/v1/payments/{id}/code", summary: "Hand in a payment code that the till scanned itself",
-		scopes: pay, status: http.StatusAccepted,
+		scopes: pay, needs: needsSeller, status: http.StatusAccepted,
 		problems: []ProblemCode{NoPayment, CodeNotAllowed, WrongCode, NothingArmed, ScanBusy, SameCode, WrongState, NotTaken, Stopping},
 	}.operation(api), s.code)
 	cancel := call{
 		id: "cancel-payment", method: http.MethodPost, path: "/v1/payments/{id}/cancel", summary: "The cashier's wish to cancel",
-		scopes: pay, status: http.StatusOK, problems: []ProblemCode{NoPayment, WrongState, NotTaken, Stopping},
+		scopes: pay, needs: needsSeller, status: http.StatusOK, problems: []ProblemCode{NoPayment, WrongState, NotTaken, Stopping},
 	}.operation(api)
 	cancel.Responses["202"] = &huma.Response{Description: "Remembered, and carried out from the 15 s on: the payment may still be paid.",
 		Content: map[string]*huma.MediaType{"application/json": {Schema: schemaOf[Payment](api)}}}
 	huma.Register(api, cancel, s.cancel)
 	huma.Register(api, call{
 		id: "set-aside-payment", method: http.MethodPost, path: "/v1/payments/{id}/set-aside", summary: "Free the till, never the sale, from a payment that does not end",
-		scopes: pay, status: http.StatusOK, problems: []ProblemCode{NoPayment, NotAside, WrongState, NotTaken, Stopping},
+		scopes: pay, needs: needsManager, status: http.StatusOK, problems: []ProblemCode{NoPayment, NotAside, WrongState, NotTaken, Stopping},
 	}.operation(api), s.setAside)
 	huma.Register(api, call{
 		id: "acknowledge-payment", method: http.MethodPost, path: "/v1/payments/{id}/acknowledge", summary: "The cashier was told the final result",
-		scopes: pay, status: http.StatusOK, problems: []ProblemCode{NoPayment, WrongState, NotTaken, Stopping},
+		scopes: pay, needs: needsSeller, status: http.StatusOK, problems: []ProblemCode{ManagerNeeded, NoPayment, WrongState, NotTaken, Stopping},
 	}.operation(api), s.acknowledge)
 }
 
@@ -83,7 +83,7 @@ func (s *Server) code(ctx context.Context, in *codeInput) (*paymentOutput, error
 	if !s.cfg.AllowCodeInAPI && !callerOf(ctx).page {
 		return nil, newProblem(CodeNotAllowed, "")
 	}
-	if err := s.cfg.Desk.Code(ctx, id, in.Body.Code); err != nil {
+	if err := s.cfg.Desk.Code(via(ctx), id, in.Body.Code); err != nil {
 		return nil, s.problemOf(ctx, err)
 	}
 	entry, err := s.cfg.Desk.Payment(id)
@@ -100,7 +100,7 @@ func (s *Server) cancel(ctx context.Context, in *cancelInput) (*paymentOutput, e
 	if problem != nil {
 		return nil, problem
 	}
-	entry, err := s.cfg.Desk.Cancel(ctx, id, body.Operator)
+	entry, err := s.cfg.Desk.Cancel(via(ctx), id, callerOf(ctx).who(body.Operator))
 	if entry.Open() {
 		return s.wished(ctx, http.StatusAccepted, entry, err)
 	}
@@ -112,7 +112,7 @@ func (s *Server) setAside(ctx context.Context, in *setAsideInput) (*paymentOutpu
 	if problem != nil {
 		return nil, problem
 	}
-	entry, err := s.cfg.Desk.SetAside(ctx, id, in.Body.Operator, in.Body.Reason)
+	entry, err := s.cfg.Desk.SetAside(via(ctx), id, callerOf(ctx).decides(in.Body.Operator), in.Body.Reason)
 	return s.wished(ctx, http.StatusOK, entry, err)
 }
 
@@ -133,7 +133,14 @@ func (s *Server) acknowledge(ctx context.Context, in *acknowledgeInput) (*paymen
 	if problem != nil {
 		return nil, problem
 	}
-	entry, err = s.cfg.Desk.Acknowledge(ctx, id, payflow.Acknowledgement{At: s.now(), How: how, Operator: body.Operator})
+	by := callerOf(ctx).who(body.Operator)
+	if money(entry, how) {
+		if problem := s.decided(ctx); problem != nil {
+			return nil, problem
+		}
+		by = callerOf(ctx).decides(body.Operator)
+	}
+	entry, err = s.cfg.Desk.Acknowledge(via(ctx), id, payflow.Acknowledgement{At: s.now(), How: how, Operator: by})
 	return s.wished(ctx, http.StatusOK, entry, err)
 }
 
@@ -151,6 +158,12 @@ func handover(e payflow.Entry, how payflow.Handover) (payflow.Handover, *Problem
 		return "", fieldProblem("how", "must be seen or money_given_back: this payment is not paid")
 	}
 	return how, nil
+}
+
+// money reports an answer that is a decision about money, and no mere word that the cashier was told: money given back in another way, and
+// whatever is said of a payment that turned up after its end.
+func money(e payflow.Entry, how payflow.Handover) bool {
+	return how == payflow.MoneyGivenBack || heldLate(e.Late) || e.Attention == payflow.AttentionLateSuccess
 }
 
 // wish checks what every wish carries.

@@ -6,9 +6,10 @@
 //
 // # Who may do what
 //
-// Programs send a bearer token, whose scopes say what it opens (tokens.go). The unix socket trusts its owner and group and takes no
-// token. The page is served by the agent itself and carries a session cookie that is given on loopback only (session.go). Every
-// request over TCP passes guard.go first: Host, origin, size.
+// Programs send a bearer token, whose scopes say what it opens (tokens.go). The unix socket trusts its owner and group, by the kernel's
+// word, and takes no token (peer.go). The page is served by the agent itself and carries a session cookie that is given on loopback only
+// (session.go); on it people sign in with a PIN where the store has set operators up (operators.go, signins.go, api_session.go). Every
+// request over TCP passes guard.go first: Host, origin, size, and how often it was wrong (limit.go).
 //
 // # What never leaves
 //

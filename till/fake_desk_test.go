@@ -20,7 +20,8 @@ type fakeDesk struct {
 	readers  map[chan payflow.Announcement]struct{}
 	codes    []string
 	notReady *payflow.NotReadyError
-	fail     error // answered by every call that can fail
+	fail     error  // answered by every call that can fail
+	via, by  string // the way by which the last wish came, and its operator
 }
 
 func newFakeDesk() *fakeDesk {
@@ -30,7 +31,16 @@ func newFakeDesk() *fakeDesk {
 // noon is when everything happens at the fake desk.
 func noon() time.Time { return time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC) }
 
-func (d *fakeDesk) Arm(_ context.Context, r payflow.ArmRequest) (payflow.Entry, error) {
+// wished notes how a wish came.
+func (d *fakeDesk) wished(ctx context.Context, operator string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.via, _ = ctx.Value(payflow.ViaKey{}).(string)
+	d.by = operator
+}
+
+func (d *fakeDesk) Arm(ctx context.Context, r payflow.ArmRequest) (payflow.Entry, error) {
+	d.wished(ctx, r.Operator)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.fail != nil {
@@ -185,7 +195,8 @@ func (d *fakeDesk) wish(id payflow.OutTradeNo, change func(*payflow.Entry) error
 	return d.Payment(id)
 }
 
-func (d *fakeDesk) Cancel(_ context.Context, id payflow.OutTradeNo, _ string) (payflow.Entry, error) {
+func (d *fakeDesk) Cancel(ctx context.Context, id payflow.OutTradeNo, operator string) (payflow.Entry, error) {
+	d.wished(ctx, operator)
 	return d.wish(id, func(e *payflow.Entry) error {
 		switch {
 		case e.Status == payflow.Waiting:
@@ -198,7 +209,8 @@ func (d *fakeDesk) Cancel(_ context.Context, id payflow.OutTradeNo, _ string) (p
 	})
 }
 
-func (d *fakeDesk) SetAside(_ context.Context, id payflow.OutTradeNo, operator, note string) (payflow.Entry, error) {
+func (d *fakeDesk) SetAside(ctx context.Context, id payflow.OutTradeNo, operator, note string) (payflow.Entry, error) {
+	d.wished(ctx, operator)
 	return d.wish(id, func(e *payflow.Entry) error {
 		if e.Attention == "" {
 			return payflow.ErrNotAside
@@ -208,7 +220,8 @@ func (d *fakeDesk) SetAside(_ context.Context, id payflow.OutTradeNo, operator, 
 	})
 }
 
-func (d *fakeDesk) Acknowledge(_ context.Context, id payflow.OutTradeNo, a payflow.Acknowledgement) (payflow.Entry, error) {
+func (d *fakeDesk) Acknowledge(ctx context.Context, id payflow.OutTradeNo, a payflow.Acknowledgement) (payflow.Entry, error) {
+	d.wished(ctx, a.Operator)
 	return d.wish(id, func(e *payflow.Entry) error {
 		if e.Open() {
 			return &payflow.WrongStateError{Entry: *e}

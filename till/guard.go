@@ -2,6 +2,7 @@ package till
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"net/url"
@@ -23,7 +24,29 @@ const (
 type caller struct {
 	name   string // for the log
 	scopes []Scope
-	page   bool // the agent's own page, by its session
+	page   bool   // the agent's own page, by its session
+	via    string // which way a wish came, for the journal: page, token kiosk (1a2b3c4d), socket uid 1000
+	peer   string // of the unix socket: who stands in the journal where the request names nobody
+	people people // of the page, where operators are set up
+}
+
+// who is the operator of a wish: of the page whoever signed in, whatever the request says; of a program whom it names.
+func (c caller) who(claimed string) string {
+	switch {
+	case c.page && c.people.setUp:
+		return c.people.operator.ID
+	case claimed == "":
+		return c.peer
+	}
+	return claimed
+}
+
+// decides is the operator of a wish that takes a manager: of the page the manager whose PIN was given.
+func (c caller) decides(claimed string) string {
+	if c.page && c.people.setUp {
+		return c.people.manager.ID
+	}
+	return c.who(claimed)
 }
 
 func (c caller) may(wanted []Scope) bool {
@@ -59,11 +82,13 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		}
 		c, p := s.identify(r)
 		if p != nil {
-			w.Header().Set("WWW-Authenticate", `Bearer realm="posagent"`)
+			if p.Code == Unauthorized {
+				w.Header().Set("WWW-Authenticate", `Bearer realm="posagent"`)
+			}
 			p.write(w)
 			return
 		}
-		next.ServeHTTP(w, withCaller(r, c))
+		next.ServeHTTP(w, withCaller(withSession(r), c))
 	})
 }
 
@@ -74,14 +99,34 @@ func (s *Server) identify(r *http.Request) (caller, *Problem) {
 		scheme, text, _ := strings.Cut(header, " ")
 		token, ok := s.cfg.Tokens.Check(strings.TrimSpace(text))
 		if !strings.EqualFold(scheme, "Bearer") || !ok {
-			return caller{}, newProblem(Unauthorized, "")
+			return caller{}, s.wrongToken(r)
 		}
-		return caller{name: "token " + token.ID, scopes: token.Scopes}, nil
+		return caller{name: "token " + token.ID, scopes: token.Scopes, via: fmt.Sprintf("token %s (%s)", token.Name, token.ID)}, nil
 	}
 	if s.pageSession(r) {
-		return caller{name: "page", scopes: []Scope{ScopePay, ScopeRefund, ScopeReport}, page: true}, nil
+		return s.pageCaller(r), nil
 	}
 	return caller{name: "nobody"}, nil
+}
+
+// pageCaller is the page with whoever has signed in on it.
+func (s *Server) pageCaller(r *http.Request) caller {
+	c := caller{name: "page", scopes: []Scope{ScopePay, ScopeRefund, ScopeReport}, page: true, via: "page"}
+	if c.people = s.signIns.of(sessionOf(r), s.now()); c.people.operator.Role == RoleInstaller {
+		c.scopes = append(c.scopes, ScopeAdmin)
+	}
+	return c
+}
+
+// wrongToken refuses a token that is no good. A right one was let in before this: however many wrong ones come, from wherever, no program
+// with a right one waits.
+func (s *Server) wrongToken(r *http.Request) *Problem {
+	address, now := addressOf(r.RemoteAddr), s.now()
+	if wait := s.wrongTokens.wait(address, now); wait > 0 {
+		return newProblem(TooManyWrong, "").after(wait)
+	}
+	s.wrongTokens.count(address, now)
+	return newProblem(Unauthorized, "")
 }
 
 // pageSession reports a request of the agent's own page: its cookie, from its own origin, and with its header on a write.

@@ -55,7 +55,7 @@ func (c *lineSession) following() int           { return int(c.followed.Load()) 
 
 // run answers until the port fails or ctx or the server ends.
 func (c *lineSession) run(ctx context.Context) error {
-	ctx, stop := context.WithCancel(ctx)
+	ctx, stop := context.WithCancel(byWay(ctx, "line"))
 	defer c.waiting.Wait()
 	defer stop()
 	unhook := context.AfterFunc(c.l.s.closing, stop)

@@ -36,8 +36,10 @@ type pageState struct {
 	Finding *findingPage `json:"finding,omitempty"` // what is being looked up
 	Muted   string       `json:"muted,omitempty"`
 	// ReceiptCode stands in the place of the receipt's QR code, which the till draws.
-	ReceiptCode string `json:"receiptCode,omitempty"`
-	Theme       string `json:"theme,omitempty"`
+	ReceiptCode string      `json:"receiptCode,omitempty"`
+	Theme       string      `json:"theme,omitempty"`
+	Session     *Session    `json:"session,omitempty"` // where operators are set up
+	Signin      *signInPage `json:"signin,omitempty"`
 
 	Manage *managePage `json:"manage,omitempty"` // of the manager's page
 }
@@ -60,6 +62,7 @@ func stories(w Words) []story {
 	b.customer()
 	b.manager()
 	b.warnings()
+	b.signIns()
 	return b.all
 }
 

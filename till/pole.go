@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -192,6 +193,7 @@ func (p *Pole) take(b []byte, at time.Time) {
 
 // look finds out what the display shows once it has settled, and lets the armed payment follow.
 func (p *Pole) look(ctx context.Context, at time.Time) {
+	ctx = byWay(ctx, "pole display")
 	if !p.settle(at) {
 		return
 	}
@@ -210,7 +212,7 @@ func (p *Pole) look(ctx context.Context, at time.Time) {
 	if e, err = p.s.cfg.Desk.Cancel(ctx, armed, ""); err != nil || e.Status != payflow.Cancelled || offer == nil {
 		return
 	}
-	_, _ = p.arm(ctx, *offer) // a refusal is shown where the total is taken again
+	_, _ = p.arm(ctx, *offer, e.Operator) // a refusal is shown where the total is taken again
 }
 
 // settle reports that the display has settled since the last look, and makes an offer of a new total.
@@ -254,19 +256,20 @@ func (p *Pole) Offer(at time.Time) (PoleOffer, bool) {
 	return *p.offer, true
 }
 
-// Arm arms the total of an offer, or says that it is offered no more.
-func (p *Pole) Arm(ctx context.Context, key string) (payflow.Entry, error) {
+// Arm arms the total of an offer for an operator, or says that it is offered no more.
+func (p *Pole) Arm(ctx context.Context, key, operator string) (payflow.Entry, error) {
 	p.arming.Lock()
 	defer p.arming.Unlock()
 	offer, ok := p.Offer(p.s.now())
 	if !ok || offer.Key != key {
 		return payflow.Entry{}, newProblem(NoTotal, "")
 	}
-	return p.arm(ctx, offer)
+	return p.arm(ctx, offer, operator)
 }
 
-// ArmForScan arms the total that is offered, where nothing holds the till: scanning the customer's code is the cashier's wish. It reports
-// whether it did.
+// ArmForScan arms the total that is offered, where nothing holds the till and no result waits for its answer on the page: scanning the
+// customer's code is the cashier's wish. Where a cashier must have signed in to sell, a scan says nothing of who it was: then the page
+// arms. It reports whether it did.
 func (p *Pole) ArmForScan(ctx context.Context) bool {
 	p.arming.Lock()
 	defer p.arming.Unlock()
@@ -274,16 +277,23 @@ func (p *Pole) ArmForScan(ctx context.Context) bool {
 		return false
 	}
 	offer, ok := p.Offer(p.s.now())
-	if !ok {
+	if !ok || p.resultWaits() || p.s.signIns.mustSignInToSell() {
 		return false
 	}
-	_, err := p.arm(ctx, offer)
+	_, err := p.arm(byWay(ctx, "pole display"), offer, "")
 	return err == nil
 }
 
+// resultWaits reports a result that a cashier has yet to answer: until then the page takes no new amount, and a scan must not slip past it.
+// One that was never sent has nothing to be answered.
+func (p *Pole) resultWaits() bool {
+	untold, err := p.s.cfg.Desk.Unannounced()
+	return err != nil || slices.ContainsFunc(untold, func(e payflow.Entry) bool { return e.Status != payflow.Cancelled })
+}
+
 // arm arms an offer and lets go of it. p.arming is held. The key makes one payment of it, however often it is wished.
-func (p *Pole) arm(ctx context.Context, o PoleOffer) (payflow.Entry, error) {
-	e, err := p.s.cfg.Desk.Arm(ctx, payflow.ArmRequest{Amount: o.Amount, SaleRef: payflow.SaleRef(o.Key), IdempotencyKey: o.Key})
+func (p *Pole) arm(ctx context.Context, o PoleOffer, operator string) (payflow.Entry, error) {
+	e, err := p.s.cfg.Desk.Arm(ctx, payflow.ArmRequest{Amount: o.Amount, SaleRef: payflow.SaleRef(o.Key), IdempotencyKey: o.Key, Operator: operator})
 	if err != nil {
 		return e, err
 	}

@@ -18,10 +18,10 @@ import (
 )
 
 // tapped runs a story at a till whose old till's display is read, in fake time. show sends bytes and waits until they have settled.
-func tapped(t *testing.T, tell func(a *aTill, p *Pole, show func(string))) {
+func tapped(t *testing.T, tell func(a *aTill, p *Pole, show func(string)), with ...func(*Config)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		a := newTill(t)
+		a := newTill(t, with...)
 		p, err := a.server.NewPole(PoleConfig{})
 		require.NoError(t, err)
 		ctx, stop := context.WithCancel(t.Context())
@@ -101,11 +101,31 @@ func TestATotalFromBeforeTheLastPaymentsEndIsNeverCharged(t *testing.T) {
 				assert.Len(t, a.desk.payments, 1)
 				show("THANK YOU\r\nBYE\r\n")
 				show("\fTOTAL 12.50\r\n")
+				assert.False(t, p.ArmForScan(t.Context()), "the result on the page is not answered yet")
+				assert.Len(t, a.desk.payments, 1)
+				_, err := a.desk.Acknowledge(t.Context(), id, payflow.Acknowledgement{How: payflow.GoodsGiven, At: time.Now()})
+				require.NoError(t, err)
 				assert.True(t, p.ArmForScan(t.Context()))
 				assert.Len(t, a.desk.payments, 2)
 			})
 		})
 	}
+}
+
+func TestWhereACashierMustSignInAScanAloneArmsNoTotal(t *testing.T) {
+	tapped(t, func(a *aTill, p *Pole, show func(string)) {
+		show("TOTAL 12.50\r\n")
+		assert.False(t, p.ArmForScan(t.Context()), "whose scan it was nobody knows")
+		assert.Empty(t, a.desk.payments)
+		offer, ok := p.Offer(time.Now())
+		require.True(t, ok)
+		seat := seatAt(a)
+		body := `{"offer":"` + offer.Key + `"}`
+		assert.Equal(t, SignInNeeded, seat.post("/v1/pole/arm", body).problem().Code)
+		seat.signIn("P001", pinOfCashier)
+		require.Equal(t, http.StatusCreated, seat.post("/v1/pole/arm", body).Status)
+		assert.Equal(t, "P001", a.desk.payments[0].Operator)
+	}, withOperators(t), pinToSell)
 }
 
 func TestATotalThatChangesIsArmedAnewWhileNothingWasScanned(t *testing.T) {

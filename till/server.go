@@ -44,8 +44,13 @@ type Config struct {
 	Status   func() Status   // what the other parts report; nil: nothing
 	Health   *health.Tracker // the warnings that hold; nil: none
 	Tokens   *Tokens         // nil: no token opens anything
-	Words    Wording         // what a person reads of a payment
-	Page     http.Handler    // the cashier's page; nil: none
+
+	Operators *Operators    // nil: none, and the page asks for no PIN
+	PINToSell bool          // the page sells only to an operator who has signed in
+	LockAfter time.Duration // idle for so long, an operator is signed out; 0: 10 minutes
+
+	Words Wording      // what a person reads of a payment
+	Page  http.Handler // the cashier's page; nil: none
 
 	AllowedHosts   []string // Host headers beyond 127.0.0.1, localhost and [::1]
 	CORSOrigins    []string // exact origins whose pages may call with a token
@@ -85,6 +90,7 @@ type Server struct {
 	mux      *http.ServeMux
 	api      huma.API
 	sessions sessions
+	signIns  *signIns
 	polls    gate
 	streams  gate
 	bills    gate // questions about a bill's number, one at a time
@@ -93,6 +99,9 @@ type Server struct {
 
 	training atomic.Pointer[Server] // the training till; nil: none
 	pole     *Pole                  // nil: no display of an old till is read
+
+	wrongTokens *limiter
+	wrongPINs   *limiter
 
 	closing context.Context // ends when Shutdown begins: long polls and streams end with it
 	close   context.CancelFunc
@@ -113,7 +122,11 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Status == nil {
 		cfg.Status = func() Status { return Status{} }
 	}
-	s := &Server{cfg: cfg, mux: http.NewServeMux(), sessions: newSessions(), polls: newGate(pollsMax), streams: newGate(streamsMax), bills: newGate(1)}
+	s := &Server{
+		cfg: cfg, mux: http.NewServeMux(), sessions: newSessions(), polls: newGate(pollsMax), streams: newGate(streamsMax), bills: newGate(1),
+		wrongTokens: newLimiter(wrongTokensEach, wrongTokensAll), wrongPINs: newLimiter(wrongPINsEach, wrongPINsAll),
+	}
+	s.signIns = newSignIns(cfg, s.sell)
 	s.closing, s.close = context.WithCancel(context.Background())
 	s.api = s.newAPI()
 	return s, nil
@@ -124,28 +137,34 @@ func (s *Server) Handler() http.Handler {
 	return s.besideTraining(s.watch(harden(s.guard(http.HandlerFunc(s.route)))))
 }
 
-// SocketHandler serves the API on the unix socket, whose owner and group are trusted: no token, no Host check, no page.
+// SocketHandler serves the API on the unix socket, whose owner and group are trusted, by the kernel's word on who they are: no token, no Host
+// check, no page.
 func (s *Server) SocketHandler() http.Handler {
-	trusted := caller{name: "socket", scopes: Scopes()}
 	return s.watch(harden(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !isAPI(r.URL.Path) {
 			newProblem(NotFound, "").write(w)
 			return
 		}
-		s.route(w, withCaller(r, trusted))
+		c, p := socketCaller(r)
+		if p != nil {
+			p.write(w)
+			return
+		}
+		s.route(w, withCaller(r, c))
 	})))
 }
 
 // Serve answers on a TCP listener until Shutdown; it returns nil then. It closes the listener.
 func (s *Server) Serve(l net.Listener) error { return s.serve(l, s.Handler()) }
 
-// ServeSocket answers on the unix socket's listener until Shutdown; it returns nil then. Who may open the socket is the caller's care.
+// ServeSocket answers on the unix socket's listener until Shutdown; it returns nil then. The mode of the socket's
+// file is the caller's care.
 func (s *Server) ServeSocket(l net.Listener) error { return s.serve(l, s.SocketHandler()) }
 
 func (s *Server) serve(l net.Listener, h http.Handler) error {
 	server := &http.Server{
 		Handler: h, MaxHeaderBytes: headerBytesMax, ReadHeaderTimeout: headerReadTimeout, // a ReadTimeout would end long polls
-		WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, ErrorLog: s.serverLog(),
+		WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, ErrorLog: s.serverLog(), ConnContext: withPeer,
 	}
 	if !s.keep(server) {
 		return l.Close()
@@ -179,6 +198,12 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// sell reports that a payment holds the till.
+func (s *Server) sell() bool {
+	_, held := s.cfg.Desk.Holding()
+	return held
 }
 
 func (s *Server) now() time.Time { return time.Now() }

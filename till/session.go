@@ -46,6 +46,15 @@ func (s sessions) give(w http.ResponseWriter, r *http.Request, now time.Time) {
 // valid reports whether the request carries a session of this process that has not ended.
 func (s sessions) valid(r *http.Request, now time.Time) bool { return s.left(r, now) > 0 }
 
+// sessionOf names the request's session: the whole cookie, whose MAC was checked. "" without one.
+func sessionOf(r *http.Request) string {
+	c, err := r.Cookie(sessionCookie(r.Host))
+	if err != nil {
+		return ""
+	}
+	return c.Value
+}
+
 // left is how long the request's session has to live; 0 or less without a good one.
 func (s sessions) left(r *http.Request, now time.Time) time.Duration {
 	c, err := r.Cookie(sessionCookie(r.Host))

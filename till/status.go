@@ -92,6 +92,7 @@ type StatusReport struct {
 	NeedPerson  int             `json:"need_person" doc:"Payments and refunds that a person must look at; /v1/attention has them."`
 	Training    bool            `json:"training" doc:"This is the training till: nothing here is real."`
 	MayTrain    bool            `json:"may_train" doc:"Training can be begun here."`
+	Operators   OperatorsState  `json:"operators" doc:"Who signs in on the page of this till."`
 	Warnings    []health.Active `json:"warnings" doc:"The worst first."`
 }
 
@@ -100,4 +101,11 @@ type NotReady struct {
 	Reason   string       `json:"reason" doc:"A stable code: starting, no_network, not_verified, clock, journal, recovering, key_mismatch, …"`
 	Message  string       `json:"message"`
 	NextStep health.Words `json:"next_step"`
+}
+
+// OperatorsState says how the page asks who is there.
+type OperatorsState struct {
+	Count     int    `json:"count" doc:"Operators that are set up; with none, the page asks for no PIN."`
+	PINToSell bool   `json:"pin_to_sell" doc:"The page sells only to an operator who has signed in."`
+	Refunds   string `json:"refunds" enum:"without_pin,manager_pin" doc:"What a refund on the page takes."`
 }

@@ -9,13 +9,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 )
 
 // Scope is what a token opens.
@@ -35,7 +33,6 @@ func Scopes() []Scope { return []Scope{ScopePay, ScopeRefund, ScopeReport, Scope
 const (
 	tokensMax      = 100 // tokens of one till
 	tokenNameMax   = 64  // characters
-	tokensFileMax  = 1 << 20
 	tokenStart     = "posagent_"
 	tokenSecretLen = 32 // random bytes; enough that a plain SHA-256 of them can't be searched
 )
@@ -49,19 +46,14 @@ type Token struct {
 	Created time.Time `json:"created"`
 }
 
-// Tokens are the tokens in a file. A change of the file by another process is seen at the next Check. One writer at a time: of two that
-// write at once, the later wins.
+// Tokens are the tokens in a file. A change of the file by another process is seen at the next Check. Of two that write at once, the
+// later waits for the earlier: no change is lost.
 type Tokens struct {
-	file string
+	file privateFile
 
 	mu    sync.Mutex // guards what follows
 	list  []Token
 	stamp fileStamp
-}
-
-type fileStamp struct {
-	size    int64
-	changed time.Time
 }
 
 type tokensFile struct {
@@ -71,7 +63,7 @@ type tokensFile struct {
 
 // OpenTokens reads the tokens in a file; a file that is not there holds none. It refuses a file that others than its owner may open.
 func OpenTokens(file string) (*Tokens, error) {
-	t := &Tokens{file: file}
+	t := &Tokens{file: privateFile{path: file, what: "the tokens file"}}
 	if err := t.refresh(); err != nil {
 		return nil, err
 	}
@@ -100,14 +92,16 @@ func (t *Tokens) Check(text string) (Token, bool) {
 // Create makes a token and returns its text, which is shown this once and kept nowhere. At most 100 tokens, each with 1 to 64
 // characters of name and at least one scope.
 func (t *Tokens) Create(name string, scopes []Scope) (string, Token, error) {
-	if err := checkToken(name, scopes); err != nil {
+	if err := CheckToken(name, scopes); err != nil {
 		return "", Token{}, err
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if err := t.refreshLocked(); err != nil {
+	free, err := t.beginChange()
+	if err != nil {
 		return "", Token{}, err
 	}
+	defer free()
 	if len(t.list) >= tokensMax {
 		return "", Token{}, fmt.Errorf("there are %d tokens already; revoke one that is no longer used", tokensMax)
 	}
@@ -116,7 +110,7 @@ func (t *Tokens) Create(name string, scopes []Scope) (string, Token, error) {
 	_, _ = rand.Read(secret) // never fails (crypto/rand)
 	_, _ = rand.Read(id)
 	text := tokenStart + base64.RawURLEncoding.EncodeToString(secret)
-	made := Token{ID: hex.EncodeToString(id), Name: name, Scopes: slices.Clone(scopes), Hash: hashToken(text), Created: time.Now().UTC().Truncate(time.Second)}
+	made := Token{ID: hex.EncodeToString(id), Name: name, Scopes: slices.Compact(slices.Sorted(slices.Values(scopes))), Hash: hashToken(text), Created: time.Now().UTC().Truncate(time.Second)}
 	if err := t.save(append(slices.Clone(t.list), made)); err != nil {
 		return "", Token{}, err
 	}
@@ -131,23 +125,50 @@ func (t *Tokens) List() ([]Token, error) {
 	return slices.Clone(t.list), err
 }
 
-// Revoke removes the token of an id. It opens nothing from then on.
-func (t *Tokens) Revoke(id string) error {
+// Revoke removes the token of an id and returns it. It opens nothing from then on.
+func (t *Tokens) Revoke(id string) (Token, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if err := t.refreshLocked(); err != nil {
-		return err
+	free, err := t.beginChange()
+	if err != nil {
+		return Token{}, err
 	}
-	rest := slices.DeleteFunc(slices.Clone(t.list), func(k Token) bool { return k.ID == id })
-	if len(rest) == len(t.list) {
-		return fmt.Errorf("no token has the id %.20q; list the tokens for their ids", id)
+	defer free()
+	at := slices.IndexFunc(t.list, func(k Token) bool { return k.ID == id })
+	if at < 0 {
+		return Token{}, &NoTokenError{}
 	}
-	return t.save(rest)
+	gone := t.list[at]
+	return gone, t.save(slices.Delete(slices.Clone(t.list), at, at+1))
 }
 
-func checkToken(name string, scopes []Scope) error {
-	if name == "" || len([]rune(name)) > tokenNameMax {
-		return fmt.Errorf("a token needs a name of 1 to %d characters; name the program that uses it", tokenNameMax)
+// NoTokenError says that no token has an id. It does not repeat the id: somebody may have given the token itself.
+type NoTokenError struct{}
+
+func (*NoTokenError) Error() string {
+	return "no token has this id; list the tokens for their ids, 8 characters each"
+}
+
+// beginChange keeps other writers away, and reads what they have written.
+func (t *Tokens) beginChange() (free func(), err error) {
+	free, err = t.file.hold()
+	if err != nil {
+		return nil, err
+	}
+	if err := t.refreshLocked(); err != nil {
+		free()
+		return nil, err
+	}
+	return free, nil
+}
+
+// CheckToken says what is wrong with the name and the scopes of a token that is to be made; nil where nothing is.
+func CheckToken(name string, scopes []Scope) error {
+	if strings.TrimSpace(name) == "" || len([]rune(name)) > tokenNameMax || strings.ContainsFunc(name, unicode.IsControl) {
+		return fmt.Errorf("a token needs a name of 1 to %d printable characters; name the program that uses it", tokenNameMax)
+	}
+	if holdsToken(name) || holdsCode(name, nil) {
+		return errors.New("the name holds what looks like a token or a payment code; name the program that uses the token")
 	}
 	if len(scopes) == 0 {
 		return errors.New("a token needs a scope; write pay, refund, report or admin")
@@ -173,77 +194,41 @@ func (t *Tokens) refresh() error {
 
 // refreshLocked reads the file again when it has changed.
 func (t *Tokens) refreshLocked() error {
-	info, err := os.Stat(t.file)
-	if errors.Is(err, fs.ErrNotExist) {
-		t.list, t.stamp = nil, fileStamp{}
+	stamp, err := t.file.look()
+	if err != nil || stamp == t.stamp {
+		return err
+	}
+	if stamp == (fileStamp{}) {
+		t.list, t.stamp = nil, stamp
 		return nil
 	}
-	if err != nil {
-		return fmt.Errorf("look at the tokens file: %w", err)
-	}
-	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		return fmt.Errorf("the tokens file %s may be opened by others (mode %04o); run: chmod 600 %s", t.file, mode, t.file)
-	}
-	if stamp := (fileStamp{info.Size(), info.ModTime()}); stamp != t.stamp {
-		return t.load(stamp)
-	}
-	return nil
+	return t.load(stamp)
 }
 
 func (t *Tokens) load(stamp fileStamp) error {
-	if stamp.size > tokensFileMax {
-		return fmt.Errorf("the tokens file %s is larger than 1 MiB: it is some other file", t.file)
-	}
-	text, err := os.ReadFile(t.file)
+	text, err := t.file.read()
 	if err != nil {
-		return fmt.Errorf("read the tokens file: %w", err)
+		return err
 	}
 	var held tokensFile
 	if err := json.Unmarshal(text, &held); err != nil {
-		return fmt.Errorf("read the tokens file %s: %w; restore it, or remove it and make the tokens again", t.file, err)
+		return fmt.Errorf("read the tokens file %s: %w; restore it, or remove it and make the tokens again", t.file.path, err)
 	}
 	if held.Version != 1 {
-		return fmt.Errorf("the tokens file %s has version %d, and this program knows 1; use the program that wrote it", t.file, held.Version)
+		return fmt.Errorf("the tokens file %s has version %d, and this program knows 1; use the program that wrote it", t.file.path, held.Version)
 	}
 	t.list, t.stamp = held.Tokens, stamp
 	return nil
 }
 
-// save writes the file under another name and renames it, so that a power cut leaves the old list or the new one.
+// save writes the list. The caller holds the file.
 func (t *Tokens) save(list []Token) error {
 	text, err := json.MarshalIndent(tokensFile{Version: 1, Tokens: list}, "", "  ")
 	if err != nil {
 		return fmt.Errorf("write the tokens file: %w", err)
 	}
-	if err := writeAtomic(t.file, append(text, '\n')); err != nil {
-		return fmt.Errorf("write the tokens file: %w", err)
+	if err := t.file.write(append(text, '\n')); err != nil {
+		return err
 	}
-	t.stamp = fileStamp{}
 	return t.refreshLocked()
-}
-
-// writeAtomic puts a private file in place with its content and its name on disk.
-func writeAtomic(file string, content []byte) error {
-	folder := filepath.Dir(file)
-	tmp, err := os.CreateTemp(folder, ".tokens-*") // made with mode 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp.Name())
-	_, err = tmp.Write(content)
-	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(tmp.Name(), file); err != nil {
-		return err
-	}
-	return syncFolder(folder)
-}
-
-func syncFolder(folder string) error {
-	d, err := os.Open(folder)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

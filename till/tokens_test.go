@@ -4,7 +4,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -46,10 +48,13 @@ func TestATokenOfAnotherProcessIsSeenAndARevokedOneIsNot(t *testing.T) {
 	require.NoError(t, err)
 	_, ok := daemon.Check(text)
 	require.True(t, ok)
-	require.NoError(t, command.Revoke(made.ID))
+	gone, err := command.Revoke(made.ID)
+	require.NoError(t, err)
+	assert.Equal(t, made, gone)
 	_, ok = daemon.Check(text)
 	assert.False(t, ok)
-	assert.ErrorContains(t, command.Revoke(made.ID), "list the tokens")
+	_, err = command.Revoke(made.ID)
+	assert.ErrorContains(t, err, "list the tokens")
 	require.NoError(t, os.Remove(file))
 	list, err := daemon.List()
 	require.NoError(t, err)
@@ -85,9 +90,57 @@ func TestATokenNeedsANameAndAScope(t *testing.T) {
 	assert.ErrorContains(t, err, "name")
 	_, _, err = tokens.Create("kiosk", nil)
 	assert.ErrorContains(t, err, "scope")
+	for _, name := range []string{" ", "two\nlines", tokenStart + strings.Repeat("a", 43), aCode} {
+		_, _, err = tokens.Create(name, []Scope{ScopePay})
+		assert.ErrorContains(t, err, "name the program", name)
+	}
 	_, _, err = tokens.Create("kiosk", []Scope{"root"})
 	assert.ErrorContains(t, err, "no scope")
 	var none *Tokens
 	_, ok := none.Check("posagent_x")
 	assert.False(t, ok)
+}
+
+func TestAScopeThatIsNamedTwiceIsKeptOnce(t *testing.T) {
+	tokens, err := OpenTokens(filepath.Join(t.TempDir(), "tokens.json"))
+	require.NoError(t, err)
+	_, made, err := tokens.Create("kiosk", []Scope{ScopeRefund, ScopePay, ScopeRefund})
+	require.NoError(t, err)
+	assert.Equal(t, []Scope{ScopePay, ScopeRefund}, made.Scopes)
+}
+
+func TestOfManyWritersAtOnceNoneLosesAToken(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "tokens.json")
+	const writers = 20
+	var all sync.WaitGroup
+	for range writers {
+		all.Go(func() {
+			tokens, err := OpenTokens(file) // as a process of its own has it
+			if assert.NoError(t, err) {
+				_, _, err = tokens.Create("kiosk", []Scope{ScopePay})
+				assert.NoError(t, err)
+			}
+		})
+	}
+	all.Wait()
+	tokens, err := OpenTokens(file)
+	require.NoError(t, err)
+	list, err := tokens.List()
+	require.NoError(t, err)
+	assert.Len(t, list, writers)
+}
+
+func TestWhoHoldsTheFileForLongIsNamedAsTheCause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		file := filepath.Join(t.TempDir(), "tokens.json")
+		tokens, err := OpenTokens(file)
+		require.NoError(t, err)
+		free, err := tokens.file.hold()
+		require.NoError(t, err)
+		_, _, err = tokens.Create("kiosk", []Scope{ScopePay})
+		assert.ErrorContains(t, err, "another posagent is writing")
+		free()
+		_, _, err = tokens.Create("kiosk", []Scope{ScopePay})
+		assert.NoError(t, err)
+	})
 }

@@ -47,7 +47,7 @@ type (
 )
 
 func (s *Server) registerTraining(api huma.API) {
-	wish := call{method: http.MethodPost, scopes: []Scope{ScopePay}, status: http.StatusOK, problems: []ProblemCode{TillBusy, NotFound, Stopping}}
+	wish := call{method: http.MethodPost, scopes: []Scope{ScopePay}, needs: needsSeller, status: http.StatusOK, problems: []ProblemCode{TillBusy, NotFound, Stopping}}
 	wish.id, wish.path, wish.summary = "begin-training", "/v1/training/begin", "Begin training: a page at /training/ with simulated customers and a journal of its own"
 	huma.Register(api, wish.operation(api), s.beginTraining)
 	wish.id, wish.path, wish.summary = "end-training", "/v1/training/end", "End training, and remove all that it kept"

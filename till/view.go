@@ -197,6 +197,7 @@ type JournalEntry struct {
 	Amount    int64              `json:"amount,omitempty" doc:"Minor units."`
 	Currency  payflow.Currency   `json:"currency,omitempty"`
 	Operator  string             `json:"operator,omitempty"`
+	Via       string             `json:"via,omitempty" doc:"The way by which the wish came that led to it: page, token kiosk (1a2b3c4d), socket uid 1000. What a program says of its operator is its word; this is what the till knows."`
 	Note      string             `json:"note,omitempty"`
 
 	Refund       payflow.OutRefundNo  `json:"refund,omitempty" doc:"Of an entry about a refund: its id. Payment is then the refund's payment, amount what goes back, and reason why it stands where it does."`
@@ -206,7 +207,7 @@ type JournalEntry struct {
 func journalEntry(j payflow.JournalEvent) JournalEntry {
 	e := JournalEntry{
 		Sequence: j.Sequence, At: j.At, Kind: j.Kind, Payment: j.OutTradeNo, SaleRef: j.SaleRef, Status: j.Status, Reason: j.Reason,
-		Attention: j.Attention, Amount: j.Amount.Minor, Currency: j.Amount.Currency, Operator: j.Operator, Note: j.Note,
+		Attention: j.Attention, Amount: j.Amount.Minor, Currency: j.Amount.Currency, Operator: j.Operator, Via: j.Via, Note: j.Note,
 	}
 	if j.Refund.OutRefundNo != "" {
 		e.Refund, e.RefundStatus, e.Reason, e.Attention = j.Refund.OutRefundNo, j.Refund.Status, j.Refund.Why, j.Refund.Attention

@@ -405,7 +405,7 @@ func (a *agent) listenSocket(path string) error {
 	if err := a.listen("unix", path, "socket"); err != nil {
 		return err
 	}
-	return os.Chmod(path, 0o660)
+	return os.Chmod(path, till.SocketMode)
 }
 
 // removeDeadSocket removes a socket that nobody listens on. One that answers is another till's, with a journal of its own: taken

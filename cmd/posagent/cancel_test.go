@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -58,4 +60,19 @@ func TestCancelOfNothing(t *testing.T) {
 		status, _, _ = d.run(args...)
 		assert.Equal(t, ExitUsage, status)
 	}
+}
+
+func TestTheJournalNamesWhoCancelledByTheKernelsWord(t *testing.T) {
+	t.Parallel()
+	d := newDeskPC(t)
+	id := d.arm("A-1001")
+	status, _, stderr := d.run("cancel", id)
+	require.Equal(t, ExitDone, status, stderr)
+	_, out, _ := d.run("journal", "show", id)
+	assert.Regexp(t, fmt.Sprintf(`cancel_asked .* by uid %d via socket uid %d`, os.Geteuid(), os.Geteuid()), out)
+	d.stop()
+	_, out, _ = d.run("journal", "show", id)
+	assert.Contains(t, out, "via socket uid", "and so it is read with the daemon stopped")
+	status, _, stderr = d.run("journal", "verify")
+	assert.Equal(t, ExitDone, status, stderr)
 }

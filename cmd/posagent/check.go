@@ -204,11 +204,12 @@ type places struct {
 	credentials []string // where the service's credentials lie
 	ext4        string   // what the kernel tells of mounted ext4
 	system      string   // the operating system, as runtime.GOOS
+	root        string   // where browsers and their policies lie
 }
 
 func thisPC() places {
 	return places{
 		proc: "/proc", rules: []string{"/etc/udev/rules.d", "/run/udev/rules.d", "/usr/lib/udev/rules.d", "/lib/udev/rules.d"},
-		credentials: []string{"/etc/posagent/credentials", "/run/credentials/posagent.service"}, ext4: "/proc/fs/ext4", system: runtime.GOOS,
+		credentials: []string{"/etc/posagent/credentials", "/run/credentials/posagent.service"}, ext4: "/proc/fs/ext4", system: runtime.GOOS, root: "/",
 	}
 }

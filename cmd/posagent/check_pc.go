@@ -24,6 +24,8 @@ func (c *checker) api(ctx context.Context) {
 		c.socket()
 	}
 	c.tokens()
+	c.operators()
+	c.browsers()
 }
 
 // listenAddress: the address is free, or the daemon has it.
@@ -96,7 +98,7 @@ func listenCause(err error) string {
 func (c *checker) socket() {
 	path := c.cfg.API.Socket
 	if c.daemon != nil {
-		c.ok("API socket", "the running posagent answers on %s", path)
+		c.socketMode(path)
 		return
 	}
 	if info, err := os.Lstat(path); err == nil && info.Mode().Type() != fs.ModeSocket {
@@ -115,6 +117,41 @@ func (c *checker) socket() {
 		c.warn("API socket", "the folder "+folder+" is not there; a start tries to make it", "make it, owned by the user posagent, or correct socket in the [api] section")
 	default:
 		c.fail("API socket", folder+": "+plainCause(err), "run the check as the service's user (sudo -u posagent posagent check), or correct socket in the [api] section")
+	}
+}
+
+// socketMode: the daemon lets in the socket's owner and group alone, whatever the mode; one that lets in others was changed by hand.
+func (c *checker) socketMode(path string) {
+	info, err := os.Lstat(path)
+	if err != nil {
+		c.warn("API socket", "the running posagent answers, and "+path+" can't be looked at: "+plainCause(err), "run the check as root, or as the service's user")
+		return
+	}
+	if mode := info.Mode().Perm(); mode&0o002 != 0 { // to open a socket is to write to it
+		c.warn("API socket", fmt.Sprintf("%s has the mode %04o: others than its owner and group can open it, and are refused", path, mode),
+			fmt.Sprintf("run: chmod %04o %s", till.SocketMode, path))
+		return
+	}
+	c.ok("API socket", "the running posagent answers on %s", path)
+}
+
+// operators: who signs in on the page, and what that means for refunds.
+func (c *checker) operators() {
+	operators, err := till.OpenOperators(c.cfg.operatorsFile())
+	if err != nil {
+		c.failBy("operators", err)
+		return
+	}
+	all, err := operators.List()
+	switch {
+	case err != nil:
+		c.failBy("operators", err)
+	case len(all) == 0 && c.cfg.Operators.PINToSell:
+		c.warn("operators", "none, so that pin_to_sell asks nobody for a PIN", "add a manager: posagent operator add M001 --name NAME --role manager")
+	case len(all) == 0:
+		c.ok("operators", "none: the page asks for no PIN, not even for a refund")
+	default:
+		c.ok("operators", "%d: a refund on the page takes a manager's PIN, selling %s", len(all), map[bool]string{true: "takes a PIN", false: "takes none"}[c.cfg.Operators.PINToSell])
 	}
 }
 

@@ -26,16 +26,17 @@ type Config struct {
 	File           string // the file that was read, absolute; "" for none
 	CredentialsDir string // where systemd put the credentials ($CREDENTIALS_DIRECTORY); "" when it started no service
 
-	Store    Store
-	Till     Till
-	WeChat   WeChat
-	Flow     Flow
-	Scanners []Scanner // at most 4; none is allowed, codes then come by the page or the API
-	Journal  Journal
-	Backup   Backup
-	API      API
-	Pole     Pole
-	Receipt  Receipt
+	Store     Store
+	Till      Till
+	WeChat    WeChat
+	Flow      Flow
+	Scanners  []Scanner // at most 4; none is allowed, codes then come by the page or the API
+	Journal   Journal
+	Backup    Backup
+	API       API
+	Pole      Pole
+	Operators People
+	Receipt   Receipt
 }
 
 // Store is the shop.
@@ -181,7 +182,8 @@ func DefaultConfig() Config {
 		Pole: Pole{Line: PortLine{Baud: 9600, DataBits: 8, Parity: "none", StopBits: 1}, Protocol: "text", Encoding: "utf-8", Columns: 20,
 			Words: till.PoleWords(), NotWords: till.PoleNotWords(), Decimal: ".", Amounts: "major", Most: 1_000_000,
 			Settle: 400 * time.Millisecond, Fresh: time.Minute},
-		Receipt: Receipt{Printer: "none", Width: 48},
+		Operators: People{LockAfter: 10 * time.Minute},
+		Receipt:   Receipt{Printer: "none", Width: 48},
 	}
 }
 

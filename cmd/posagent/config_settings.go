@@ -53,6 +53,7 @@ func sections(c *Config) []section {
 		{"journal", []setting{into("file", &c.Journal.File, path(folder, `"/var/lib/posagent/journal.db"`))}},
 		{"backup", backupSettings(&c.Backup, folder)},
 		{"api", apiSettings(&c.API, folder)},
+		{"operators", peopleSettings(&c.Operators, folder)},
 		{"pole", poleSettings(&c.Pole)},
 		{"receipt", receiptSettings(&c.Receipt)},
 	}

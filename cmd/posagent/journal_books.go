@@ -77,7 +77,7 @@ func (b daemonBook) show(ctx context.Context, no payflow.OutTradeNo) (paymentSho
 			if e.Refund != "" {
 				continue // it stands among the refunds
 			}
-			s.Events = append(s.Events, eventLine{e.Sequence, e.At, e.Kind, e.Status, e.Reason, e.Attention, e.Operator, e.Note})
+			s.Events = append(s.Events, eventLine{e.Sequence, e.At, e.Kind, e.Status, e.Reason, e.Attention, e.Operator, e.Via, e.Note})
 		}
 		if query.After, err = nextPage(page.NextCursor); err != nil || page.NextCursor == "" {
 			return s, err
@@ -147,7 +147,7 @@ func (b fileBook) show(_ context.Context, no payflow.OutTradeNo) (paymentShown, 
 		s.Links = append(s.Links, till.LinkView{Kind: l.Kind, Ref: l.Ref, At: l.At})
 	}
 	for _, j := range events {
-		s.Events = append(s.Events, eventLine{j.Sequence, j.At, j.Kind, j.Status, j.Reason, j.Attention, j.Operator, j.Note})
+		s.Events = append(s.Events, eventLine{j.Sequence, j.At, j.Kind, j.Status, j.Reason, j.Attention, j.Operator, j.Via, j.Note})
 	}
 	return s, nil
 }

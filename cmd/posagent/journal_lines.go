@@ -86,6 +86,7 @@ type eventLine struct {
 	Reason    payflow.Reason `json:"reason,omitempty"`
 	Attention payflow.Reason `json:"attention,omitempty"`
 	Operator  string         `json:"operator,omitempty"`
+	Via       string         `json:"via,omitempty"` // the way by which the wish came; older entries lack it
 	Note      string         `json:"note,omitempty"`
 }
 
@@ -190,8 +191,13 @@ func (s paymentShown) write(w io.Writer, zone *time.Location) {
 
 // text is the entry as one line: sequence, time, what happened, and where the payment stood after it.
 func (e eventLine) text(zone *time.Location) string {
-	tail := strings.TrimSpace(strings.Join([]string{when(e.Attention != "", "attention: "+string(e.Attention)), when(e.Operator != "", "by "+e.Operator), e.Note}, " "))
+	tail := strings.TrimSpace(strings.Join([]string{when(e.Attention != "", "attention: "+string(e.Attention)), byAndVia(e.Operator, e.Via), e.Note}, " "))
 	return fmt.Sprintf("%8d  %s  %-16s  %-10s  %-24s  %s", e.Sequence, e.At.In(zone).Format("2006-01-02 15:04:05.000"), e.Kind, cmp.Or(e.Status, "-"), e.Reason, tail)
+}
+
+// byAndVia names who wished it, and by which way.
+func byAndVia(operator, via string) string {
+	return strings.TrimSpace(when(operator != "", "by "+operator) + when(via != "", " via "+via))
 }
 
 // proofText says what a final status rests on.

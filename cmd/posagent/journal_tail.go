@@ -134,7 +134,7 @@ func (t *tailer) write(e till.JournalEntry) error {
 		amount = payflow.Amount{Minor: e.Amount, Currency: e.Currency}.String()
 	}
 	tail := strings.Join(strings.Fields(strings.Join([]string{string(e.Reason), when(e.Attention != "", "attention: "+string(e.Attention)), string(e.Refund),
-		when(e.Operator != "", "by "+e.Operator), e.Note}, " ")), " ")
+		byAndVia(e.Operator, e.Via), e.Note}, " ")), " ")
 	text := fmt.Sprintf("%8d  %s  %-22s  %-32s  %-16s  %14s  %-10s  %s", e.Sequence, e.At.In(t.zone).Format("2006-01-02 15:04:05.000"), e.Kind,
 		cmp.Or(string(e.Payment), "-"), e.SaleRef, amount, cmp.Or(status, "-"), tail)
 	_, err := fmt.Fprintln(t.to, strings.TrimRight(text, " "))

@@ -25,6 +25,7 @@ func subCommands() []func(*program) *cobra.Command {
 		runCommand,
 		demoCommand,
 		simulateCommand,
+		initCommand,
 		checkCommand,
 		certificateCommand,
 		payCommand,
@@ -36,6 +37,8 @@ func subCommands() []func(*program) *cobra.Command {
 		restoreCommand,
 		receiptCommand,
 		scannerCommand,
+		tokenCommand,
+		operatorCommand,
 		poleCommand,
 		versionCommand,
 	}

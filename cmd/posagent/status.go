@@ -57,6 +57,17 @@ func readStatus(ctx context.Context, client *till.Client) (statusReport, error) 
 	return statusReport{StatusReport: status, HoldingPayment: &held}, err
 }
 
+// operatorsText says who is asked for a PIN on the page.
+func operatorsText(o till.OperatorsState) string {
+	switch {
+	case o.Count == 0:
+		return "none: the page asks for no PIN, not even for a refund"
+	case o.PINToSell:
+		return fmt.Sprintf("%d: selling takes a PIN, a refund a manager's", o.Count)
+	}
+	return fmt.Sprintf("%d: anybody sells, a refund takes a manager's PIN", o.Count)
+}
+
 // write prints the report for a person, the worst news first.
 func (r statusReport) write(w io.Writer, language string) {
 	row := func(name, format string, args ...any) {
@@ -108,6 +119,7 @@ func (r statusReport) writeParts(row func(string, string, ...any)) {
 		row("certificate", "%s, to %s (%d days)", c.Name, c.NotAfter.Format(time.DateOnly), c.DaysLeft)
 	}
 	row("journal", "entry %d, %d open%s%s", r.Journal.Sequence, r.Journal.Open, when(r.Journal.ReadOnly, ", READ ONLY"), inParentheses(r.Journal.Finding))
+	row("operators", "%s", operatorsText(r.Operators))
 	if b := r.Backup; b != nil {
 		row("backup", "%s", backupText(*b))
 	}

@@ -19,7 +19,12 @@ func (a *agent) newTillServer() (*till.Server, error) {
 	if err != nil {
 		return nil, &Failure{Code: ExitUsage, What: err.Error(), Next: "see that tokens_file in the [api] section is readable by this user", Err: err}
 	}
+	operators, err := till.OpenOperators(a.cfg.operatorsFile())
+	if err != nil {
+		return nil, &Failure{Code: ExitUsage, What: err.Error(), Next: "see that the operators file is readable by this user (file in the [operators] section)", Err: err}
+	}
 	cfg := till.Config{
+		Operators: operators, PINToSell: a.cfg.Operators.PINToSell, LockAfter: a.cfg.Operators.LockAfter,
 		Desk: a.engine, Refunds: refundDesk{a.engine, a}, Late: a.engine, Bills: a.ways, Location: a.cfg.Store.TimeZone, Status: a.status, Health: a.health, Tokens: tokens, Words: words, Page: till.Page(words),
 		AllowedHosts: a.cfg.API.AllowedHosts, CORSOrigins: a.cfg.API.CORSOrigins, AllowCodeInAPI: a.cfg.Till.AllowCodeInAPI,
 		CodePrefixes: a.cfg.Till.CodePrefixes, Currency: a.cfg.Till.Currency, Language: a.cfg.Till.Language,

@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -38,6 +40,10 @@ func TestCheckBesideTheRunningDaemon(t *testing.T) {
 	assert.Contains(t, lineOf(out, "ok", "journal"), "held by the running posagent")
 	assert.Contains(t, lineOf(out, "ok", "API socket"), "the running posagent answers")
 	assert.Contains(t, lineOf(out, "warn", "payments"), "A payment needs a person (one); Call the manager")
+
+	require.NoError(t, os.Chmod(filepath.Join(d.folder, "posagent.sock"), 0o666))
+	_, out, _ = d.run("check")
+	assert.Contains(t, lineOf(out, "warn", "API socket"), "has the mode 0666: others than its owner and group can open it, and are refused; run: chmod 0660")
 
 	d.health.Set(health.ClockOffMuch, "300 s")
 	status, out, _ = d.run("check")

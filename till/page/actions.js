@@ -1,6 +1,7 @@
 import { base, reasonOf } from './agent.js';
 import { Finding } from './finding.js';
 import { nextTheme } from './shift.js';
+import { operatorOf } from './signin.js';
 
 const digitsMax = 9; // of an amount: 9,999,999.99 is more than a till sells at once
 const codeMax = 64; // keys
@@ -71,7 +72,7 @@ export class Actions {
     type_code() { this.state.codeOpen = true; },
     close_code() { this.#dropCode(); },
     send_code() { this.#sendCode(); },
-    ask(question) { Object.assign(this.state, { asking: question, operator: '', warning: 0 }); },
+    ask(question) { Object.assign(this.state, { asking: question, operator: operatorOf(this.state), warning: 0 }); },
     next_warning() { this.state.warning++; },
     back() { this.state.asking = ''; this.state.operator = ''; },
     cancel() { this.state.asking = ''; this.#on((id) => this.agent.cancel(id), this.#leaveCancelled); },

@@ -23,8 +23,34 @@ async function call(path, options) {
   return body;
 }
 
-function post(path, body, headers, signal) {
+function write(path, body, headers, signal) {
   return call(path, { ...(signal && { signal: AbortSignal.any ? AbortSignal.any([signal, AbortSignal.timeout(answerWithin)]) : signal }), method: 'POST', body: JSON.stringify(body), headers: { 'Content-Type': 'application/json', 'X-Posagent': 'page', ...headers } });
+}
+
+let askPerson = null;
+
+// onPersonNeeded has a wish that takes a PIN wait for it: ask is given the refusal, and its promise is kept once the PIN was given.
+export function onPersonNeeded(ask) {
+  askPerson = ask;
+}
+
+const personNeeded = ['sign_in_needed', 'manager_needed'];
+
+async function post(path, body, headers, signal) {
+  for (;;) {
+    try {
+      return await write(path, body, headers, signal);
+    } catch (error) {
+      if (!askPerson || !(error instanceof ProblemError) || !personNeeded.includes(error.problem.code)) throw error;
+      await askPerson(error);
+    }
+  }
+}
+
+// none stands for a list that only a manager sees.
+function none(error) {
+  if (error instanceof ProblemError && error.problem.code === 'manager_needed') return [];
+  throw error;
 }
 
 const of = (id) => `/v1/payments/${encodeURIComponent(id)}`;
@@ -39,13 +65,18 @@ export const agent = {
   code: (id, code) => post(`${of(id)}/code`, { code }),
   cancel: (id) => post(`${of(id)}/cancel`, {}),
   bill: (number) => post('/v1/bills', { number }),
-  billScan: (wait, signal) => post('/v1/bills/scan', { wait }, {}, signal),
+  billScan: (wait, signal) => write('/v1/bills/scan', { wait }, {}, signal),
   lookAgain: (id) => post(`${of(id)}/look-again`, { operator: 'page' }),
   beginTraining: () => post('/v1/training/begin', {}),
   endTraining: () => post('/v1/training/end', {}),
   practise: (payment, customer) => post('/v1/training/scan', { payment, customer }),
   setAside: (id, operator, reason) => post(`${of(id)}/set-aside`, { operator, reason }),
-  attention: () => call('/v1/attention').then((list) => list.concerns),
+  attention: () => call('/v1/attention').then((list) => list.concerns).catch(none),
+  session: () => call('/v1/session'),
+  stay: () => write('/v1/session/active'),
+  signIn: (operator, pin) => write('/v1/session/sign-in', { operator, pin }),
+  managerPIN: (operator, pin) => write('/v1/session/manager', { operator, pin }),
+  signOut: () => write('/v1/session/sign-out'),
   refund: (id, request, key) => post(`${of(id)}/refunds`, request, { 'Idempotency-Key': key }),
   refundSeen: (id, operator) => post(`/v1/refunds/${encodeURIComponent(id)}/acknowledge`, { operator }),
   settleLate: (id, operator, note) => post(`${of(id)}/settle-late`, { operator, note }),

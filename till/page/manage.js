@@ -1,3 +1,4 @@
+import { operatorOf } from './signin.js';
 import { listsOf, reasons, rowsMax, tabs, toBeSeen } from './manager.js';
 
 const digitsMax = 9; // of an amount, as at the keypad
@@ -47,7 +48,7 @@ export class Manage {
     refund_why(why) { Object.assign(this.state.manage.refund, { why, step: 'sure', problem: '' }); },
     refund_send() { this.#send(); },
     erase() { this.#erase(); },
-    ask(question) { Object.assign(this.state.manage, { asking: question, operator: '' }); },
+    ask(question) { Object.assign(this.state.manage, { asking: question, operator: operatorOf(this.state) }); },
     answer(how) { this.#answer(how); },
   };
 
@@ -76,7 +77,7 @@ export class Manage {
     const { payment } = this.state.manage;
     if (!payment || !(payment.refundable > 0)) return;
     this.state.manage.refund = {
-      key: `page-${payment.id}-${(payment.refunds || []).length + 1}`, step: 'amount', amount: String(payment.refundable), fresh: true, why: '1', operator: '', sending: false, problem: '',
+      key: `page-${payment.id}-${(payment.refunds || []).length + 1}`, step: 'amount', amount: String(payment.refundable), fresh: true, why: '1', operator: operatorOf(this.state), sending: false, problem: '',
     };
   }
 

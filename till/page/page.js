@@ -6,6 +6,7 @@ import { again, Sounds } from './sound.js';
 import { choose } from './choose.js';
 import { Manage, newManage } from './manage.js';
 import { listsOf } from './manager.js';
+import { newSignin, SignIn } from './signin.js';
 import { labelIn } from './texts.js';
 import { render } from './view.js';
 
@@ -21,7 +22,7 @@ const known = new Map(); // payments by id, each in its newest form
 const state = {
   base,
   words: null, language: '', view: query.get('view') || '', now: Date.now(), status: null, payment: null, payments: [],
-  typed: '', codeOpen: false, codeLength: 0, asking: '', warning: 0, operator: '', recovered: false, otherMeans: false, finding: null, muted: setting('muted'), theme: setting('theme'), lost: false, refused: '', note: '', manage: newManage(),
+  typed: '', codeOpen: false, codeLength: 0, asking: '', warning: 0, operator: '', recovered: false, otherMeans: false, finding: null, muted: setting('muted'), theme: setting('theme'), lost: false, refused: '', note: '', manage: newManage(), session: null, signin: newSignin(),
 };
 
 let ahead = 0; // the agent's clock minus this page's, in ms
@@ -32,11 +33,13 @@ const managing = state.view === 'manager';
 const parts = { state, agent, ProblemError, learn, settle, show, language: setLanguage, setting: set, openCustomer, print: () => window.print(), go: (where) => { location.href = where; }, reasonText };
 applySettings();
 const actions = managing ? new Manage(parts) : new Actions(parts);
+const signin = new SignIn(parts);
 
 function show() {
   if (!state.words) return;
   state.now = Date.now() + ahead;
   if (!managing) choose(state, known, actions.mine);
+  signin.watch();
   const before = screen;
   screen = render(state);
   patch(root, [screen.tree]);
@@ -77,7 +80,8 @@ const recentFew = 20; // and later, when it has heard of all others
 // settle reads anew all that the page shows.
 async function settle() {
   if (managing) return settleManager();
-  const [status, recent, unannounced] = await Promise.all([agent.status(), agent.recent(known.size ? recentFew : recentMany), agent.unannounced()]);
+  const [session, status, recent, unannounced] = await Promise.all([agent.session(), agent.status(), agent.recent(known.size ? recentFew : recentMany), agent.unannounced()]);
+  signin.took(session);
   takeStatus(status);
   if (known.size > shownMax) dropOldest();
   const read = [...recent, ...unannounced];
@@ -94,7 +98,8 @@ async function settle() {
 async function settleManager() {
   const { manage } = state;
   const { open } = manage;
-  const [status, concerns, unannounced, recent, payment] = await Promise.all([agent.status(), agent.attention(), agent.unannounced(), agent.recent(recentMany), open ? agent.payment(open) : null]);
+  const [session, status, concerns, unannounced, recent, payment] = await Promise.all([agent.session(), agent.status(), agent.attention(), agent.unannounced(), agent.recent(recentMany), open ? agent.payment(open) : null]);
+  signin.took(session);
   takeStatus(status);
   manage.lists = listsOf(concerns, unannounced, recent);
   if (payment && manage.open === open) manage.payment = payment;
@@ -206,6 +211,11 @@ async function start() {
 // pressed carries out what the reader is sure of.
 function pressed(events) {
   for (const event of events) {
+    if (signin.active) { // a scan is nobody's PIN
+      if (event.key !== undefined) signin.key(event.key);
+      show();
+      continue;
+    }
     if (event.scan !== undefined) actions.scanned(event.scan);
     else actions.key(event.key, screen.keys);
     show();
@@ -214,6 +224,7 @@ function pressed(events) {
 
 document.addEventListener('keydown', (event) => {
   sounds.allow();
+  signin.here();
   if (state.view === 'customer' || event.repeat) return;
   const key = keyOf(event);
   if (key === '' || focusOwns(key)) return;
@@ -242,13 +253,14 @@ function focusOwns(key) {
 
 document.addEventListener('click', (event) => {
   sounds.allow();
+  signin.here();
   const button = event.target.closest('[data-action]');
   if (!button) return;
   button.blur(); // the next Enter is the screen's, not this button's
   const { action } = button.dataset;
   afterKeys(() => {
     if (!button.isConnected || button.dataset.action !== action) return; // a key has led to another screen
-    actions.carry(action);
+    (action.startsWith('signin_') ? signin : actions).carry(action);
     show();
   });
 });

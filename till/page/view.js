@@ -4,6 +4,7 @@ import { hasSlip, screenOf, warningsFor } from './screens.js';
 import { customerPage } from './customer.js';
 import { trainingBar } from './practice.js';
 import { managerScreen } from './manager.js';
+import { signInScreen, whoIsHere } from './signin.js';
 import { amountText, clockText, grouped, label, labelIn, languages, secondOf } from './texts.js';
 
 // render makes of a state, a plain object, what the page shows and what its keys do. It is pure: the same state gives the same screen,
@@ -28,11 +29,12 @@ import { amountText, clockText, grouped, label, labelIn, languages, secondOf } f
 //   state.lost       nothing has come from the agent for too long
 //   state.refused    why the last scan or wish was refused (a key of notices), while it is said
 //   state.note       a label that is said for a moment
+//   state.session, state.signin   who has signed in, and the screen for it (signin.js)
 //
 // It returns {tree, keys, name, sound}: keys maps a key to the action that it stands for.
 export function render(state) {
   if (state.view === 'customer') return customerPage(state);
-  const screen = (!state.lost && state.view === 'manager' && managerScreen(state)) || screenOf(state);
+  const screen = (!state.lost && signInScreen(state)) || (!state.lost && state.view === 'manager' && managerScreen(state)) || screenOf(state);
   const tree = h('div', { class: `page ${screen.name} ${screen.frame || ''}`, 'data-screen': screen.name, lang: state.language },
     header(state, screen.name), trainingBar(state), screen.name !== 'warnings' && banners(state, screen.name), stage(state, screen), footer(state, screen), slip(state));
   return { tree, keys: keysOf(screen, state.status && state.status.training), name: screen.name, sound: screen.sound || '' };
@@ -49,6 +51,7 @@ function header(state, name) {
     name === 'idle' && h('button', { type: 'button', 'data-action': 'manage', key: 'manage' }, h('kbd', {}, 'M'), ` ${label(state, 'manager')}`),
     state.view === 'manager' && status && status.holding && h('div', { class: 'aside' }, `⚠ ${label(state, 'payment_in_progress')}`),
     aside > 0 && h('div', { class: 'aside' }, `⚠ ${label(state, 'set_aside_open')}: ${aside}`),
+    whoIsHere(state, name),
     h('nav', {}, languages.map(([language, short]) => h('button', {
       type: 'button', 'data-action': `language:${language}`, lang: language, 'aria-pressed': String(language === state.language),
       'aria-label': labelIn(state, language, 'language'),

@@ -1,0 +1,362 @@
+package till
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"posagent/payflow"
+)
+
+// seat is a page with its session, at a till with operators.
+type seat struct {
+	*aTill
+	cookie *http.Cookie
+}
+
+func seatAt(a *aTill) *seat { return &seat{a, a.opened(func(*http.Request) {})} }
+
+func withOperators(t *testing.T) func(*Config) {
+	return func(c *Config) { c.Operators = someOperators(t) }
+}
+
+func pinToSell(c *Config) { c.PINToSell = true }
+
+func (p *seat) call(method, path, body string) answer {
+	p.t.Helper()
+	r := p.ofPage(p.cookie, method, path, body)
+	r.Header.Set("Idempotency-Key", fmt.Sprintf("%x", sha256.Sum256([]byte(path+body)))[:32])
+	return p.do(r)
+}
+
+func (p *seat) post(path, body string) answer {
+	p.t.Helper()
+	return p.call(http.MethodPost, path, body)
+}
+
+func (p *seat) signIn(id, pin string) answer {
+	p.t.Helper()
+	return p.post("/v1/session/sign-in", fmt.Sprintf(`{"operator":%q,"pin":%q}`, id, pin))
+}
+
+func (p *seat) managerPIN(id, pin string) answer {
+	p.t.Helper()
+	return p.post("/v1/session/manager", fmt.Sprintf(`{"operator":%q,"pin":%q}`, id, pin))
+}
+
+func (p *seat) session() Session {
+	p.t.Helper()
+	got := p.call(http.MethodGet, "/v1/session", "")
+	require.Equal(p.t, http.StatusOK, got.Status, got.Body)
+	var s Session
+	require.NoError(p.t, json.Unmarshal([]byte(got.Body), &s))
+	return s
+}
+
+func (p *seat) sell(sale string) answer {
+	p.t.Helper()
+	return p.post("/v1/payments", `{"amount":1250,"sale_ref":"`+sale+`","operator":"SOMEBODY"}`)
+}
+
+func TestWithoutOperatorsThePageIsAsItWasAndSaysSo(t *testing.T) {
+	p := seatAt(newTill(t, pinToSell))
+	s := p.session()
+	assert.False(t, s.SetUp)
+	assert.False(t, s.PINToSell, "nobody could sign in")
+	got := p.sell("A-1001")
+	require.Equal(t, http.StatusCreated, got.Status, got.Body)
+	assert.Equal(t, "SOMEBODY", got.payment().Operator)
+	p.desk.move(got.payment().ID, paid)
+	assert.Equal(t, http.StatusCreated, p.post("/v1/payments/"+string(got.payment().ID)+"/refunds", `{"amount":250,"operator":"M009"}`).Status)
+	assert.Contains(t, p.get("/v1/status").Body, `"operators":{"count":0,"pin_to_sell":false,"refunds":"without_pin"}`)
+	assert.Equal(t, WrongPIN, p.signIn("M001", pinOfManager).problem().Code)
+}
+
+func TestTheStatusSaysThatARefundTakesAPIN(t *testing.T) {
+	assert.Contains(t, newTill(t, withOperators(t), pinToSell).get("/v1/status").Body, `"operators":{"count":3,"pin_to_sell":true,"refunds":"manager_pin"}`)
+}
+
+func TestAnOperatorSignsInAndOutAndIsShown(t *testing.T) {
+	p := seatAt(newTill(t, withOperators(t)))
+	s := p.session()
+	assert.True(t, s.SetUp)
+	assert.Nil(t, s.Operator)
+	assert.Equal(t, []Person{{"I001", "Fitter", RoleInstaller}, {"M001", "Lee Ka Yan", RoleManager}, {"P001", "陳小明", RoleCashier}}, s.Operators)
+	require.Equal(t, http.StatusOK, p.signIn("p001", pinOfCashier).Status, "as a keyboard without capitals types it")
+	s = p.session()
+	assert.Equal(t, &Person{"P001", "陳小明", RoleCashier}, s.Operator)
+	assert.Nil(t, s.Manager)
+	assert.Nil(t, seatAt(p.aTill).session().Operator, "another browser's session is its own")
+	require.Equal(t, http.StatusOK, p.post("/v1/session/sign-out", "").Status)
+	assert.Nil(t, p.session().Operator)
+}
+
+func TestOnlyThePageSignsIn(t *testing.T) {
+	a := newTill(t, withOperators(t))
+	assert.Equal(t, Forbidden, a.get("/v1/session").problem().Code)
+	assert.Equal(t, Forbidden, a.aTillPost("/v1/session/sign-in", `{"operator":"M001","pin":"2580"}`).problem().Code)
+}
+
+func (a *aTill) aTillPost(path, body string) answer {
+	a.t.Helper()
+	return a.post(path, body)
+}
+
+func TestAPINIsInNoAnswerAndNoLog(t *testing.T) {
+	p := seatAt(newTill(t, withOperators(t)))
+	answers := p.signIn("P001", pinOfCashier).Body + p.signIn("P001", "864209").Body + p.managerPIN("M001", pinOfManager).Body + p.signIn("864209", "5790").Body +
+		p.post("/v1/session/sign-in", `{"operator":"P001","pin":"86420975"x}`).Body + p.post("/v1/session/sign-in", `{"operator":"P001","pin":"864209753"}`).Body +
+		p.post("/v1/session/sign-in", `{"operator":"P001","pin":864209}`).Body
+	for _, pin := range []string{pinOfCashier, pinOfManager, "864209", "86420975", "5790"} {
+		assert.NotContains(t, answers, pin)
+		assert.NotContains(t, p.log.String(), pin)
+	}
+	assert.Contains(t, p.log.String(), `"operator":"P001"`)
+	assert.Contains(t, p.log.String(), "a wrong PIN")
+}
+
+func TestWhereTheStoreWishesItNobodySellsWithoutAPIN(t *testing.T) {
+	p := seatAt(newTill(t, withOperators(t), pinToSell))
+	assert.Equal(t, SignInNeeded, p.sell("A-1001").problem().Code)
+	require.Equal(t, http.StatusOK, p.signIn("P001", pinOfCashier).Status)
+	got := p.sell("A-1001")
+	require.Equal(t, http.StatusCreated, got.Status, got.Body)
+	assert.Equal(t, "P001", got.payment().Operator, "whoever signed in, and not whom the request names")
+	id := string(got.payment().ID)
+	p.post("/v1/session/sign-out", "")
+	for _, path := range []string{"/code", "/cancel", "/acknowledge"} {
+		body := ""
+		if path == "/code" {
+			body = `{"code":"` + aCode + `"}`
+		}
+		assert.Equal(t, SignInNeeded, p.post("/v1/payments/"+id+path, body).problem().Code, path)
+	}
+	assert.Equal(t, http.StatusOK, p.call(http.MethodGet, "/v1/payments/"+id, "").Status, "a result is shown to everybody")
+	p.desk.move(got.payment().ID, paid)
+	assert.Equal(t, http.StatusCreated, p.arm("A-1002", "k").Status, "a program has its token")
+}
+
+func TestWhereTheStoreDoesNotWishItTheTillSellsToAnybody(t *testing.T) {
+	p := seatAt(newTill(t, withOperators(t)))
+	got := p.sell("A-1001")
+	require.Equal(t, http.StatusCreated, got.Status, got.Body)
+	assert.Empty(t, got.payment().Operator, "nobody has signed in, and a page can claim nobody")
+}
+
+// deeds are the calls that take a manager on the page, each with a till on which it would be done.
+func deeds() map[string]func(p *seat) (path, body string) {
+	return map[string]func(p *seat) (string, string){
+		"a refund": func(p *seat) (string, string) {
+			id := p.armed("A-1001")
+			p.desk.move(id, paid)
+			return "/v1/payments/" + string(id) + "/refunds", `{"amount":250,"operator":"P001"}`
+		},
+		"to set aside": func(p *seat) (string, string) {
+			id := p.armed("A-1001")
+			p.desk.move(id, func(e *payflow.Entry) { confirming(e); e.Attention = payflow.AttentionMismatch })
+			return "/v1/payments/" + string(id) + "/set-aside", `{"operator":"P001","reason":"no end"}`
+		},
+		"money given back": func(p *seat) (string, string) {
+			id := p.armed("A-1001")
+			p.desk.move(id, paid)
+			return "/v1/payments/" + string(id) + "/acknowledge", `{"how":"money_given_back","operator":"P001"}`
+		},
+		"goods given for what came late": func(p *seat) (string, string) {
+			id := p.armed("A-1001")
+			p.desk.move(id, func(e *payflow.Entry) { paid(e); e.Attention = payflow.AttentionLateSuccess })
+			return "/v1/payments/" + string(id) + "/acknowledge", `{"how":"goods_given","operator":"P001"}`
+		},
+	}
+}
+
+func TestWhatTakesAManager(t *testing.T) {
+	for name, deed := range deeds() {
+		t.Run(name, func(t *testing.T) {
+			p := seatAt(newTill(t, withOperators(t)))
+			path, body := deed(p)
+			require.Equal(t, http.StatusOK, p.signIn("P001", pinOfCashier).Status)
+			assert.Equal(t, ManagerNeeded, p.post(path, body).problem().Code)
+			assert.Equal(t, NotManager, p.managerPIN("P001", pinOfCashier).problem().Code)
+			assert.Equal(t, NotManager, p.managerPIN("I001", pinOfFitter).problem().Code)
+			assert.Equal(t, ManagerNeeded, p.post(path, body).problem().Code)
+			require.Equal(t, http.StatusOK, p.managerPIN("M001", pinOfManager).Status)
+			s := p.session()
+			assert.Equal(t, "P001", s.Operator.ID, "the cashier stays")
+			assert.Equal(t, "M001", s.Manager.ID)
+			got := p.post(path, body)
+			require.Less(t, got.Status, 300, got.Body)
+			by := got.Body
+			if name == "to set aside" { // the payment's own answer does not say by whom
+				by = fmt.Sprint(p.desk.payments[0].SetAside)
+			}
+			assert.Contains(t, by, "M001", "the journal names the manager, and nobody whom the page makes up")
+		})
+	}
+}
+
+func TestTheManagersListIsForAManagersEye(t *testing.T) {
+	p := seatAt(newTill(t, withOperators(t)))
+	for _, path := range []string{"/v1/attention", "/v1/journal"} {
+		assert.Equal(t, ManagerNeeded, p.call(http.MethodGet, path, "").problem().Code, path)
+		p.signIn("P001", pinOfCashier)
+		assert.Equal(t, ManagerNeeded, p.call(http.MethodGet, path, "").problem().Code, path)
+		p.managerPIN("M001", pinOfManager)
+		assert.Equal(t, http.StatusOK, p.call(http.MethodGet, path, "").Status, path)
+		p.post("/v1/session/sign-out", "")
+	}
+}
+
+func TestAManagersPINIsGoodForAFewMinutes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := seatAt(newTill(t, withOperators(t)))
+		refund := func() answer {
+			id := p.armed(fmt.Sprint("A-", time.Now().Unix()))
+			p.desk.move(id, paid)
+			return p.post("/v1/payments/"+string(id)+"/refunds", `{"amount":250}`)
+		}
+		require.Equal(t, http.StatusOK, p.signIn("M001", pinOfManager).Status)
+		assert.Equal(t, http.StatusCreated, refund().Status, "a manager who has just signed in gave a manager's PIN")
+		time.Sleep(managerFor - time.Second)
+		assert.Equal(t, http.StatusCreated, refund().Status)
+		time.Sleep(managerFor - time.Second)
+		assert.Equal(t, http.StatusCreated, refund().Status, "each deed makes it longer")
+		time.Sleep(managerFor + time.Second)
+		assert.Equal(t, ManagerNeeded, refund().problem().Code, "a manager who has left the till signed in is no PIN")
+		assert.Equal(t, http.StatusOK, p.call(http.MethodGet, "/v1/attention", "").Status, "looking is another matter")
+		p.managerPIN("M001", pinOfManager)
+		for range 10 {
+			time.Sleep(managerFor - time.Minute)
+			refund()
+		}
+		assert.Equal(t, ManagerNeeded, refund().problem().Code, "a quarter of an hour is the most")
+	})
+}
+
+func TestAnIdleOperatorIsSignedOutAndNeverDuringAPayment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := seatAt(newTill(t, withOperators(t), func(c *Config) { c.LockAfter = 2 * time.Minute }))
+		require.Equal(t, http.StatusOK, p.signIn("P001", pinOfCashier).Status)
+		assert.Equal(t, 120, p.session().LockAfter)
+		for range 5 {
+			time.Sleep(time.Minute)
+			p.post("/v1/session/active", "")
+		}
+		assert.NotNil(t, p.session().Operator, "a touch of the screen is enough")
+		got := p.sell("A-1001")
+		require.Equal(t, http.StatusCreated, got.Status, got.Body)
+		for range 30 {
+			time.Sleep(5 * time.Second)
+			assert.NotNil(t, p.session().Operator, "a payment holds the till")
+		}
+		p.desk.move(got.payment().ID, paid)
+		time.Sleep(time.Minute)
+		assert.NotNil(t, p.session().Operator, "idle begins with the payment's end")
+		for range 12 {
+			time.Sleep(5 * time.Second)
+			p.session() // the page asks all the time: that is nobody's hand
+		}
+		assert.Nil(t, p.session().Operator)
+	})
+}
+
+func TestAChangeOfAnOperatorEndsWhatWasSignedIn(t *testing.T) {
+	o := someOperators(t)
+	p := seatAt(newTill(t, func(c *Config) { c.Operators = o }))
+	command := openedOperators(t, o.file.path) // a command beside the daemon
+	for name, change := range map[string]func() error{
+		"a new PIN":  func() error { _, err := command.SetPIN("P001", pinOfCashier); return err },
+		"a new role": func() error { _, err := command.SetRole("P001", RoleInstaller); return err },
+		"removed":    func() error { _, err := command.Remove("P001"); return err },
+	} {
+		if _, known := o.Find("P001"); !known {
+			_, err := command.Add("P001", "Chan", RoleCashier, pinOfCashier)
+			require.NoError(t, err)
+		}
+		require.Equal(t, http.StatusOK, p.signIn("P001", pinOfCashier).Status, name)
+		require.NoError(t, change())
+		assert.Nil(t, p.session().Operator, name)
+	}
+}
+
+func TestAnInstallerMayMakeABackupAndNobodyElseOnThePage(t *testing.T) {
+	p := seatAt(newTill(t, withOperators(t)))
+	for _, k := range []struct{ id, pin string }{{"P001", pinOfCashier}, {"M001", pinOfManager}} {
+		p.signIn(k.id, k.pin)
+		assert.Equal(t, Forbidden, p.post("/v1/backups", "").problem().Code, k.id)
+	}
+	p.signIn("I001", pinOfFitter)
+	assert.NotEqual(t, http.StatusForbidden, p.post("/v1/backups", "").Status)
+}
+
+func TestManyWrongPINsAreToldToWaitWhateverTheOperator(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := seatAt(newTill(t, withOperators(t)))
+		for i := range wrongPINsEach.burst {
+			assert.Equal(t, WrongPIN, p.signIn(fmt.Sprint("X", i), "5790").problem().Code)
+		}
+		got := p.signIn("P001", pinOfCashier)
+		assert.Equal(t, TooManyWrong, got.problem().Code)
+		assert.Equal(t, "3", got.Header.Get("Retry-After"))
+		assert.Equal(t, 3, got.problem().Wait)
+		time.Sleep(3 * time.Second)
+		assert.Equal(t, http.StatusOK, p.signIn("P001", pinOfCashier).Status, "for some seconds, never for long")
+	})
+}
+
+func TestAnOperatorWithWrongPINsWaitsAndTheAnswerSaysHowLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := seatAt(newTill(t, withOperators(t)))
+		for range 2 {
+			assert.Empty(t, p.signIn("P001", "5790").Header.Get("Retry-After"))
+		}
+		assert.Equal(t, "30", p.signIn("P001", "5790").Header.Get("Retry-After"))
+		got := p.signIn("P001", pinOfCashier)
+		assert.Equal(t, PINWaits, got.problem().Code)
+		assert.Equal(t, http.StatusTooManyRequests, got.Status)
+		assert.Equal(t, "30", got.Header.Get("Retry-After"))
+		assert.Equal(t, http.StatusOK, p.signIn("M001", pinOfManager).Status)
+	})
+}
+
+func TestWrongTokensAreToldToWaitAndARightOneNever(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newTill(t)
+		wrong := func(from string) answer {
+			r := a.request(http.MethodGet, "/v1/status", "")
+			r.RemoteAddr = from
+			r.Header.Set("Authorization", "Bearer posagent_"+strings.Repeat("x", 43))
+			return a.do(r)
+		}
+		for range wrongTokensEach.burst {
+			assert.Equal(t, Unauthorized, wrong("127.0.0.1:50000").problem().Code)
+		}
+		got := wrong("127.0.0.1:50001")
+		assert.Equal(t, TooManyWrong, got.problem().Code)
+		assert.Equal(t, http.StatusTooManyRequests, got.Status)
+		assert.Equal(t, "3", got.Header.Get("Retry-After"))
+		assert.Empty(t, got.Header.Get("WWW-Authenticate"))
+		assert.Equal(t, Unauthorized, wrong("10.0.0.9:50000").problem().Code, "another machine has its own count")
+		assert.Equal(t, http.StatusOK, a.get("/v1/status").Status, "another program, with a right token, from the same address")
+		time.Sleep(3 * time.Second)
+		assert.Equal(t, Unauthorized, wrong("127.0.0.1:50000").problem().Code)
+	})
+}
+
+func TestThoseSignedInAreBounded(t *testing.T) {
+	p := seatAt(newTill(t, withOperators(t)))
+	who, _ := p.server.cfg.Operators.Find("P001")
+	now := time.Now()
+	for i := range 3 * signInsMax {
+		p.server.signIns.enter(fmt.Sprint(i), who, now.Add(time.Duration(i)))
+	}
+	assert.Len(t, p.server.signIns.held, signInsMax)
+	assert.Equal(t, "P001", p.server.signIns.of(fmt.Sprint(3*signInsMax-1), now).operator.ID, "whoever was idle longest makes room")
+}
