@@ -75,6 +75,10 @@ func (c *Client) verify(ctx context.Context, a answer) error {
 	}
 	if err == nil {
 		c.conditions.over(SerialUnknown)
+		return nil
+	}
+	if s, unreadable := readSignature(a.header); unreadable == nil && distrustOf(err) != replayed {
+		c.nonces.doubted(s.nonce, time.Now())
 	}
 	return err
 }

@@ -110,6 +110,41 @@ func TestVerifyAsksForAnUnheardOfSerialOnlyNowAndThen(t *testing.T) {
 	})
 }
 
+// An answer that could not be verified when it came, because its certificate was not known yet, is kept back by somebody and sent again once it is.
+func TestAnAnswerThatCouldNotBeVerifiedCountsNoLaterEither(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, c := inTown(t)
+		time.Sleep(time.Minute)
+		g.addPlatform("7B", strangerKey(), time.Now().Add(-time.Hour), time.Now().Add(time.Hour))
+		g.signWith("7B")
+		g.always(reply{status: 200, body: paidBody(testOrder()), nonce: "KEPTBACK"})
+		_, err := c.Query(t.Context(), testOrder())
+		require.Equal(t, payflow.ReasonUnverified, lostOf(t, err).Reason, "certificates are handed out without the new one")
+
+		g.handOut("7A", "7B")
+		time.Sleep(time.Minute)
+		g.always(reply{status: 200, body: paidBody(testOrder())})
+		_, err = c.Query(t.Context(), testOrder())
+		require.NoError(t, err, "it is known now")
+		g.always(reply{status: 200, body: paidBody(testOrder()), nonce: "KEPTBACK"})
+		_, err = c.Query(t.Context(), testOrder())
+		assert.Equal(t, payflow.ReasonUnverified, lostOf(t, err).Reason)
+	})
+}
+
+func TestDoubtsAreBoundedAndPushOutNothingThatWasBelieved(t *testing.T) {
+	var n nonces
+	now := time.Now()
+	require.True(t, n.fresh("believed", now, now))
+	for i := range 3 * noncesMax {
+		n.doubted(strconv.Itoa(i), now)
+	}
+	assert.Len(t, n.doubts, doubtsMax)
+	assert.False(t, n.fresh("believed", now, now))
+	assert.False(t, n.fresh(strconv.Itoa(3*noncesMax-1), now, now))
+	assert.True(t, n.fresh(strconv.Itoa(3*noncesMax-1), now, now.Add(nonceKept)))
+}
+
 func TestNoncesAreBounded(t *testing.T) {
 	var n nonces
 	now := time.Now()
