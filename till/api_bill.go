@@ -123,7 +123,12 @@ func (s *Server) notABill(number string) BillAnswer {
 	case payflow.CodeWeChat, payflow.CodeAlipay, payflow.CodeUnionPay, payflow.CodeWrongPrefix:
 		return BillCode
 	}
-	if !orderNumber.MatchString(number) {
+	switch {
+	case transactionNumber.MatchString(number):
+		return ""
+	case holdsCode(number, s.cfg.CodePrefixes):
+		return BillCode // what is asked of WeChat Pay and written in the log holds none
+	case !orderNumber.MatchString(number), holdsToken(number), s.cfg.Secret != nil && s.cfg.Secret(number):
 		return BillNoNumber
 	}
 	return ""

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -126,6 +127,22 @@ func TestAPaymentCodeIsNoBillAndIsNotShown(t *testing.T) {
 	}
 	assert.Empty(t, asked.numbers)
 	assert.NotContains(t, a.log.String(), eighteen)
+}
+
+// What is asked of WeChat Pay stands in the log, and leaves this machine.
+func TestNoSecretIsAskedForAsABill(t *testing.T) {
+	asked := &askedBills{outcome: payflow.Outcome{Kind: payflow.NoSuchOrder}}
+	a := newTill(t, func(c *Config) {
+		c.Bills = asked
+		c.Secret = func(text string) bool { return strings.Contains(text, "0123456789abcdef") }
+	})
+	for number, answer := range map[string]BillAnswer{
+		"A-" + aCode: BillCode, aCode + "_2": BillCode, "k0123456789abcdefk": BillNoNumber,
+	} {
+		assert.Equal(t, answer, a.bill(number).Answer, number)
+	}
+	assert.Empty(t, asked.numbers)
+	assert.Equal(t, BillNotOurs, a.bill("42"+aCode+"00000000").Answer, "a number of WeChat Pay's may look like anything")
 }
 
 func TestOneBillIsAskedForAtATime(t *testing.T) {
