@@ -66,6 +66,7 @@ const (
 	RefundAttention    Code = "refund_attention"
 	LateSuccess        Code = "late_success"        // WeChat Pay holds the money of a payment that ended unpaid
 	LateUnanswered     Code = "late_unanswered"     // asked after the end, and no certain answer came
+	PaidBackTwice      Code = "paid_back_twice"     // by hand and at WeChat Pay
 	SuspectedDuplicate Code = "suspected_duplicate" // one purchase, perhaps paid twice
 
 	APIOpenToNetwork Code = "api_open_to_network"

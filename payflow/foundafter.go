@@ -26,7 +26,7 @@ func (f FoundAfterRestore) SaleRef() SaleRef { return SaleOfAttach(f.Attach) }
 // PaysSale reports an order whose money WeChat Pay holds, or may still come to hold as far as anybody here knows. A person's word does not change that:
 // what the customer pays beside it is an additional tender.
 func (f FoundAfterRestore) PaysSale(sale SaleRef) bool {
-	return f.SaleRef() == sale && (f.NeedsPerson() || f.State == TradeSuccess)
+	return f.SaleRef() == sale && (f.NeedsPerson() || f.State == TradeSuccess || f.State == TradeRefund) // of a refunded one, a part may be all that went back
 }
 
 // FoundSettled is a person's word that an order which was found after a restore is accounted for.

@@ -61,6 +61,7 @@ const (
 	AttentionLateSuccess    Reason = "paid_after_the_end" // found in reconciliation after a final status
 	AttentionLateUnanswered Reason = "late_unanswered"    // asked again after its end, and no answer is certain
 	AttentionLateRefund     Reason = "late_refund_waits"  // money that turned up late is still not back, though its refund is on its way
+	AttentionBackTwice      Reason = "paid_back_twice"    // by hand, as a person recorded, and at WeChat Pay
 )
 
 // Reasons returns every reason, each of which has words in every language.
@@ -73,7 +74,7 @@ func Reasons() []Reason {
 		ReasonTimeout, ReasonLink, ReasonServer, ReasonUnverified, ReasonClock,
 		AttentionMismatch, AttentionAnotherTill, AttentionUnclaimed, AttentionReverseRefused, AttentionReverseTooLate,
 		AttentionRefundSeen, AttentionRefundPending, AttentionRefundPart, AttentionRefundFailed, AttentionVanished,
-		AttentionLateSuccess, AttentionLateUnanswered, AttentionLateRefund,
+		AttentionLateSuccess, AttentionLateUnanswered, AttentionLateRefund, AttentionBackTwice,
 	}
 }
 

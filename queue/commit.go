@@ -85,6 +85,7 @@ func (j *Journal) Acknowledge(no payflow.OutTradeNo, a payflow.Acknowledgement) 
 			return eventRecord{}, &payflow.WrongStateError{Entry: r.Entry}
 		}
 		r.Acknowledged = a
+		j.tieBackTwice(r, a.At)
 		event := ofPayment(EventAcknowledged, r.Payment)
 		event.At, event.Operator, event.How = a.At, cut(a.Operator), a.How
 		return event, nil
@@ -107,7 +108,7 @@ func (j *Journal) Link(no payflow.OutTradeNo, link payflow.Link) (payflow.Entry,
 		link.Sequence = j.head.Sequence + 1
 		r.Links = append(r.Links, link)
 		if link.Kind == payflow.LinkLateSuccess {
-			r.Acknowledged = payflow.Acknowledgement{}
+			j.askAnew(r)
 		}
 		event := ofPayment(EventLinked, r.Payment)
 		event.At, event.Note, event.Ref = link.At, cut(link.Kind), cut(link.Ref)

@@ -38,7 +38,7 @@ func placesOf(r paymentRecord) []place {
 	if untold(r.Entry) {
 		places = append(places, place{bucketUnannounced, counter})
 	}
-	if !r.Late.Stage.Over() {
+	if !r.Late.Stage.Over() || r.BackTwice() {
 		places = append(places, place{bucketLate, counter})
 	}
 	if r.Status == payflow.Paid && r.Trade.PayerHash != "" {

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -22,13 +23,34 @@ func (e *Engine) LookAgain(ctx context.Context, id payflow.OutTradeNo, operator 
 	return e.lateWish(ctx, id, payflow.Event{Kind: payflow.LateAsked, Operator: cut(operator)})
 }
 
-// SettleLate records that a person saw to a late truth, which ends it; operator and note are required. One that needs no person refuses
+// SettleLate records that a person saw to a late truth, which ends it, or to money that went back twice; operator and note are required. One that needs no person refuses
 // with a *payflow.WrongStateError: the till is still at it.
 func (e *Engine) SettleLate(ctx context.Context, id payflow.OutTradeNo, operator, note string) (payflow.Entry, error) {
 	if operator == "" || note == "" {
 		return payflow.Entry{}, &payflow.BadRequestError{Field: "operator", Text: "and note are required: who saw to it, and what was done"}
 	}
+	if entry, err := e.Payment(id); err == nil && entry.BackTwice() && e.cfg.Journal != nil {
+		return onLoop(ctx, e, func() (payflow.Entry, error) { return e.settleBackTwice(id, operator, note) })
+	}
 	return e.lateWish(ctx, id, payflow.Event{Kind: payflow.LateHandled, Operator: cut(operator), Note: cut(note)})
+}
+
+func (e *Engine) settleBackTwice(id payflow.OutTradeNo, operator, note string) (payflow.Entry, error) {
+	if err := e.writable(); err != nil {
+		return payflow.Entry{}, err
+	}
+	entry, err := e.cfg.Journal.SettleBackTwice(id, operator, note)
+	var not *payflow.WrongStateError
+	if errors.As(err, &not) {
+		return not.Entry, err
+	}
+	if err != nil {
+		e.fail(err)
+		return payflow.Entry{}, e.Err()
+	}
+	e.board.put(entry)
+	e.board.retire(id)
+	return entry, nil
 }
 
 func (e *Engine) lateWish(ctx context.Context, id payflow.OutTradeNo, wish payflow.Event) (payflow.Entry, error) {
@@ -79,6 +101,9 @@ func (e *Engine) recoverLate() error {
 		return err
 	}
 	for _, entry := range entries {
+		if entry.Late.Stage.Over() {
+			continue // a person's work alone
+		}
 		l := &live{entry: entry}
 		e.late[entry.OutTradeNo] = l
 		if err := e.applyLate(l, payflow.Event{Kind: payflow.Restarted, Age: e.age(entry)}); err != nil {
@@ -209,6 +234,7 @@ func (j *Journal) CommitLate(no payflow.OutTradeNo, e payflow.Event, before, aft
 		for _, link := range payflow.LateLinks(before, after) {
 			j.tie(r, link, e.At)
 		}
+		j.tieBackTwice(r, e.At)
 		event := ofLate(after, r.Payment)
 		event.At, event.Operator, event.Call, event.Ref = e.At, cut(e.Operator), e.Call, cut(string(after.OutRefundNo))
 		event.Outcome, event.TradeState, event.TransactionID = e.Outcome.Kind, after.Trade.State, after.Trade.TransactionID
@@ -223,7 +249,7 @@ func (j *Journal) CommitLate(no payflow.OutTradeNo, e payflow.Event, before, aft
 func (j *Journal) tie(r *paymentRecord, link payflow.Link, at time.Time) {
 	news := link.Kind == payflow.LinkLateSuccess
 	if news {
-		r.Acknowledged = payflow.Acknowledgement{}
+		j.askAnew(r)
 	}
 	if len(r.Links) >= linksMax-10 && !news || len(r.Links) >= linksMax {
 		return
@@ -233,6 +259,39 @@ func (j *Journal) tie(r *paymentRecord, link payflow.Link, at time.Time) {
 	}
 	link.Sequence = j.head.Sequence + 1
 	r.Links = append(r.Links, link)
+}
+
+// askAnew has the cashier asked again what became of goods or money. A word that it was given back by hand stays on record: WeChat Pay is about to give
+// it back too.
+func (j *Journal) askAnew(r *paymentRecord) {
+	if by := r.Acknowledged; r.GivenBack() {
+		r.Links = append(r.Links, payflow.Link{Sequence: j.head.Sequence + 1, At: by.At, Kind: payflow.LinkBackByHand, Ref: by.Operator})
+	}
+	r.Acknowledged = payflow.Acknowledgement{}
+}
+
+// tieBackTwice ties to a payment, in the commit that makes it so, that its money went back by hand and at WeChat Pay. It is tied whatever the
+// payment's other links: a person must know, and there is one.
+func (j *Journal) tieBackTwice(r *paymentRecord, at time.Time) {
+	if r.LooksBackTwice() {
+		r.Links = append(r.Links, payflow.Link{Sequence: j.head.Sequence + 1, At: at, Kind: payflow.LinkBackTwice, Ref: r.ByHand()})
+	}
+}
+
+// EventBackTwiceSeen is the journal's entry that a person saw to money that went back twice.
+const EventBackTwiceSeen = "paid_back_twice_seen"
+
+// SettleBackTwice records that a person saw to money that went back by hand and at WeChat Pay. One that needs nobody refuses with a *payflow.WrongStateError.
+func (j *Journal) SettleBackTwice(no payflow.OutTradeNo, operator, note string) (payflow.Entry, error) {
+	return j.change(no, func(r *paymentRecord) (eventRecord, error) {
+		if !r.BackTwice() {
+			return eventRecord{}, &payflow.WrongStateError{Entry: r.Entry}
+		}
+		event := ofPayment(EventBackTwiceSeen, r.Payment)
+		event.At, event.Operator, event.Note = j.cfg.Now(), cut(operator), cut(note)
+		r.Links = append(r.Links, payflow.Link{Sequence: j.head.Sequence + 1, At: event.At, Kind: payflow.LinkBackTwiceSeen, Ref: cut(operator)})
+		return event, nil
+	})
 }
 
 func ofLate(l payflow.Late, p payflow.Payment) eventRecord {
@@ -245,10 +304,11 @@ func ofLate(l payflow.Late, p payflow.Payment) eventRecord {
 // LateTruths returns what Engine.LateTruths does.
 func (j *Journal) LateTruths() ([]payflow.Entry, error) {
 	entries, err := j.lateOpen()
-	return slices.DeleteFunc(entries, func(e payflow.Entry) bool { return !e.Late.ForPerson() }), err
+	return slices.DeleteFunc(entries, func(e payflow.Entry) bool { return !e.Late.ForPerson() && !e.BackTwice() }), err
 }
 
-// lateOpen returns the final payments whose late truth is not over, in the order of arming. It reads no other.
+// lateOpen returns the final payments whose late truth is not over, and those whose money went back twice until a person has seen to it, in the order
+// of arming. It reads no other.
 func (j *Journal) lateOpen() ([]payflow.Entry, error) {
 	return j.list(func(tx *bbolt.Tx) ([]payflow.Entry, error) {
 		if tx.Bucket(bucketLate) == nil {

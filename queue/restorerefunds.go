@@ -116,7 +116,8 @@ func (j *Journal) nextToAsk(s *refundSearch) (p payflow.Entry, found bool, err e
 
 // AddFoundRefund records a refund that WeChat Pay holds under a number of this till's own making and that a restore lost. Its idempotency key is not
 // known any more: the number is made of it, so that the same key finds it. What is there already stays as it is, and what would be more than was paid
-// is refused with a *payflow.RefundTooMuchError.
+// is refused with a *payflow.RefundTooMuchError. A wish of which nothing left yet holds no room against it: WeChat Pay's list is read before it leaves, and
+// refuses it then.
 func (j *Journal) AddFoundRefund(r payflow.Refund) (payflow.RefundEntry, error) {
 	var entry payflow.RefundEntry
 	err := j.update(func(tx *bbolt.Tx) (Head, error) {
@@ -133,7 +134,7 @@ func (j *Journal) AddFoundRefund(r payflow.Refund) (payflow.RefundEntry, error) 
 		}
 		left := p.Amount.Minor
 		for _, o := range others {
-			if !o.Dead() {
+			if !o.Dead() && (o.Status != payflow.RefundRequested || o.Requests > 0) {
 				left -= o.Amount.Minor
 			}
 		}
@@ -210,6 +211,7 @@ func (a *afterRestore) stepRefunds(ctx context.Context, s *refundSearch) error {
 		return err
 	}
 	s.Asked++
+	before := *s
 	if !known {
 		s.Missed++
 	}
@@ -218,8 +220,8 @@ func (a *afterRestore) stepRefunds(ctx context.Context, s *refundSearch) error {
 			return err
 		}
 	}
-	if s.Asked%searchKeptEvery != 0 {
-		return nil
+	if s.Asked%searchKeptEvery != 0 && *s == before {
+		return nil // what was found, or could not be told, is counted once, whatever is asked for again after a kill
 	}
 	return a.write(func() error { return a.journal.keepRefundSearch(*s) })
 }

@@ -145,3 +145,76 @@ func TestTheSearchForLostRefundsGoesOnOverRestartsAndDoesNotHangOnOnePayment(t *
 		assert.False(t, s.Done.IsZero())
 	})
 }
+
+// A manager refunds anew while the network is away: the wish stands in the journal, and nothing of it has left, when WeChat Pay tells of the refund that was lost.
+func TestAWishThatHasNotLeftKeepsNoLostRefundOut(t *testing.T) {
+	inStore(t, func(t *testing.T, c *counter) {
+		c.refunds = &cashbox{}
+		c.stop()
+		c.start()
+		p := c.sell("paid-1")
+		from := c.backup().File
+		made, err := c.refund(p.OutTradeNo, 1000, "k1")
+		require.NoError(t, err)
+		c.refunds.becomes(made.OutRefundNo, payflow.RefundStateSuccess)
+		listed := c.refunds.held()
+		require.Len(t, listed, 1)
+		c.stop()
+		c.tearOut()
+		c.restore(from)
+		c.refunds.set(func(call string, _ payflow.RefundOrder) string { return map[string]string{"list": "lost"}[call] })
+		c.start()
+		anew, err := c.refund(p.OutTradeNo, 1250, "k2")
+		require.NoError(t, err)
+		require.Equal(t, payflow.RefundRequested, anew.Status)
+
+		p, err = c.engine.Payment(p.OutTradeNo)
+		require.NoError(t, err)
+		_, err = onLoop(t.Context(), c.engine, func() (struct{}, error) { return struct{}{}, c.engine.takeUp(p, listed[0]) })
+		require.NoError(t, err)
+		c.refunds.set(nil)
+		time.Sleep(time.Hour)
+		done, live := c.back(p.OutTradeNo)
+		assert.EqualValues(t, 1000, done)
+		assert.EqualValues(t, 1000, live)
+		anew, err = c.engine.RefundOf(anew.OutRefundNo)
+		require.NoError(t, err)
+		assert.Equal(t, payflow.RefundRefused, anew.Status)
+		assert.Equal(t, payflow.ReasonRefundExceeds, anew.Why)
+		assert.Len(t, c.refunds.held(), 1)
+		assert.True(t, c.verify().Clean())
+	})
+}
+
+func TestAKillWhileRefundsAreAskedForForgetsNoneThatWasFound(t *testing.T) {
+	inStore(t, func(t *testing.T, c *counter) {
+		_, _, from := c.lostRefunds()
+		c.stop()
+		c.tearOut()
+		c.restore(from)
+		c.start()
+		c.refunds.set(func(call string, _ payflow.RefundOrder) string { return map[string]string{"list": "lost"}[call] })
+		for more := true; more; { // the orders first; the network is away when the refunds come
+			ctx, stop := context.WithTimeout(t.Context(), 77*time.Second)
+			_ = c.engine.AskAfterRestore(ctx)
+			stop()
+			var err error
+			_, more, err = c.journal.pendingSearch()
+			require.NoError(t, err)
+		}
+		c.refunds.set(nil)
+		ctx, stop := context.WithTimeout(t.Context(), 2500*time.Millisecond)
+		_ = c.engine.AskAfterRestore(ctx)
+		stop()
+		s, err := c.journal.refundSearch()
+		require.NoError(t, err)
+		require.NotZero(t, s.Found)
+		require.True(t, s.Done.IsZero())
+		c.stop()
+		c.start()
+		c.askToTheEnd()
+		_, text, err := c.journal.AfterRestore()
+		require.NoError(t, err)
+		assert.Contains(t, text, "3 found that the journal had lost")
+	})
+}

@@ -105,6 +105,7 @@ func (s *Server) lateConcerns(now time.Time) ([]Concern, error) {
 	for _, e := range late {
 		kind := ConcernPerson
 		switch {
+		case e.BackTwice():
 		case e.Late.MoneySeen:
 			kind = ConcernLate
 		case e.Late.Attention == "":

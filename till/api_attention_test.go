@@ -132,3 +132,17 @@ func TestAManagerLooksAgainAndSettles(t *testing.T) {
 	paidOne := string(a.sold("A-1002"))
 	assert.Equal(t, WrongState, a.post("/v1/payments/"+paidOne+"/look-again", `{"operator":"M001"}`).problem().Code)
 }
+
+func TestMoneyThatWentBackTwiceIsOnTheManagersListInItsOwnWords(t *testing.T) {
+	a := newTill(t)
+	id := a.late("A-1001")
+	a.desk.move(id, func(e *payflow.Entry) {
+		e.Late.Stage, e.Late.By = payflow.LateGivenBack, payflow.LateByReverse
+		e.Links = append(e.Links, payflow.Link{Kind: payflow.LinkBackTwice, Ref: "Amy"})
+	})
+	list := a.attention()
+	assert.Equal(t, map[ConcernKind]int{ConcernPerson: 1}, kindsOf(list))
+	c := list.Concerns[0]
+	assert.Equal(t, payflow.AttentionBackTwice, c.Payments[0].Attention)
+	assert.True(t, c.Payments[0].Late.Person, "S on the page ends it")
+}

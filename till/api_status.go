@@ -88,7 +88,7 @@ func (s *Server) countMoneyBack(report *StatusReport) error {
 	late, err := s.cfg.Late.LateTruths()
 	for _, e := range late {
 		report.LateSuccess += one(heldLate(e.Late))
-		report.NeedPerson += one(e.Late.Attention != "")
+		report.NeedPerson += one(e.Late.Attention != "" || e.BackTwice())
 	}
 	for _, e := range s.cfg.Late.OpenEntries() {
 		report.NeedPerson += one(e.Attention != "")

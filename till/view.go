@@ -1,6 +1,7 @@
 package till
 
 import (
+	"cmp"
 	"time"
 
 	"posagent/health"
@@ -92,11 +93,15 @@ type LateView struct {
 	EndedAt   time.Time           `json:"ended_at,omitempty,omitzero"`
 }
 
-func lateView(l payflow.Late) *LateView {
+func lateView(e payflow.Entry) *LateView {
+	l, twice := e.Late, e.BackTwice()
+	if twice {
+		l.Stage = cmp.Or(l.Stage, payflow.LateClear)
+	}
 	if l.Stage == payflow.LateNothing {
 		return nil
 	}
-	return &LateView{Stage: l.Stage, MoneySeen: l.MoneySeen, Person: !l.Stage.Over() && l.Attention != "", Refund: l.OutRefundNo, By: l.By, FoundAt: l.FoundAt, EndedAt: l.EndedAt}
+	return &LateView{Stage: l.Stage, MoneySeen: l.MoneySeen, Person: twice || !l.Stage.Over() && l.Attention != "", Refund: l.OutRefundNo, By: l.By, FoundAt: l.FoundAt, EndedAt: l.EndedAt}
 }
 
 // heldLate reports money that was seen taken after a payment's end, and is not back. An unpaid order that is being closed holds none.
@@ -107,6 +112,8 @@ func attentionOf(e payflow.Entry) payflow.Reason {
 	switch {
 	case e.Attention != "":
 		return e.Attention
+	case e.BackTwice():
+		return payflow.AttentionBackTwice
 	case heldLate(e.Late) && e.Late.Attention == "":
 		return payflow.AttentionLateSuccess
 	}
@@ -141,7 +148,7 @@ func (s *Server) view(e payflow.Entry, now time.Time) Payment {
 		Acknowledged: !e.Acknowledged.At.IsZero(), How: e.Acknowledged.How, AnsweredBy: e.Acknowledged.Operator,
 		Operator: e.Operator, Description: e.Description, AdditionalTender: e.AdditionalTender, StoreDay: e.StoreDay, Sequence: e.Sequence,
 	}
-	p.Late = lateView(e.Late)
+	p.Late = lateView(e)
 	p.Refunds, p.Refunded, p.Refundable = s.refundsOf(e, now)
 	for _, l := range e.Links {
 		p.Links = append(p.Links, LinkView{Kind: l.Kind, Ref: l.Ref, At: l.At})

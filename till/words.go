@@ -74,7 +74,7 @@ func (w Words) Message(e payflow.Entry) map[string]string {
 // NextStep says what the cashier does now, by language. A payment that a person must look at says that first.
 func (w Words) NextStep(e payflow.Entry) map[string]string {
 	return w.each(func(c catalogue) string {
-		if attentionOf(e) != "" {
+		if attentionOf(e) != "" && !e.BackTwice() {
 			return c.fill(c.Attention[attentionCase(e.Payment)], e)
 		}
 		return c.fill(c.state(e).NextStep, e)
@@ -176,6 +176,8 @@ func (c catalogue) state(e payflow.Entry) wordPair {
 // lateCase names the words of a payment of which something was learnt after its end.
 func lateCase(e payflow.Entry) string {
 	switch {
+	case e.BackTwice():
+		return "paid_back_twice"
 	case heldLate(e.Late):
 		return "late_success"
 	case e.Late.MoneySeen && e.Late.Stage == payflow.LateGivenBack:

@@ -121,3 +121,16 @@ func TestARefusalForAReasonNotKnownHereSendsToLookFirst(t *testing.T) {
 		assert.NotContains(t, step["en"], "nothing yet", attention)
 	}
 }
+
+func TestMoneyThatWentBackTwiceHasItsOwnWordsInEachLanguage(t *testing.T) {
+	w := loadedWords(t)
+	e := payflow.Entry{Payment: payflow.Payment{Order: payflow.Order{Amount: payflow.Amount{Minor: 1250, Currency: "HKD"}}, Status: payflow.Declined},
+		Late: payflow.Late{Stage: payflow.LateGivenBack, MoneySeen: true}, Links: []payflow.Link{{Kind: payflow.LinkBackTwice, Ref: "Amy"}}}
+	for language, want := range map[string]string{"en": "Perhaps PAID BACK TWICE", "zh-Hans": "可能重复退款", "zh-Hant": "可能重複退款"} {
+		assert.Contains(t, w.Message(e)[language], want)
+		assert.Contains(t, w.Message(e)[language], "HK$ 12.50")
+	}
+	assert.Contains(t, w.NextStep(e)["en"], "Give nothing more")
+	e.Links = append(e.Links, payflow.Link{Kind: payflow.LinkBackTwiceSeen, Ref: "Bo"})
+	assert.NotContains(t, w.Message(e)["en"], "TWICE")
+}

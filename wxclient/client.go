@@ -119,6 +119,9 @@ func (c *Client) recallHeard(file string) {
 	kept, answers := openHeard(file, c.log)
 	answers, latest := lately(answers)
 	c.start.made, c.start.heard = now, latest
+	if ahead := latest.Sub(c.clock.pc()); ahead > window {
+		c.log.Warn().Str("file", file).Time("heard", latest).Msg("an earlier start heard WeChat Pay tell a time that this PC's clock has not reached; what is signed before it is not believed in the first ten minutes of each start. If that time is wrong, stop posagent, delete the file and start it again")
+	}
 	c.nonces.file = kept
 	c.nonces.recall(answers, now)
 }

@@ -73,7 +73,11 @@ func openHeard(path string, log zerolog.Logger) (*heardFile, []heardAnswer) {
 	return h, answers
 }
 
+// openRegular follows no link: behind one may lie a file of another's, as the journal itself, and places are written over what is there.
 func openRegular(path string) (*os.File, error) {
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no regular file", info.Name())
+	}
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err

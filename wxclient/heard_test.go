@@ -129,8 +129,18 @@ func TestAFileThatCannotBeUsedStopsNothing(t *testing.T) {
 		"too long": func(t *testing.T, file string) {
 			require.NoError(t, os.WriteFile(file, bytes.Repeat([]byte{9}, 1<<20), 0o600))
 		},
-		"a folder":        func(t *testing.T, file string) { require.NoError(t, os.Mkdir(file, 0o700)) },
-		"a device":        func(t *testing.T, file string) { require.NoError(t, os.Symlink(os.DevNull, file)) },
+		"a folder": func(t *testing.T, file string) { require.NoError(t, os.Mkdir(file, 0o700)) },
+		"a device": func(t *testing.T, file string) { require.NoError(t, os.Symlink(os.DevNull, file)) },
+		"a link": func(t *testing.T, file string) {
+			journal := filepath.Join(filepath.Dir(file), "journal.db")
+			require.NoError(t, os.WriteFile(journal, []byte("every payment"), 0o600))
+			require.NoError(t, os.Symlink(journal, file))
+			t.Cleanup(func() {
+				text, err := os.ReadFile(journal)
+				assert.NoError(t, err)
+				assert.Equal(t, "every payment", string(text), "what lies behind a link is written over by nobody")
+			})
+		},
 		"in no folder":    func(t *testing.T, file string) { require.NoError(t, os.Remove(filepath.Dir(file))) },
 		"half of a place": func(t *testing.T, file string) { require.NoError(t, os.WriteFile(file, make([]byte, 17), 0o600)) },
 	} {
@@ -242,6 +252,27 @@ func TestAWrongTimeInTheFileDoesNotLast(t *testing.T) {
 	none, never := lately(nil)
 	assert.Empty(t, none)
 	assert.True(t, never.IsZero())
+}
+
+// A till that does not sell for ten minutes, after each restart anew, says why, and which file holds the time.
+func TestATimeThatHasNotComeYetIsToldOf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		s := newStore(t, wxsim.Config{})
+		s.setUp.Log = zerolog.New(&log)
+		s.setUp.HeardFile = filepath.Join(t.TempDir(), "journal.db.heard")
+		h, _ := openHeard(s.setUp.HeardFile, zerolog.Nop())
+		h.keep(markOf("ahead"), time.Now().AddDate(1, 0, 0))
+		h.close()
+
+		s.client = newClient(t, s.setUp)
+		assert.Contains(t, log.String(), "delete the file")
+		assert.Contains(t, log.String(), s.setUp.HeardFile)
+		time.Sleep(4 * time.Minute)
+		assert.ErrorContains(t, s.client.FirstRoundTrip(t.Context()), "where that time is wrong, it is believed for 6m0s more")
+		time.Sleep(6 * time.Minute)
+		require.NoError(t, s.client.FirstRoundTrip(t.Context()))
+	})
 }
 
 func BenchmarkAnAnswerIsWrittenDown(b *testing.B) {

@@ -1,6 +1,7 @@
 package wxclient
 
 import (
+	"fmt"
 	"sync"
 	"time"
 )
@@ -35,6 +36,17 @@ func (s *start) precedes(signed, now time.Time) bool {
 		oldest = s.heard
 	}
 	return signed.Before(oldest.Add(-signedTo))
+}
+
+// why says by which bound precedes refuses an answer: a wrong time that an earlier start wrote down is a person's to take away.
+func (s *start) why(signed, now time.Time) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.heard.After(s.least) && signed.Before(s.heard.Add(-signedTo)) {
+		return fmt.Sprintf("it was signed before this start: before %s, which an earlier one heard from WeChat Pay; where that time is wrong, it is believed for %s more",
+			s.heard.UTC().Format(time.RFC3339), (nonceKept - now.Sub(s.made)).Round(time.Second))
+	}
+	return "it was signed before this start, so that it answers nothing that was asked since"
 }
 
 // learn takes the time of a verified answer.

@@ -109,7 +109,7 @@ func (c *Client) verifyBy(s signature, body []byte, now time.Time) error {
 func (c *Client) accept(a answer, s signature) error {
 	now := time.Now()
 	if c.start.precedes(s.at, now) {
-		return &unverifiedError{replayed, "it was signed before this start, so that it answers nothing that was asked since"}
+		return &unverifiedError{replayed, c.start.why(s.at, now)}
 	}
 	if !c.nonces.fresh(s.nonce, s.at, now) {
 		return &unverifiedError{replayed, "its nonce came in the last ten minutes"}

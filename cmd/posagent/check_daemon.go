@@ -89,7 +89,7 @@ func (c *checker) certificateInUse() {
 // ofPayments are the warnings about payments: somebody must act, but nothing is wrong with this PC.
 func ofPayments() []health.Code {
 	return []health.Code{health.PaymentAttention, health.PaymentSetAside, health.PaidNotAnnounced,
-		health.RefundAttention, health.LateSuccess, health.LateUnanswered, health.SuspectedDuplicate}
+		health.RefundAttention, health.LateSuccess, health.LateUnanswered, health.PaidBackTwice, health.SuspectedDuplicate}
 }
 
 // daemonCertificate is the serial of a certificate that the daemon reports: merchant, the one it signs with, or next.

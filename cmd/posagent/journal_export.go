@@ -52,7 +52,7 @@ func journalExportCommand(p *program, jo *journalOptions) *cobra.Command {
 			"whenever those were made: one row each (CSV), or one object for each payment with its refunds in it (JSON lines; --json means it too).\n" +
 			"In the CSV, taken is what a paid payment brought, in minor units, and given_back what refunds gave back for good; summed up they are what\n" +
 			"journal list says. Text that a spreadsheet would take for a formula stands behind an apostrophe.\n\n" +
-			"With --output the file is there whole or not at all. How many rows there are, and their sums, is told on standard error.",
+			"With --output the file is there whole or not at all; a pipe or a device, as /dev/stdout, is written to as it goes. How many rows there are, and their sums, is told on standard error.",
 		Example: "  posagent journal export --day 2026-03-10\n  posagent journal export --from 2026-03-01 --to 2026-03-31 --output march.csv",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -134,10 +134,17 @@ func (p *program) export(ctx context.Context, b book, o exportOptions, days []st
 	return nil
 }
 
-// openExport opens where the export goes. A file takes its name once it is whole.
+// openExport opens where the export goes. A file takes its name once it is whole. What stands under the name and is no file, as /dev/stdout or a pipe, is
+// written to and never replaced; a link's file is replaced, and the link stays.
 func openExport(name string, stdout io.Writer) (to io.Writer, end func(error) error, err error) {
 	if name == "" {
 		return stdout, func(err error) error { return err }, nil
+	}
+	if real, err := filepath.EvalSymlinks(name); err == nil {
+		name = real
+	}
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
+		return openNoFile(name, info)
 	}
 	file, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
 	if err != nil {
@@ -153,6 +160,21 @@ func openExport(name string, stdout io.Writer) (to io.Writer, end func(error) er
 		}
 		return err
 	}, nil
+}
+
+// openNoFile opens a device or a pipe.
+func openNoFile(name string, info os.FileInfo) (to io.Writer, end func(error) error, err error) {
+	wrong := func(what string, err error) (io.Writer, func(error) error, error) {
+		return nil, nil, &Failure{What: what, Next: "name a file in a folder that is there and that this user may write to", Err: err}
+	}
+	if info.IsDir() {
+		return wrong(fmt.Sprintf("%.100q is a folder", name), nil)
+	}
+	file, err := os.OpenFile(name, os.O_WRONLY, 0)
+	if err != nil {
+		return wrong("it can't be written to: "+err.Error(), err)
+	}
+	return file, func(err error) error { return errors.Join(err, file.Close()) }, nil
 }
 
 // exportSums adds up, by currency.

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -205,4 +206,45 @@ func TestTailShowsTheNewestEntriesAndThenEachNewOne(t *testing.T) {
 	status, _, stderr = d.run("journal", "tail")
 	assert.Equal(t, ExitFailed, status)
 	assert.Contains(t, stderr, "systemctl status posagent", "without the daemon nothing is written that could be followed")
+}
+
+// An export as root to /dev/null must leave /dev/null what it is, for every program of the PC.
+func TestAnExportReplacesNothingThatIsNoFile(t *testing.T) {
+	t.Parallel()
+	d := newDeskPC(t)
+	d.sold("A-1001")
+	newest, err := d.engine.Recent(1)
+	require.NoError(t, err)
+	day := newest[0].StoreDay
+	dir := t.TempDir()
+
+	pipe := filepath.Join(dir, "pipe")
+	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
+	read := make(chan string, 1)
+	go func() {
+		text, _ := os.ReadFile(pipe)
+		read <- string(text)
+	}()
+	status, _, stderr := d.run("journal", "export", "--day", day, "--output", pipe)
+	require.Equal(t, ExitDone, status, stderr)
+	info, err := os.Lstat(pipe)
+	require.NoError(t, err)
+	require.Equal(t, os.ModeNamedPipe, info.Mode().Type(), "it is a pipe still")
+	assert.Len(t, exported(t, <-read), 1)
+
+	status, _, stderr = d.run("journal", "export", "--day", day, "--output", dir)
+	assert.Equal(t, ExitFailed, status)
+	assert.Contains(t, stderr, "is a folder")
+
+	file, link := filepath.Join(dir, "export.csv"), filepath.Join(dir, "link.csv")
+	require.NoError(t, os.WriteFile(file, []byte("old"), 0o600))
+	require.NoError(t, os.Symlink(file, link))
+	status, _, stderr = d.run("journal", "export", "--day", day, "--output", link)
+	require.Equal(t, ExitDone, status, stderr)
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	assert.Len(t, exported(t, string(text)), 1)
+	info, err = os.Lstat(link)
+	require.NoError(t, err)
+	assert.Equal(t, os.ModeSymlink, info.Mode().Type())
 }

@@ -61,10 +61,12 @@ func (a *agent) warnOfRefunds() {
 		}
 	}
 	a.warnIf(attention != "", health.RefundAttention, attention)
-	held, unanswered := "", ""
+	held, unanswered, twice := "", "", ""
 	late, err := a.engine.LateTruths()
 	for _, e := range late {
 		switch {
+		case e.BackTwice():
+			twice = string(e.OutTradeNo)
 		case e.Late.MoneySeen:
 			held = string(e.OutTradeNo)
 		case e.Late.Attention != "":
@@ -73,6 +75,7 @@ func (a *agent) warnOfRefunds() {
 	}
 	a.warnIf(err == nil && held != "", health.LateSuccess, held)
 	a.warnIf(err == nil && unanswered != "", health.LateUnanswered, unanswered)
+	a.warnIf(err == nil && twice != "", health.PaidBackTwice, twice)
 	if time.Since(a.refundsWarned.lookedAt) >= duplicatesEvery {
 		pairs, err := a.engine.SuspectedDuplicates(time.Now().In(a.cfg.Store.TimeZone).Format(time.DateOnly))
 		a.refundsWarned.lookedAt = time.Now()
