@@ -3,6 +3,7 @@ package health
 // The codes, by the part that the cause lies in. warnings.go says of each what happened and what to do.
 const (
 	GatewayUnreachable Code = "gateway_unreachable"
+	CaptivePortal      Code = "captive_portal" // something else answers at WeChat Pay's address
 	NotVerifiedYet     Code = "not_verified_yet"
 	AnswersUnverified  Code = "answers_unverified"
 	CredentialsRefused Code = "credentials_refused"

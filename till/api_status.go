@@ -57,6 +57,7 @@ func (s *Server) status(ctx context.Context, _ *struct{}) (*statusOutput, error)
 		Status: filled(s.cfg.Status()), Now: s.now(), Ready: true, Store: s.cfg.Store, Till: s.cfg.Till, Currency: string(s.cfg.Currency),
 		Language: s.language(), CodeInAPI: s.cfg.AllowCodeInAPI, Unannounced: unannounced, Operators: s.signIns.state(),
 		Warnings: []health.Active{},
+		Training: s.cfg.Practice != nil, MayTrain: s.cfg.Training != nil && s.cfg.Practice == nil,
 	}
 	if err := s.countMoneyBack(&report); err != nil {
 		return nil, s.problemOf(ctx, err)

@@ -33,6 +33,9 @@ type pageFile struct {
 	kind string
 	tag  string // changes with the text, so that a browser fetches a file again only after an update
 	text []byte
+	gzip []byte
+
+	first firstPage // of the root alone
 }
 
 // Page serves the cashier's page at / and what it loads below /page/: the files that are built in, the words of the catalogue, and the
@@ -44,21 +47,31 @@ func Page(w Words) http.Handler {
 		files["/page/"+name] = sync.OnceValue(func() pageFile { return newPageFile(name, text()) })
 	}
 	for _, name := range builtInPage() {
-		text, err := pageFiles.ReadFile("page/" + name)
-		if err != nil {
-			panic("till: the page is not built in: " + err.Error())
-		}
-		keep(name, func() []byte { return text })
+		keep(name, func() []byte { return []byte(builtIn(name)) })
 	}
 	keep("words.json", func() []byte { return pageJSON(wordsOfPage(w)) })
 	keep("stories.json", func() []byte { return pageJSON(stories(w)) })
-	files["/"] = files["/page/index.html"]
+	files["/"] = sync.OnceValue(func() pageFile {
+		first := newFirstPage(builtIn)
+		file := newPageFile("index.html", first.text)
+		file.first = first
+		return file
+	})
 	return pageHandler(files)
 }
 
 func newPageFile(name string, text []byte) pageFile {
 	sum := sha256.Sum256(text)
-	return pageFile{name: name, kind: pageTypes[path.Ext(name)], tag: `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`, text: text}
+	return pageFile{name: name, kind: pageTypes[path.Ext(name)], tag: `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`, text: text, gzip: packed(text)}
+}
+
+// builtIn returns a file of the page.
+func builtIn(name string) string {
+	text, err := pageFiles.ReadFile("page/" + name)
+	if err != nil {
+		panic("till: the page is not built in: " + err.Error())
+	}
+	return string(text)
 }
 
 func pageHandler(files map[string]func() pageFile) http.Handler {
@@ -70,8 +83,17 @@ func pageHandler(files map[string]func() pageFile) http.Handler {
 		}
 		file := open()
 		w.Header().Set("Content-Type", file.kind)
-		w.Header().Set("ETag", file.tag)
-		http.ServeContent(w, r, file.name, time.Time{}, bytes.NewReader(file.text))
+		if file.first.policy != "" {
+			file.first.allow(w.Header())
+		}
+		text, tag := file.text, file.tag
+		w.Header().Add("Vary", "Accept-Encoding")
+		if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+			text, tag = file.gzip, `"`+strings.Trim(file.tag, `"`)+`-gzip"`
+			w.Header().Set("Content-Encoding", "gzip")
+		}
+		w.Header().Set("ETag", tag)
+		http.ServeContent(w, r, file.name, time.Time{}, bytes.NewReader(text))
 	})
 }
 

@@ -33,8 +33,13 @@ type pageState struct {
 	Refused    string `json:"refused,omitempty"`
 	Note       string `json:"note,omitempty"`
 
-	Session *Session    `json:"session,omitempty"` // where operators are set up
-	Signin  *signInPage `json:"signin,omitempty"`
+	Finding *findingPage `json:"finding,omitempty"` // what is being looked up
+	Muted   string       `json:"muted,omitempty"`
+	// ReceiptCode stands in the place of the receipt's QR code, which the till draws.
+	ReceiptCode string      `json:"receiptCode,omitempty"`
+	Theme       string      `json:"theme,omitempty"`
+	Session     *Session    `json:"session,omitempty"` // where operators are set up
+	Signin      *signInPage `json:"signin,omitempty"`
 
 	Manage *managePage `json:"manage,omitempty"` // of the manager's page
 }
@@ -52,6 +57,8 @@ func stories(w Words) []story {
 	b.ends()
 	b.recovered()
 	b.offline()
+	b.found()
+	b.shift()
 	b.customer()
 	b.manager()
 	b.warnings()
@@ -68,7 +75,8 @@ type storyBook struct {
 func (b *storyBook) add(name string, e *payflow.Entry, change ...func(*story)) {
 	s := story{Name: name, Now: storyAt.Add(20 * time.Second), Status: &StatusReport{
 		Now: storyAt, Ready: true, Store: "Tencent Building Branch", Till: "T1", Currency: "HKD", Language: "en", Warnings: []health.Active{},
-		Status: Status{Gateway: Gateway{Host: "apihk.mch.weixin.qq.com", Reachable: true, Verified: true}}}}
+		Status: Status{Gateway: Gateway{Host: "apihk.mch.weixin.qq.com", Reachable: true, Verified: true}, Clock: Clock{Known: true},
+			Devices: []Device{{Name: "/dev/posagent-scanner", Kind: "serial", Ready: true}}, Certificates: []Certificate{{Name: "merchant", DaysLeft: 312}}}}}
 	if e != nil {
 		p := b.server.view(*e, s.Now)
 		s.Payment = &p
@@ -231,6 +239,7 @@ func (b *storyBook) offline() {
 		}
 	}
 	b.add("offline", nil, unready("no_network"))
+	b.add("offline-captive-portal", nil, unready("captive_portal"))
 	b.add("offline-warned", nil, unready("no_network"), func(s *story) { s.Status.Warnings = warned(health.GatewayUnreachable, "") })
 	b.add("offline-starting", nil, unready("starting"))
 	b.add("offline-journal", nil, unready("journal"))
@@ -245,7 +254,7 @@ func (b *storyBook) customer() {
 	b.add("customer-paying", aStory(payflow.Paying, payflow.ReasonSending), facing)
 	b.add("customer-password", aStory(payflow.Confirming, payflow.ReasonPassword), facing)
 	b.add("customer-unknown", aStory(payflow.Confirming, payflow.ReasonUnknown), facing)
-	b.add("customer-paid", paidStory(), facing)
+	b.add("customer-paid", paidStory(), facing, func(s *story) { s.Page.ReceiptCode = "/page/icon.svg" })
 	b.add("customer-declined", aStory(payflow.Declined, payflow.ReasonCodeExpired), facing)
 	b.add("customer-reversing", aStory(payflow.Reversing, payflow.ReasonTakingBack), facing)
 	b.add("customer-reversed", aStory(payflow.Reversed, payflow.ReasonRefunded, func(e *payflow.Entry) { e.MoneySeen = true }), facing)

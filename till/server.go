@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -38,6 +39,7 @@ type Config struct {
 	Desk     Desk
 	Refunds  RefundDesk      // nil: this till gives no money back
 	Late     LateDesk        // nil: nothing is known of payments after their end
+	Bills    BillDesk        // nil: WeChat Pay is not asked about a bill's number that the journal does not know
 	Location *time.Location  // of the store, for its days; nil: this machine's
 	Status   func() Status   // what the other parts report; nil: nothing
 	Health   *health.Tracker // the warnings that hold; nil: none
@@ -64,6 +66,9 @@ type Config struct {
 
 	Backups BackupDesk // nil: none are made here
 
+	Training TrainingDesk // nil: nobody can practise here
+	Practice Practice     // nil: a real till
+
 	Log zerolog.Logger // the zero value logs nowhere
 }
 
@@ -88,7 +93,12 @@ type Server struct {
 	signIns  *signIns
 	polls    gate
 	streams  gate
-	pole     *Pole // nil: no display of an old till is read
+	bills    gate // questions about a bill's number, one at a time
+
+	billScans billScans
+
+	training atomic.Pointer[Server] // the training till; nil: none
+	pole     *Pole                  // nil: no display of an old till is read
 
 	wrongTokens *limiter
 	wrongPINs   *limiter
@@ -113,7 +123,7 @@ func New(cfg Config) (*Server, error) {
 		cfg.Status = func() Status { return Status{} }
 	}
 	s := &Server{
-		cfg: cfg, mux: http.NewServeMux(), sessions: newSessions(), polls: newGate(pollsMax), streams: newGate(streamsMax),
+		cfg: cfg, mux: http.NewServeMux(), sessions: newSessions(), polls: newGate(pollsMax), streams: newGate(streamsMax), bills: newGate(1),
 		wrongTokens: newLimiter(wrongTokensEach, wrongTokensAll), wrongPINs: newLimiter(wrongPINsEach, wrongPINsAll),
 	}
 	s.signIns = newSignIns(cfg, s.sell)
@@ -124,7 +134,7 @@ func New(cfg Config) (*Server, error) {
 
 // Handler serves API and page over TCP: Host and origin are checked, and callers show a token or the page's session.
 func (s *Server) Handler() http.Handler {
-	return s.watch(harden(s.guard(http.HandlerFunc(s.route))))
+	return s.besideTraining(s.watch(harden(s.guard(http.HandlerFunc(s.route)))))
 }
 
 // SocketHandler serves the API on the unix socket, whose owner and group are trusted, by the kernel's word on who they are: no token, no Host

@@ -33,7 +33,7 @@ type Device struct {
 // ScanStatistics are what one scanner has done, as the statistics of UnifiedPOS devices count it.
 type ScanStatistics struct {
 	Good       uint64            `json:"good" doc:"Scans that were taken as a payment code."`
-	Refused    map[string]uint64 `json:"refused" doc:"Scans that were not taken, by the reason that the cashier was told: busy, nothing_armed, same_code, wrong_length, alipay, …"`
+	Refused    map[string]uint64 `json:"refused" doc:"Scans that were not taken as a payment code, by the reason: busy, nothing_armed, same_code, wrong_length, alipay, bill (a customer's bill was looked up), …"`
 	Misread    map[string]uint64 `json:"misread" doc:"What came from the device and was no whole scan, by its trouble: garbled, parity, unframed, too_long, held_up."`
 	Overrun    uint64            `json:"overrun" doc:"Scans that were lost because this program was slow."`
 	Unplugs    uint64            `json:"unplugs" doc:"How often it went away."`
@@ -90,6 +90,8 @@ type StatusReport struct {
 	OpenRefunds int             `json:"open_refunds" doc:"Refunds that are not at their end."`
 	LateSuccess int             `json:"late_successes" doc:"Payments that ended unpaid, and whose money WeChat Pay turned out to hold and has not given back."`
 	NeedPerson  int             `json:"need_person" doc:"Payments and refunds that a person must look at; /v1/attention has them."`
+	Training    bool            `json:"training" doc:"This is the training till: nothing here is real."`
+	MayTrain    bool            `json:"may_train" doc:"Training can be begun here."`
 	Operators   OperatorsState  `json:"operators" doc:"Who signs in on the page of this till."`
 	Warnings    []health.Active `json:"warnings" doc:"The worst first."`
 }

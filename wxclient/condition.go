@@ -14,6 +14,8 @@ const (
 	GatewayUnreachable ConditionKind = "gateway_unreachable"
 	// LinkDown: the connection kept warm for an armed payment broke, and no other could be made yet.
 	LinkDown ConditionKind = "link_down"
+	// CaptivePortal: what answers at the gateway's address is not WeChat Pay: a network's login page, or a firewall that looks into everything.
+	CaptivePortal ConditionKind = "captive_portal"
 	// ClockOff: the PC's clock differs from WeChat Pay's by 60 s or more; Red from 240 s on, where the corrected clock is used.
 	ClockOff ConditionKind = "clock_off"
 	// ClockUnusable: by the PC's clock the gateway's TLS certificate is not valid, so nothing can be sent.

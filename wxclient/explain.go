@@ -32,8 +32,10 @@ func (c *line) explainUnreachable(err error) error {
 		c.conditions.begin(Condition{Kind: ClockUnusable, Red: true, Text: words})
 		return &explainedError{words, true, err}
 	case errors.As(err, new(x509.UnknownAuthorityError)), errors.As(err, new(x509.HostnameError)), errors.As(err, &invalid):
+		c.conditions.begin(Condition{Kind: CaptivePortal, Red: true, Text: "another's certificate stands at the gateway's address"})
 		return &explainedError{"the gateway's certificate is not trusted; look for an intercepting firewall, or set ca_file for a trial gateway", false, err}
 	case errors.As(err, &handshake):
+		c.conditions.begin(Condition{Kind: CaptivePortal, Red: true, Text: "what answers at the gateway's address does not speak TLS"})
 		return &explainedError{"what answers at the gateway's address does not speak TLS; look for a login page of the network", false, err}
 	case errors.As(err, &name):
 		return &explainedError{"the gateway's name was not found; look at the network and its DNS server", false, err}

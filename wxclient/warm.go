@@ -262,6 +262,7 @@ func (c *line) reachable() {
 	}
 	c.conditions.over(GatewayUnreachable)
 	c.conditions.over(ClockUnusable)
+	c.conditions.over(CaptivePortal)
 }
 
 // connect opens a connection to the first of these hosts that lets us; each that does not is set aside.

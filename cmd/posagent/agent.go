@@ -36,6 +36,7 @@ type agent struct {
 	files          *credentialsWatcher
 	journal        *queue.Journal
 	client         wechat           // by the configured API; each order by its own
+	ways           *ways            // the same
 	v3             *wxclient.Client // nil: its key is not installed
 	v2             *v2.Client       // nil: its key is not installed
 	engine         *queue.Engine
@@ -50,7 +51,9 @@ type agent struct {
 	journalAt      journalState
 	warned         warned
 	refundsWarned  refundsWarned
-	readOnly       error // why the journal cannot be written, or nil
+	training       *training     // of a real till
+	practice       till.Practice // of a training till
+	readOnly       error         // why the journal cannot be written, or nil
 
 	backups backups
 	life    context.Context // ends with run: backups end with it
@@ -61,6 +64,7 @@ type agentOptions struct {
 	Log      zerolog.Logger
 	Sources  []scanner.Source // besides the configured ones: the terminal of the demo
 	BeginNew bool             // begin a new journal where the old one is missing
+	Practice till.Practice    // this is the training till; nil: a real one
 }
 
 var (
@@ -75,7 +79,10 @@ var (
 
 // newAgent builds every part and opens what they need. An error has closed what was open.
 func newAgent(cfg Config, o agentOptions) (_ *agent, err error) {
-	a := &agent{cfg: cfg, log: o.Log, started: time.Now()}
+	a := &agent{cfg: cfg, log: o.Log, started: time.Now(), practice: o.Practice}
+	if o.Practice == nil {
+		a.training = &training{real: a}
+	}
 	a.health = health.NewTracker(health.Config{Changed: a.logWarnings})
 	defer func() {
 		if err != nil {
@@ -166,7 +173,7 @@ func (a *agent) openClient(agentOptions) error {
 	if w.wechat, err = a.openWay(w.api, a.takeCondition); err != nil {
 		return &Failure{Code: ExitUsage, What: "the connection to WeChat Pay can't be set up: " + err.Error(), Next: "correct the [wechat] section, then run: posagent check", Err: err}
 	}
-	a.client = w
+	a.client, a.ways = w, w
 	if other := otherAPI(w.api); a.leftBehind(other) > 0 || a.mayRefundBy(other) {
 		log := a.log.With().Str("part", "wechat").Str("api", string(other)).Logger()
 		if w.other, err = a.openWay(other, logCondition(log)); err != nil {
@@ -361,6 +368,7 @@ func (a *agent) openTill(agentOptions) (err error) {
 	if a.server, err = a.newTillServer(); err != nil {
 		return err
 	}
+	a.feed.bill = a.server.TakeBillScan
 	if a.cfg.API.Listen != "" {
 		if err := a.listen("tcp", a.cfg.API.Listen, "listen"); err != nil {
 			return err
@@ -436,6 +444,7 @@ func (a *agent) run(ctx context.Context) error {
 		parts.Go(func() { a.serve(l) })
 	}
 	defer a.hangUp()
+	defer a.endTraining()
 	parts.Go(func() { a.client.Run(ctx) })
 	parts.Go(func() { a.files.run(ctx) })
 	parts.Go(func() { a.takeNotices(ctx) })

@@ -56,6 +56,43 @@ func TestAPaymentTypedOnThePageEndsPaid(t *testing.T) {
 	assert.EqualValues(t, 1250, order.Held)
 }
 
+func TestAPageLeadsIntoTrainingAndOutOfIt(t *testing.T) {
+	browser := newBrowser(t)
+	a, _ := aDemoAgent(t)
+	before := a.journal.Head()
+	address := "http://" + a.listeners[0].Addr().String() + "/"
+	require.NoError(t, chromedp.Do(browser, chromedp.EmulateViewport(1024, 768), chromedp.Navigate(address)))
+	onScreen(t, browser, "idle")
+	press(t, browser, "o")
+	onScreen(t, browser, "options")
+	press(t, browser, "8")
+	onScreen(t, browser, "question")
+	press(t, browser, kb.Enter)
+	training := func(there string) {
+		t.Helper()
+		within, stop := context.WithTimeout(browser, time.Minute)
+		defer stop()
+		require.NoError(t, chromedp.Do(within, chromedp.WaitVisible(there+` [data-screen="idle"]`)))
+	}
+	training(`body:has(.training)`)
+	press(t, browser, "1", "2", "5", "0", kb.Enter)
+	onScreen(t, browser, "waiting")
+	press(t, browser, "1") // a customer who pays at once
+	onScreen(t, browser, "paid")
+	press(t, browser, kb.Enter)
+	onScreen(t, browser, "idle")
+
+	_, err := a.engine.Arm(t.Context(), payflow.ArmRequest{Amount: payflow.Amount{Minor: 880, Currency: "HKD"}, SaleRef: "A-1", IdempotencyKey: "k-1"})
+	require.NoError(t, err)
+	onScreen(t, browser, "waiting") // the real one, without anybody's doing
+	press(t, browser, kb.Escape)
+	training(`body:not(:has(.training))`)
+	recent, err := a.engine.Recent(10)
+	require.NoError(t, err)
+	require.Len(t, recent, 1, "training is in no journal but its own")
+	assert.Greater(t, a.journal.Head().Sequence, before.Sequence)
+}
+
 // sellOnPage enters 12.50 by the keyboard, then a code as a hand does, waits for the screen of its end, and answers it.
 func sellOnPage(t *testing.T, browser context.Context, code, end, answer string) {
 	t.Helper()

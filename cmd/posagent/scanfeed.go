@@ -30,6 +30,9 @@ const scanAgeMax = 3 * time.Second
 // staleRefusal counts the codes that have waited too long.
 const staleRefusal = "stale"
 
+// billScan counts the scans that were the number on a customer's bill.
+const billScan = "bill"
+
 // endWithin is how long scanners are waited for at the end: the call into a faulty device's driver may never come back, and
 // a daemon that has failed is to be started again.
 const endWithin = 5 * time.Second
@@ -41,6 +44,7 @@ type scanFeed struct {
 	taker  scanTaker
 	health *health.Tracker
 	log    zerolog.Logger
+	bill   func(text string) bool // takes a scan for whoever waits for the number on a customer's bill; nil: nobody does
 
 	warning  sync.Mutex // held from the look at all states until the warnings are those that were seen
 	mu       sync.Mutex // guards the rest
@@ -101,6 +105,10 @@ func (f *scanFeed) take(ctx context.Context, e scanner.Event) {
 		if time.Since(e.At) > scanAgeMax {
 			counter.Taken(staleRefusal, e.At)
 			f.sayMisread(ctx, e.Device, e.At, staleRefusal, "a code waited too long while this computer stood still, and was dropped")
+			return
+		}
+		if f.bill != nil && f.bill(e.Scan.Text.Reveal()) {
+			counter.Taken(billScan, e.At)
 			return
 		}
 		// A refusal is shown on the page and logged by the engine, which alone knows what it refused.

@@ -165,3 +165,21 @@ func TestACodeThatWaitedIsNotGivenToALaterSale(t *testing.T) {
 	assert.Equal(t, 1, taker.scans)
 	assert.Equal(t, uint64(1), f.statistics("desk").Good)
 }
+
+func TestAScanForABillIsNotThePayments(t *testing.T) {
+	taker := &fakeTaker{}
+	feed := newScanFeed(taker, health.NewTracker(health.Config{}), zerolog.Nop())
+	waits := true
+	bills := 0
+	feed.bill = func(string) bool {
+		bills++
+		return waits
+	}
+	feed.take(t.Context(), scanAt(time.Now()))
+	assert.Zero(t, taker.scans)
+	waits = false
+	feed.take(t.Context(), scanAt(time.Now()))
+	assert.Equal(t, 2, bills)
+	assert.Equal(t, 1, taker.scans)
+	assert.EqualValues(t, 1, feed.statistics("desk").Refused[billScan])
+}

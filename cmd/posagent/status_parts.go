@@ -23,14 +23,18 @@ func (a *agent) newTillServer() (*till.Server, error) {
 	if err != nil {
 		return nil, &Failure{Code: ExitUsage, What: err.Error(), Next: "see that the operators file is readable by this user (file in the [operators] section)", Err: err}
 	}
-	return till.New(till.Config{
+	cfg := till.Config{
 		Operators: operators, PINToSell: a.cfg.Operators.PINToSell, LockAfter: a.cfg.Operators.LockAfter,
-		Desk: a.engine, Refunds: refundDesk{a.engine, a}, Late: a.engine, Location: a.cfg.Store.TimeZone, Status: a.status, Health: a.health, Tokens: tokens, Words: words, Page: till.Page(words),
+		Desk: a.engine, Refunds: refundDesk{a.engine, a}, Late: a.engine, Bills: a.ways, Location: a.cfg.Store.TimeZone, Status: a.status, Health: a.health, Tokens: tokens, Words: words, Page: till.Page(words),
 		AllowedHosts: a.cfg.API.AllowedHosts, CORSOrigins: a.cfg.API.CORSOrigins, AllowCodeInAPI: a.cfg.Till.AllowCodeInAPI,
 		CodePrefixes: a.cfg.Till.CodePrefixes, Currency: a.cfg.Till.Currency, Language: a.cfg.Till.Language,
 		Store: a.cfg.Store.Name, Till: a.cfg.Till.ID, Log: a.log.With().Str("part", "api").Logger(),
-		Secret: a.creds.holds, Backups: a,
-	})
+		Secret: a.creds.holds, Backups: a, Practice: a.practice,
+	}
+	if a.training != nil {
+		cfg.Training = a.training
+	}
+	return till.New(cfg)
 }
 
 // status collects what the parts behind the desk report.

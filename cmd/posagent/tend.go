@@ -59,6 +59,8 @@ func (a *agent) readyForMoney() error {
 		return notReady("journal", "the disk is full: open payments are finished, no new one is taken; make room, and selling goes on by itself")
 	case a.health.Holds(health.ClockUnset):
 		return notReady("clock_unset", "the clock of this PC is wrong, so WeChat Pay can't be reached; take cash, and set date and time")
+	case !a.client.LinkUp() && a.health.Holds(health.CaptivePortal):
+		return notReady("captive_portal", "something else answers in WeChat Pay's place: take cash, and log in to the network")
 	case !a.client.LinkUp():
 		return notReady("no_network", "no network: take cash; selling goes on by itself once WeChat Pay answers")
 	case !state.Verified:
@@ -97,7 +99,7 @@ func (a *agent) takeCondition(c wxclient.Condition) {
 		a.health.Clear(health.GatewayUnreachable)
 	}
 	if c.Kind == wxclient.RoundTripVerified {
-		a.health.Clear(health.NotVerifiedYet, health.GatewayUnreachable)
+		a.health.Clear(health.NotVerifiedYet, health.GatewayUnreachable, health.CaptivePortal)
 	}
 	if c.Kind == wxclient.ClockOff && !c.Over && !c.Red {
 		a.health.Clear(health.ClockOffMuch)
@@ -108,6 +110,8 @@ func warningCodes(c wxclient.Condition) []health.Code {
 	switch c.Kind {
 	case wxclient.GatewayUnreachable, wxclient.LinkDown:
 		return []health.Code{health.GatewayUnreachable}
+	case wxclient.CaptivePortal:
+		return []health.Code{health.CaptivePortal}
 	case wxclient.ClockOff:
 		if c.Over {
 			return []health.Code{health.ClockOff, health.ClockOffMuch}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
+	"posagent/health"
 	"posagent/wxclient"
 )
 
@@ -38,4 +39,12 @@ func TestNoPaymentIsArmedBeforeWeChatPayAndTheClockAreKnown(t *testing.T) {
 	}
 	a.client = heard{client, wxclient.State{Verified: true, ClockKnown: true}, true}
 	assert.NoError(t, a.readyForMoney())
+}
+
+func TestACaptivePortalIsNamedAsTheReason(t *testing.T) {
+	a, _ := aDemoAgent(t)
+	a.takeCondition(wxclient.Condition{Kind: wxclient.CaptivePortal, Red: true})
+	assert.True(t, a.health.Holds(health.CaptivePortal))
+	a.takeCondition(wxclient.Condition{Kind: wxclient.CaptivePortal, Over: true})
+	assert.False(t, a.health.Holds(health.CaptivePortal))
 }

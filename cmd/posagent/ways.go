@@ -14,6 +14,7 @@ import (
 type wechat interface {
 	queue.Gateway
 	queue.RefundGateway
+	QueryByID(ctx context.Context, o payflow.Order, id payflow.TransactionID) (payflow.Outcome, error)
 	Run(ctx context.Context)
 	Close()
 	State() wxclient.State

@@ -1,3 +1,6 @@
+import { base, reasonOf } from './agent.js';
+import { Finding } from './finding.js';
+import { nextTheme } from './shift.js';
 import { operatorOf } from './signin.js';
 
 const digitsMax = 9; // of an amount: 9,999,999.99 is more than a till sells at once
@@ -16,12 +19,15 @@ export class Actions {
   constructor(parts) {
     Object.assign(this, parts);
     this.mine = new Set(); // payments that this page saw before their end
+    this.finding = new Finding(parts);
   }
 
   // key carries out a key of the screen: its action, or a digit or letter of what is being typed.
   key(key, keys) {
     if (/^[0-9]$/.test(key) && keys.digits === 'amount') return this.#digits(key);
     if (/^[0-9]$/.test(key) && keys.digits === 'code') return this.#codeKey(key);
+    if (/^[0-9]$/.test(key) && keys.digits === 'find_row') return this.finding.row(Number(key));
+    if (/^[0-9a-z_-]$/.test(key) && keys.text === 'bill') return this.finding.key(key);
     if (/^[0-9a-z_-]$/.test(key) && keys.text === 'operator') return this.#operatorKey(key);
     if (key === 'Backspace') return this.carry('erase');
     if (keys[key]) this.carry(keys[key]);
@@ -31,6 +37,7 @@ export class Actions {
   scanned(text) {
     this.state.typed = '';
     const { payment } = this.state;
+    if (this.state.finding) return void this.finding.look(text);
     if (payment && payment.status === 'waiting' && !this.state.lost) return this.#give(payment.id, text);
     this.#refuse(payment && !payment.final ? 'busy' : 'nothing_armed');
   }
@@ -48,6 +55,20 @@ export class Actions {
     erase() { this.#erase(); },
     clear() { this.state.typed = ''; this.state.refused = ''; },
     arm() { this.#arm({ amount: Number(this.state.typed), currency: this.state.status.currency, sale_ref: newSale(this.state) }); },
+    find_bill() { this.finding.scan(); },
+    find_last() { this.finding.last(); },
+    find_typed() { this.finding.look(this.state.finding.typed); },
+    find_row(n) { this.finding.row(Number(n)); },
+    find_more() { this.finding.nextRows(); },
+    find_again() { this.finding.again(); },
+    find_back() { this.finding.back(); },
+    look(id) { this.finding.look(id); },
+    sound() { this.setting('muted', this.state.muted ? '' : 'yes'); },
+    theme() { this.setting('theme', nextTheme(this.state.theme)); },
+    begin_training() { this.#train(() => this.agent.beginTraining(), '/training/'); },
+    end_training() { this.#train(() => this.agent.endTraining(), '/'); },
+    practise(customer) { this.state.refused = ''; this.#on((id) => this.agent.practise(id, customer), () => {}); },
+    customer_window() { this.openCustomer(); },
     type_code() { this.state.codeOpen = true; },
     close_code() { this.#dropCode(); },
     send_code() { this.#sendCode(); },
@@ -62,7 +83,7 @@ export class Actions {
     other_means() { this.#otherMeans(); },
     scan_again() { this.#scanAgain(); },
     set_aside() { this.#setAside(); },
-    manage() { this.go('/?view=manager'); },
+    manage() { this.go(`${base}/?view=manager`); },
     print() { this.print(); },
   };
 
@@ -73,7 +94,8 @@ export class Actions {
   }
 
   #erase() {
-    if (this.state.asking === 'set_aside') this.state.operator = this.state.operator.slice(0, -1);
+    if (this.state.finding) this.finding.erase();
+    else if (this.state.asking === 'set_aside') this.state.operator = this.state.operator.slice(0, -1);
     else if (this.state.codeOpen) this.#keepCode(this.#code.slice(0, -1));
     else this.state.typed = this.state.typed.slice(0, -1);
   }
@@ -152,6 +174,17 @@ export class Actions {
     this.#do(() => this.agent.setAside(payment.id, operator, 'set aside at the page'), () => this.#say('set_aside_done'));
   }
 
+  async #train(wish, where) {
+    this.state.asking = '';
+    try {
+      await wish();
+      this.go(where);
+    } catch (error) {
+      this.#failed(error);
+      this.show();
+    }
+  }
+
   #leaveCancelled(payment) {
     if (payment.status !== 'cancelled') return;
     this.#say('cancelled_note');
@@ -193,9 +226,12 @@ export class Actions {
     if (!(error instanceof this.ProblemError)) return; // the agent is not heard: the page says so by itself
     const { problem } = error;
     if (problem.payment) this.learn(problem.payment);
-    this.#refuse(problem.reason || problem.code);
+    this.#refuse(reasonOf(problem));
     this.settle().catch(() => {});
   }
+
+  // heard is told each payment that moves.
+  heard(payment) { this.finding.heard(payment); }
 
   #refuse(kind) {
     this.state.refused = kind;

@@ -2,6 +2,9 @@
 
 const answerWithin = 10000; // ms
 
+// base is where the till of this page stands: training has one of its own beside the real one.
+export const base = location.pathname.startsWith('/training/') ? '/training' : '';
+
 // ProblemError is an answer of the agent that says no; problem is its problem+json.
 export class ProblemError extends Error {
   constructor(problem) {
@@ -10,15 +13,18 @@ export class ProblemError extends Error {
   }
 }
 
+// reasonOf is what a refusal is said by.
+export const reasonOf = (problem) => problem.reason || problem.code;
+
 async function call(path, options) {
-  const answer = await fetch(path, { credentials: 'same-origin', cache: 'no-store', signal: AbortSignal.timeout(answerWithin), ...options });
+  const answer = await fetch(path.startsWith('/v1/') ? base + path : path, { credentials: 'same-origin', cache: 'no-store', signal: AbortSignal.timeout(answerWithin), ...options });
   const body = await answer.json().catch(() => ({}));
   if (!answer.ok) throw new ProblemError({ ...body, status: answer.status });
   return body;
 }
 
-function write(path, body, headers) {
-  return call(path, { method: 'POST', body: JSON.stringify(body), headers: { 'Content-Type': 'application/json', 'X-Posagent': 'page', ...headers } });
+function write(path, body, headers, signal) {
+  return call(path, { ...(signal && { signal: AbortSignal.any ? AbortSignal.any([signal, AbortSignal.timeout(answerWithin)]) : signal }), method: 'POST', body: JSON.stringify(body), headers: { 'Content-Type': 'application/json', 'X-Posagent': 'page', ...headers } });
 }
 
 let askPerson = null;
@@ -30,10 +36,10 @@ export function onPersonNeeded(ask) {
 
 const personNeeded = ['sign_in_needed', 'manager_needed'];
 
-async function post(path, body, headers) {
+async function post(path, body, headers, signal) {
   for (;;) {
     try {
-      return await write(path, body, headers);
+      return await write(path, body, headers, signal);
     } catch (error) {
       if (!askPerson || !(error instanceof ProblemError) || !personNeeded.includes(error.problem.code)) throw error;
       await askPerson(error);
@@ -58,6 +64,12 @@ export const agent = {
   arm: (request, key) => post('/v1/payments', request, { 'Idempotency-Key': key }),
   code: (id, code) => post(`${of(id)}/code`, { code }),
   cancel: (id) => post(`${of(id)}/cancel`, {}),
+  bill: (number) => post('/v1/bills', { number }),
+  billScan: (wait, signal) => write('/v1/bills/scan', { wait }, {}, signal),
+  lookAgain: (id) => post(`${of(id)}/look-again`, { operator: 'page' }),
+  beginTraining: () => post('/v1/training/begin', {}),
+  endTraining: () => post('/v1/training/end', {}),
+  practise: (payment, customer) => post('/v1/training/scan', { payment, customer }),
   setAside: (id, operator, reason) => post(`${of(id)}/set-aside`, { operator, reason }),
   attention: () => call('/v1/attention').then((list) => list.concerns).catch(none),
   session: () => call('/v1/session'),
@@ -91,7 +103,7 @@ export class Stream {
   }
 
   #open() {
-    this.#source = new EventSource('/v1/events');
+    this.#source = new EventSource(`${base}/v1/events`);
     for (const kind of ['payment', 'refund', 'alive']) {
       this.#source.addEventListener(kind, (event) => {
         this.#alive();

@@ -27,6 +27,6 @@ function newest(payments) {
 
 // forget drops what belonged to the screen before: nothing typed for one payment reaches another.
 function forget(state, shown) {
-  if (shown) state.note = '';
+  if (shown) Object.assign(state, { note: '', finding: null });
   Object.assign(state, { codeOpen: false, codeLength: 0, asking: '', operator: '', otherMeans: false, refused: '' });
 }

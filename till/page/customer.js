@@ -1,6 +1,7 @@
 import { h } from './dom.js';
+import { trainingBar } from './practice.js';
 import { amountOf, sign } from './signs.js';
-import { amountText, both, languages } from './texts.js';
+import { amountText, both, label, languages } from './texts.js';
 
 // customerPage is the window that faces the customer: amount and state, nothing that only the cashier needs.
 export function customerPage(state) {
@@ -10,10 +11,12 @@ export function customerPage(state) {
   const first = state.language === 'en' ? 'en' : scriptOf(state);
   const tree = h('div', { class: `page customer ${name}`, 'data-screen': name, lang: state.language },
     h('header', {}, h('div', { class: 'name' }, state.status ? state.status.store : '')),
+    trainingBar(state),
     h('main', { class: 'stage', key: name },
       h('div', { class: 'top' }, h('div', { class: 'signs' }, signs.map(sign)), p && amountOf(p.amount_text)),
       [...shown].sort((a, b) => (b === first) - (a === first)).map((language, i) => h('p', { class: i === 0 ? 'message' : 'second', lang: language }, texts[language])),
-      name === 'paid' && otherWallet(state, p)));
+      name === 'paid' && otherWallet(state, p),
+      name === 'paid' && receipt(state, p)));
   return { tree, keys: {}, name: `customer_${name}`, sound: '' };
 }
 
@@ -39,6 +42,11 @@ function facing(state) {
     case 'reversed': return say('taken_back', 'cross', 'returned');
   }
   return say('not_paid', 'cross');
+}
+
+// receipt is the payment's receipt for the customer's phone: the same numbers as on the bill in WeChat.
+function receipt(state, p) {
+  return h('div', { class: 'receipt' }, h('img', { src: state.receiptCode || `${state.base || ''}/v1/payments/${encodeURIComponent(p.id)}/receipt.svg`, alt: label(state, 'customer_receipt') }), h('span', {}, label(state, 'customer_receipt')));
 }
 
 function otherWallet(state, p) {

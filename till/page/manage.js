@@ -38,7 +38,7 @@ export class Manage {
 
   #wishes = {
     language(language) { this.language(language); },
-    to_till() { this.go('/'); },
+    to_till() { this.go(`${this.state.base}/`); },
     tab(tab) { if (tabs.some(([known]) => known === tab)) Object.assign(this.state.manage, { tab, page: 0 }); },
     next_rows() { this.state.manage.page++; },
     row(number) { this.#open(Number(number)); },

@@ -1,4 +1,4 @@
-import { agent, ProblemError, Stream } from './agent.js';
+import { agent, base, ProblemError, Stream } from './agent.js';
 import { Actions } from './actions.js';
 import { patch } from './dom.js';
 import { KeyReader, keyOf, quietAfter } from './keys.js';
@@ -20,8 +20,9 @@ const reader = new KeyReader();
 const known = new Map(); // payments by id, each in its newest form
 
 const state = {
+  base,
   words: null, language: '', view: query.get('view') || '', now: Date.now(), status: null, payment: null, payments: [],
-  typed: '', codeOpen: false, codeLength: 0, asking: '', warning: 0, operator: '', recovered: false, otherMeans: false, lost: false, refused: '', note: '', manage: newManage(), session: null, signin: newSignin(),
+  typed: '', codeOpen: false, codeLength: 0, asking: '', warning: 0, operator: '', recovered: false, otherMeans: false, finding: null, muted: setting('muted'), theme: setting('theme'), lost: false, refused: '', note: '', manage: newManage(), session: null, signin: newSignin(),
 };
 
 let ahead = 0; // the agent's clock minus this page's, in ms
@@ -29,7 +30,8 @@ let screen = { keys: {}, name: '', sound: '' };
 let heardAt = 0; // when the screen's tone was last heard
 
 const managing = state.view === 'manager';
-const parts = { state, agent, ProblemError, learn, settle, show, language: setLanguage, print: () => window.print(), go: (where) => { location.href = where; }, reasonText };
+const parts = { state, agent, ProblemError, learn, settle, show, language: setLanguage, setting: set, openCustomer, print: () => window.print(), go: (where) => { location.href = where; }, reasonText };
+applySettings();
 const actions = managing ? new Manage(parts) : new Actions(parts);
 const signin = new SignIn(parts);
 
@@ -112,36 +114,64 @@ function reasonText(why) {
 function takeStatus(status) {
   state.status = status;
   ahead = Date.parse(status.now) - Date.now();
-  if (!state.language) setLanguage(remembered() || status.language);
+  if (!state.language) setLanguage(setting('language') || status.language);
 }
 
 function setLanguage(language) {
   state.language = language;
-  try {
-    localStorage.setItem('language', language);
-  } catch { /* a browser without storage asks the agent each time */ }
+  keep('language', language);
 }
 
-function remembered() {
+// keep remembers a setting of this page; a browser without storage forgets it with the page.
+function keep(name, value) {
   try {
-    return localStorage.getItem('language') || '';
+    localStorage.setItem(name, value);
+  } catch { /* forgotten */ }
+}
+
+function setting(name) {
+  try {
+    return localStorage.getItem(name) || '';
   } catch {
     return '';
   }
+}
+
+function set(name, value) {
+  state[name] = value;
+  keep(name, value);
+  applySettings();
+}
+
+function applySettings() {
+  document.documentElement.dataset.theme = state.theme;
+  sounds.muted = Boolean(state.muted);
+}
+
+function openCustomer() {
+  window.open(`${base}/?view=customer`, 'posagent-customer', 'popup,width=1024,height=768');
 }
 
 let settling = null;
 
 // refresh settles once, however many ask for it.
 function refresh() {
-  settling ||= settle().catch(refusedCall).finally(() => { settling = null; });
+  settling ||= anew();
   return settling;
+}
+
+// anew settles without waiting for what was asked before: behind a line that hung, that may take ten seconds to fail.
+function anew() {
+  const mine = settle().catch(refusedCall).finally(() => { if (settling === mine) settling = null; });
+  settling = mine;
+  return mine;
 }
 
 const reloadPause = 10000; // ms
 
 // refusedCall loads the page again where its session has ended, as it does with every start of the agent.
 function refusedCall(error) {
+  if (base && error instanceof ProblemError && error.problem.status === 404) location.href = '/'; // training has ended
   if (!(error instanceof ProblemError) || error.problem.status !== 401) return;
   let last = 0;
   try {
@@ -154,6 +184,7 @@ function refusedCall(error) {
 function heard(kind, data) {
   if (kind === 'payment') {
     learn(data);
+    if (!managing) actions.heard(data);
     show();
     if (data.final || managing) refresh();
     return;
@@ -172,7 +203,7 @@ const refreshEvery = 5000; // ms: what no event tells, such as which device is a
 async function start() {
   state.words = await agent.words();
   await refresh();
-  new Stream({ heard, opened: refresh, broken: refresh, lost: (lost) => { state.lost = lost; show(); } });
+  new Stream({ heard, opened: anew, broken: refresh, lost: (lost) => { state.lost = lost; show(); } });
   setInterval(refresh, refreshEvery);
   setInterval(show, 250);
 }

@@ -1,5 +1,8 @@
 import { h } from './dom.js';
 import { amountOf } from './signs.js';
+import { findScreens, lastOf, markOf } from './find.js';
+import { practice, trainingQuestion } from './practice.js';
+import { optionsScreen, shiftLine, shiftScreen } from './shift.js';
 import { amountText, both, clockText, grouped, label, notice, since, until, withAmount, withoutAmount } from './texts.js';
 
 // screenOf chooses the one screen of a state: its name, signs, texts, and the keys that do something now. What binds the cashier most
@@ -9,10 +12,14 @@ export function screenOf(state) {
   if (state.asking && questions[state.asking] && state.payment) return questions[state.asking](state, state.payment);
   if (state.payment) return paymentScreen(state, state.payment);
   if (!state.status) return starting(state);
-  if (state.asking === 'warnings') return warnings(state);
+  if (state.finding) return findScreens[state.finding.step](state);
+  if (aside[state.asking]) return aside[state.asking](state);
   if (!state.status.ready) return offline(state);
   return idle(state);
 }
+
+// aside are the screens that stand beside the keypad, and about no payment.
+const aside = { warnings, shift: shiftScreen, options: optionsScreen, training: trainingQuestion };
 
 const noticeSeconds = 12; // how long a refused scan is said
 
@@ -72,7 +79,7 @@ function waiting(state, p) {
     : [otherWallets.includes(kind) && { key: 'K', action: 'cancel', label: label(state, 'other_means') }, { key: 'Esc', action: 'cancel', label: label(state, 'cancel') }, { key: 'T', action: 'type_code', label: label(state, 'type_code') }].filter(Boolean);
   screen.keys = { digits: 'code' };
   if (state.codeOpen) screen.facts = [`${label(state, 'type_code')}: ${'●'.repeat(Math.min(state.codeLength, 24))} (${state.codeLength}/18)`];
-  return screen;
+  return practice(state, screen);
 }
 
 const otherWallets = ['alipay', 'unionpay', 'wrong_prefix']; // the customer may want to pay with what was scanned
@@ -242,7 +249,7 @@ function offline(state) {
   const why = state.status.not_ready || { reason: 'other' };
   const texts = notice(state, why.reason);
   const waits = ['starting', 'stopping', 'recovering'].includes(why.reason);
-  return { name: 'offline', lead: !waits && nothingOpen(state) ? label(state, 'nothing_charged') : '', signs: [waits ? 'hourglass' : 'plug'], message: texts.message, next: texts.next_step, sound: waits ? '' : 'offline', actions: [!waits && { key: 'K', pad: 'Escape', action: 'clear', label: label(state, 'other_means') }, askWarnings(state)].filter(Boolean) };
+  return { name: 'offline', lead: !waits && nothingOpen(state) ? label(state, 'nothing_charged') : '', signs: [waits ? 'hourglass' : 'plug'], message: texts.message, next: texts.next_step, sound: waits ? '' : 'offline', actions: [!waits && { key: 'K', pad: 'Escape', action: 'clear', label: label(state, 'other_means') }, askWarnings(state)].filter(Boolean), keys: lookUpKeys };
 }
 
 // nothingOpen reports that no payment is under way, not even one that was set aside.
@@ -255,6 +262,13 @@ function nothingOpen(state) {
 export function warningsFor(state, reader) {
   const all = (state.status && state.status.warnings) || [];
   return all.filter((w) => w.code !== 'paid_not_announced' && (reader === 'all' || w.readers.includes(reader)));
+}
+
+const lookUpKeys = { b: 'find_bill', l: 'find_last' };
+
+// lookUps lead to what was sold before; they work without network too.
+function lookUps(state) {
+  return [{ key: 'B', action: 'find_bill', aux: true, label: label(state, 'check_bill') }, { key: 'L', action: 'find_last', aux: true, label: label(state, 'last_payments') }];
 }
 
 function askWarnings(state) {
@@ -284,14 +298,15 @@ function idle(state) {
   const next = state.refused ? notice(state, state.refused) : null;
   const enter = { key: 'Enter', action: 'arm', label: label(state, 'take_payment'), first: true, disabled: !/[1-9]/.test(typed) };
   return {
-    name: 'idle', keys: { digits: 'amount', m: 'manage' }, sound: state.refused ? 'wrong_code' : '',
-    actions: [enter, { key: 'Esc', action: 'clear', label: label(state, 'clear') }, askWarnings(state)].filter(Boolean),
+    name: 'idle', keys: { digits: 'amount', m: 'manage', s: 'ask:shift', o: 'ask:options' }, sound: state.refused ? 'wrong_code' : '',
+    actions: [enter, { key: 'Esc', action: 'clear', label: label(state, 'clear') }, ...lookUps(state), askWarnings(state)].filter(Boolean),
     body: [
       h('h1', { class: 'message' }, label(state, 'enter_amount'), ' ', h('span', { class: 'second', lang: other(state) }, both(state, 'enter_amount')[other(state)])),
       amountOf(amountText(state, typed || '0', currency), { 'aria-live': 'polite' }),
       h('div', { class: 'desk' },
         h('div', { class: 'keypad' }, pad.map((k) => h('button', { type: 'button', key: k, 'data-action': k === '⌫' ? 'erase' : `digit:${k}`, 'aria-label': k === '⌫' ? label(state, 'erase') : k }, k))),
         next ? refusedNote(state, next) : lastPayments(state)),
+      shiftLine(state),
     ],
   };
 }
@@ -305,10 +320,8 @@ function refusedNote(state, texts) {
   return h('div', { class: 'refused', role: 'alert' }, h('b', {}, `✖ ${texts.message[state.language]}`), h('p', {}, texts.next_step[state.language]));
 }
 
-const marks = { paid: '✓', declined: '✖', reversed: '↩', cancelled: '–', reversing: '←', confirming: '⚠', paying: '…', waiting: '…' };
-
 function lastPayments(state) {
-  const last = [...state.payments].sort((a, b) => b.sequence - a.sequence).slice(0, recentMax);
+  const last = lastOf(state, recentMax);
   return h('div', { class: 'last' }, last.length > 0 && h('h2', {}, label(state, 'last_payments')),
-    last.map((p) => h('p', { key: p.id }, h('span', { class: 'mark' }, marks[p.status] || ''), `${clockText(p.times.armed_at)} ${grouped(p.amount_text)} `, h('b', {}, label(state, `status_${p.status}`)))));
+    last.map((p) => h('button', { type: 'button', key: p.id, 'data-action': `look:${p.id}` }, h('span', { class: 'mark' }, markOf(p)), `${clockText(p.times.armed_at)} ${grouped(p.amount_text)} `, h('b', {}, label(state, `status_${p.status}`)))));
 }

@@ -15,6 +15,8 @@ const drawings = {
   phone: () => [h('rect', { ...line, x: 26, y: 6, width: 48, height: 88, rx: 10 }), path('M38 46h.1M50 46h.1M62 46h.1', { 'stroke-width': 11 }), path('M44 82H56', { 'stroke-width': 6 })],
   triangle: () => [path('M50 10L94 88H6Z'), path('M50 38V60M50 74v.1', { 'stroke-width': 10 })],
   list: () => [path('M30 22H90M30 50H90M30 78H90M10 22h.1M10 50h.1M10 78h.1')],
+  bill: () => [path('M20 8V92L32 82L44 92L56 82L68 92L80 82V8ZM34 28H66M34 44H66M34 60H54', { 'stroke-width': 7 })],
+  equal: () => [path('M18 36H82M18 64H82', { 'stroke-width': 14 })],
   tick: () => [path('M12 54L40 82L88 20', { 'stroke-width': 14 })],
   cross: () => [path('M20 20L80 80M80 20L20 80', { 'stroke-width': 14 })],
   back: () => [path('M90 50H14M44 18L12 50L44 82', { 'stroke-width': 11 })],
@@ -32,11 +34,13 @@ export function sign(name) {
 }
 
 const longNumber = 10; // characters, from 100,000.00 on
+const widths = [6, 8, 9, 12]; // characters up to which a phone shows a number in the letters of that size
 
 // amountOf writes an amount: its number large, what it is counted in before it.
 export function amountOf(text, attrs) {
   const [unit, number] = grouped(text).split(' ');
-  return h('div', { class: number.length >= longNumber ? 'amount long' : 'amount', ...attrs }, h('span', { class: 'unit' }, unit), ' ', h('span', { class: 'number' }, number));
+  const size = number.length < 6 ? '' : ` of${widths.find((w) => number.length <= w) || 12}`;
+  return h('div', { class: `amount${number.length >= longNumber ? ' long' : ''}${size}`, ...attrs }, h('span', { class: 'unit' }, unit), ' ', h('span', { class: 'number' }, number));
 }
 
 const round = 2 * Math.PI * 42;

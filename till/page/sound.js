@@ -20,6 +20,7 @@ const loudness = { waiting: 0.15, password: 0.06 };
 
 export class Sounds {
   #context = null;
+  muted = false;
 
   // allow is called in a key or a click: only then may a page begin to sound.
   allow() {
@@ -32,14 +33,14 @@ export class Sounds {
   }
 
   play(name) {
-    if (!this.#context || this.#context.state !== 'running') return;
+    if (this.muted || !this.#context || this.#context.state !== 'running') return;
     for (const [frequency, start, length] of tones[name] || []) this.#tone(frequency, start, length, loudness[name] || 0.3);
   }
 
   // say speaks a text where this machine itself has a voice for the language: no text leaves it.
   say(text, language) {
     const synthesis = globalThis.speechSynthesis;
-    if (!synthesis || !text) return;
+    if (this.muted || !synthesis || !text) return;
     const wanted = { en: 'en', 'zh-Hans': 'zh-CN', 'zh-Hant': 'zh-HK' }[language];
     const voices = synthesis.getVoices().filter((v) => v.localService);
     const voice = voices.find((v) => v.lang.startsWith(wanted)) || voices.find((v) => v.lang.startsWith(wanted.slice(0, 2)));

@@ -26,6 +26,7 @@ export function stateOf(story, words, language) {
 async function show() {
   const [words, stories] = await Promise.all([load('/page/words.json'), load('/page/stories.json')]);
   const root = document.getElementById('page');
+  document.documentElement.dataset.theme = query.get('theme') || '';
   root.replaceChildren();
   const story = stories.find((s) => s.name === query.get('state'));
   if (!story) return patch(root, [list(stories)]);

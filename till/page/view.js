@@ -2,6 +2,7 @@ import { h } from './dom.js';
 import { amountOf, ring, sign } from './signs.js';
 import { hasSlip, screenOf, warningsFor } from './screens.js';
 import { customerPage } from './customer.js';
+import { trainingBar } from './practice.js';
 import { managerScreen } from './manager.js';
 import { signInScreen, whoIsHere } from './signin.js';
 import { amountText, clockText, grouped, label, labelIn, languages, secondOf } from './texts.js';
@@ -18,9 +19,11 @@ import { amountText, clockText, grouped, label, labelIn, languages, secondOf } f
 //   state.payments   all payments that the page knows
 //   state.typed      digits of the amount so far
 //   state.codeOpen, codeLength   typing a code: how many keys so far, never which
-//   state.asking     the question that waits for an answer: cancel, manager, set_aside, goods_given, money_back, warnings
+//   state.asking     the question that waits for an answer: cancel, manager, set_aside, goods_given, money_back, warnings, shift, options
 //   state.warning    which warning its screen is about, counting from 0
 //   state.operator   typed so far, in the question about setting aside
+//   state.finding    what is being looked up, or null (finding.js)
+//   state.muted, theme   this page's settings: no sound; '', light or dark
 //   state.recovered  the result is older than this page
 //   state.otherMeans the cashier has taken other means for the payment that is being taken back
 //   state.lost       nothing has come from the agent for too long
@@ -33,8 +36,8 @@ export function render(state) {
   if (state.view === 'customer') return customerPage(state);
   const screen = (!state.lost && signInScreen(state)) || (!state.lost && state.view === 'manager' && managerScreen(state)) || screenOf(state);
   const tree = h('div', { class: `page ${screen.name} ${screen.frame || ''}`, 'data-screen': screen.name, lang: state.language },
-    header(state, screen.name), screen.name !== 'warnings' && banners(state, screen.name), stage(state, screen), footer(state, screen), slip(state));
-  return { tree, keys: keysOf(screen), name: screen.name, sound: screen.sound || '' };
+    header(state, screen.name), trainingBar(state), screen.name !== 'warnings' && banners(state, screen.name), stage(state, screen), footer(state, screen), slip(state));
+  return { tree, keys: keysOf(screen, state.status && state.status.training), name: screen.name, sound: screen.sound || '' };
 }
 
 // header names the till, what is open on the side, and the languages.
@@ -44,6 +47,7 @@ function header(state, name) {
   const aside = state.payments.filter((p) => p.set_aside && !p.final).length;
   return h('header', {},
     h('div', { class: 'name' }, till),
+    name === 'idle' && h('button', { type: 'button', 'data-action': 'ask:options', key: 'options', 'aria-label': label(state, 'options') }, h('kbd', {}, 'O'), ' ☰'),
     name === 'idle' && h('button', { type: 'button', 'data-action': 'manage', key: 'manage' }, h('kbd', {}, 'M'), ` ${label(state, 'manager')}`),
     state.view === 'manager' && status && status.holding && h('div', { class: 'aside' }, `⚠ ${label(state, 'payment_in_progress')}`),
     aside > 0 && h('div', { class: 'aside' }, `⚠ ${label(state, 'set_aside_open')}: ${aside}`),
@@ -82,7 +86,7 @@ function stage(state, screen) {
   if (screen.body) return h('main', { class: 'stage', key: screen.name }, screen.body);
   const second = secondOf(state.language, currencyOf(state));
   const lead = screen.lead && h('p', { class: 'lead' }, screen.lead);
-  return h('main', { class: 'stage', key: screen.name, role: 'alert' },
+  return h('main', { class: 'stage', key: screen.name, 'aria-live': 'assertive' },
     h('div', { class: 'top' },
       h('div', { class: 'signs' }, screen.signs.map(sign)),
       screen.amount && amountOf(screen.amount),
@@ -98,15 +102,15 @@ function stage(state, screen) {
 // footer holds the keys that do something now, each also a button.
 function footer(state, screen) {
   return h('footer', {}, screen.actions.map((a) => h('button', {
-    type: 'button', 'data-action': a.action, class: a.first ? 'first' : '', disabled: a.disabled || false, key: a.action,
+    type: 'button', 'data-action': a.action, class: a.first ? 'first' : a.aux ? 'aux' : '', disabled: a.disabled || false, key: a.action,
   }, h('kbd', {}, a.key), h('span', {}, a.label))),
   state.note && h('span', { class: 'note', role: 'status' }, label(state, state.note)));
 }
 
 const keyNames = { Enter: 'Enter', Esc: 'Escape', '⌫': 'Backspace' };
 
-function keysOf(screen) {
-  const keys = { ...screen.keys };
+function keysOf(screen, training) {
+  const keys = { ...(training && { x: 'end_training' }), ...screen.keys };
   for (const a of screen.actions) {
     if (a.disabled) continue;
     keys[keyNames[a.key] || a.key.toLowerCase()] = a.action;
@@ -129,6 +133,7 @@ function slip(state) {
   const payer = p.payer_amount && p.payer_currency !== p.currency ? amountText(state, p.payer_amount, p.payer_currency) : '';
   const at = p.times.final_at || p.times.reversing_at;
   return h('section', { class: 'slip', 'aria-hidden': 'true' },
+    state.status && state.status.training && h('h1', {}, labelIn(state, state.language, 'slip_training')),
     h('h2', {}, state.status ? state.status.store : ''),
     h('h1', {}, `${labelIn(state, state.language, p.status === 'paid' ? 'slip_paid' : 'slip_not_paid')} ${grouped(p.amount_text)}`),
     h('p', { lang: second }, labelIn(state, second, p.status === 'paid' ? 'slip_paid' : 'slip_not_paid')),

@@ -1,0 +1,88 @@
+package till
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"posagent/health"
+	"posagent/payflow"
+)
+
+// findingPage is what the page holds of a look-up (page/finding.js).
+type findingPage struct {
+	Step  string `json:"step"` // scan, asking, answer, last
+	Typed string `json:"typed"`
+	Bill  *Bill  `json:"bill"`
+	Page  int    `json:"page"`
+	From  string `json:"from"`
+	Note  string `json:"note,omitempty"`
+}
+
+// found are the look-ups: each answer to a customer's bill, and the last payments.
+func (b *storyBook) found() {
+	finding := func(f findingPage) func(*story) {
+		return func(s *story) { s.Page.Finding = &f }
+	}
+	b.add("bill-scan", nil, finding(findingPage{Step: "scan", Typed: "42000000002026"}))
+	b.add("bill-asking", nil, finding(findingPage{Step: "asking"}))
+	for _, e := range []*payflow.Entry{
+		paidStory(), paidStory(answeredWith(payflow.GoodsGiven)), paidStory(answeredWith(payflow.MoneyGivenBack)),
+		aStory(payflow.Confirming, payflow.ReasonUnknown), aStory(payflow.Reversing, payflow.ReasonTakingBack), aStory(payflow.Reversed, payflow.ReasonClosed),
+		aStory(payflow.Declined, payflow.ReasonNotEnough), lateStory(payflow.LateTakingBack),
+	} {
+		bill := b.server.billOf(*e).Body
+		b.add("bill-"+dashed(string(bill.Answer)), nil, finding(findingPage{Step: "answer", Bill: &bill}))
+	}
+	order := &BillOrder{Number: "SZTX001T2261128000017AB12C9", State: payflow.TradeSuccess, Amount: 8_888_00, Currency: "HKD", AmountText: "HK$ 8888.00", PaidAt: storyAt.Add(-time.Hour)}
+	for _, answer := range []BillAnswer{BillOtherPaid, BillOtherUnpaid, BillNotOurs, BillNotAsked, BillCode, BillNoNumber} {
+		bill := b.server.billSays(answer, nil, nil).Body
+		if answer == BillOtherPaid || answer == BillOtherUnpaid {
+			bill.Order = order
+		}
+		b.add("bill-"+dashed(string(answer)), nil, finding(findingPage{Step: "answer", Bill: &bill}))
+	}
+	again := b.server.billOf(*aStory(payflow.Reversed, payflow.ReasonClosed)).Body
+	b.add("bill-check-again", nil, finding(findingPage{Step: "answer", Bill: &again, Note: "checking_again"}))
+	b.add("last-payments", nil, finding(findingPage{Step: "last"}), func(s *story) {
+		statuses := []payflow.Status{payflow.Paid, payflow.Declined, payflow.Reversed, payflow.Cancelled, payflow.Paid, payflow.Paid}
+		for i, status := range statuses {
+			e := aStory(status, payflow.ReasonPaid, answeredWith(payflow.Seen), func(e *payflow.Entry) {
+				e.OutTradeNo, e.SaleRef = payflow.OutTradeNo(fmt.Sprintf("SZTX001T126112800004%dAB12C9", i)), payflow.SaleRef(fmt.Sprintf("A-100%d", i))
+				e.ArmedAt = storyAt.Add(-time.Duration(i) * time.Minute)
+			})
+			s.Payments = append(s.Payments, b.server.view(*e, s.Now))
+		}
+	})
+	b.add("last-payments-none", nil, finding(findingPage{Step: "last"}))
+}
+
+func answeredWith(how payflow.Handover) func(*payflow.Entry) {
+	return func(e *payflow.Entry) { e.Acknowledged = payflow.Acknowledgement{At: storyAt, How: how} }
+}
+
+func dashed(name string) string {
+	return strings.ReplaceAll(name, "_", "-")
+}
+
+// shift is the opening line's screen, and the page's options.
+func (b *storyBook) shift() {
+	asking := func(name string) func(*story) { return func(s *story) { s.Page.Asking = name } }
+	b.add("shift-ready", nil, asking("shift"))
+	b.add("shift-faults", nil, asking("shift"), func(s *story) {
+		s.Status.Devices[0].Ready, s.Status.Certificates[0].DaysLeft = false, 11
+		s.Status.Warnings = append(warned(health.ScannerAway, "/dev/posagent-scanner"), warned(health.Certificate14Days, "merchant: 11 days")...)
+	})
+	b.add("idle-scanner-fault", nil, func(s *story) {
+		s.Status.Devices[0].Ready = false
+		s.Status.Warnings = warned(health.ScannerAway, "/dev/posagent-scanner")
+	})
+	b.add("options", nil, asking("options"), func(s *story) { s.Status.MayTrain = true })
+	b.add("training-asked", nil, asking("training"))
+	training := func(s *story) { s.Status.Training, s.Status.Store = true, "TRAINING "+s.Status.Store }
+	b.add("training-idle", nil, training)
+	b.add("training-waiting", aStory(payflow.Waiting, payflow.ReasonWaiting), training)
+	b.add("training-unknown", aStory(payflow.Confirming, payflow.ReasonUnknown), training)
+	b.add("training-paid", paidStory(), training)
+	b.add("training-customer", aStory(payflow.Waiting, payflow.ReasonWaiting), training, func(s *story) { s.View = "customer" })
+}
