@@ -37,7 +37,7 @@ var keptTimes = map[string]string{
 	"wxclient.keepAliveIdle": "the kernel counts whole seconds", "wxclient.keepAliveEvery": "the kernel counts whole seconds",
 	"wxclient.noticeKept": "an age in days", "wxclient/v2.noticeKept": "an age in days", "wxclient.expiringWithin": "an age in days",
 	"queue.lockWait": "another process of this machine", "queue.aheadMax": "a difference of clocks", "queue.setBackMax": "a difference of clocks", "queue.owing": "an age in days",
-	"wxclient.signedBefore": "a difference of clocks",
+	"wxclient.signedTo": "what a signed time is cut off to",
 
 	"wxsim.certificateAge": "an age in days", "wxsim.certificateLife": "an age in days", "wxsim.oldLives": "an age in days",
 	"wxsim.refundLast": "an age in days", "wxsim.statementDays": "an age in days", "wxsim.statementRows": "a time of day", "wxsim.settledBy": "a time of day",

@@ -46,10 +46,9 @@ type Line struct {
 	s   *Server
 	cfg LineConfig
 
-	mu        sync.Mutex // guards what is below
-	sessions  map[*lineSession]struct{}
-	listeners []net.Listener
-	running   sync.WaitGroup
+	mu       sync.Mutex // guards what is below
+	sessions map[*lineSession]struct{}
+	running  sync.WaitGroup
 }
 
 // NewLine makes the line protocol of a server. It serves nothing yet, and ends with the server's Shutdown.
