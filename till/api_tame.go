@@ -150,10 +150,10 @@ func (s *Server) authorize(ctx huma.Context, next func(huma.Context)) {
 	}
 	if len(c.scopes) == 0 {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="posagent"`)
-		newProblem(Unauthorized, "").write(w)
+		hangUp(w, newProblem(Unauthorized, ""))
 		return
 	}
-	newProblem(Forbidden, "").write(w)
+	hangUp(w, newProblem(Forbidden, ""))
 }
 
 func schemaOf[T any](api huma.API) *huma.Schema {

@@ -65,6 +65,10 @@ func (s *Server) events(_ context.Context, in *eventsInput) (*huma.StreamRespons
 	return &huma.StreamResponse{Body: func(ctx huma.Context) {
 		defer s.streams.leave()
 		r, w := humago.Unwrap(ctx)
+		if r.Method == http.MethodHead { // its reader would never see the end, and hold a stream's place
+			w.Header().Set("Content-Type", "text/event-stream")
+			return
+		}
 		s.stream(w, r, from, known)
 	}}, nil
 }

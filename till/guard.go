@@ -68,7 +68,7 @@ func callerOf(ctx context.Context) caller {
 func (s *Server) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !s.hostAllowed(r.Host) {
-			newProblem(BadHost, "").write(w)
+			hangUp(w, newProblem(BadHost, ""))
 			return
 		}
 		listed := s.allowOrigin(w, r)
@@ -77,7 +77,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			return
 		}
 		if !reads(r) && !listed && foreign(r) {
-			newProblem(CrossOrigin, "").write(w)
+			hangUp(w, newProblem(CrossOrigin, ""))
 			return
 		}
 		c, p := s.identify(r)
@@ -85,8 +85,11 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			if p.Code == Unauthorized {
 				w.Header().Set("WWW-Authenticate", `Bearer realm="posagent"`)
 			}
-			p.write(w)
+			hangUp(w, p)
 			return
+		}
+		if len(c.scopes) == 0 {
+			_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(nobodyWriteTimeout))
 		}
 		next.ServeHTTP(w, withCaller(withSession(r), c))
 	})

@@ -106,9 +106,10 @@ type Server struct {
 	closing context.Context // ends when Shutdown begins: long polls and streams end with it
 	close   context.CancelFunc
 
-	mu      sync.Mutex // guards servers and closed
-	servers []*http.Server
-	closed  bool
+	mu        sync.Mutex // guards what follows
+	servers   []*http.Server
+	listeners []*boundedListener
+	closed    bool
 }
 
 // New makes a server over a desk. It listens to nothing yet.
@@ -161,12 +162,13 @@ func (s *Server) Serve(l net.Listener) error { return s.serve(l, s.Handler()) }
 // file is the caller's care.
 func (s *Server) ServeSocket(l net.Listener) error { return s.serve(l, s.SocketHandler()) }
 
-func (s *Server) serve(l net.Listener, h http.Handler) error {
+func (s *Server) serve(listener net.Listener, h http.Handler) error {
+	l := newBoundedListener(listener)
 	server := &http.Server{
 		Handler: h, MaxHeaderBytes: headerBytesMax, ReadHeaderTimeout: headerReadTimeout, // a ReadTimeout would end long polls
-		WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, ErrorLog: s.serverLog(), ConnContext: withPeer,
+		WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, ErrorLog: s.serverLog(), ConnContext: withPeer, ConnState: l.follow,
 	}
-	if !s.keep(server) {
+	if !s.keep(server, l) {
 		return l.Close()
 	}
 	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
@@ -176,9 +178,10 @@ func (s *Server) serve(l net.Listener, h http.Handler) error {
 }
 
 // keep remembers a server for Shutdown, unless that has begun.
-func (s *Server) keep(server *http.Server) bool {
+func (s *Server) keep(server *http.Server, l *boundedListener) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.listeners = append(s.listeners, l)
 	s.servers = append(s.servers, server)
 	return !s.closed
 }
