@@ -39,6 +39,7 @@ func (s *Server) newAPI() huma.API {
 	s.registerPole(api)
 	listCodes(api)
 	s.serveDocument(api)
+	s.serveProblems()
 	return api
 }
 

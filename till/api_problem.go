@@ -16,7 +16,7 @@ import (
 
 // Problem is every error of the API (RFC 9457, application/problem+json). It never holds a value that the caller sent.
 type Problem struct {
-	Type      string       `json:"type" doc:"urn:posagent:problem: and the code."`
+	Type      string       `json:"type" format:"uri-reference" doc:"/problems/ and the code: a page of the agent that says what happened and what to do, in three languages. It does not change."`
 	Title     string       `json:"title" doc:"What kind of problem it is."`
 	Status    int          `json:"status"`
 	Code      ProblemCode  `json:"code" doc:"Stable: programs decide by it."`
@@ -69,7 +69,7 @@ func newProblem(code ProblemCode, detail string) *Problem {
 	if detail == "" {
 		detail = kind.title
 	}
-	return &Problem{Type: "urn:posagent:problem:" + string(code), Title: kind.title, Status: kind.status, Code: code, Detail: detail, NextStep: kind.next}
+	return &Problem{Type: typeOf(code), Title: kind.title, Status: kind.status, Code: code, Detail: detail, NextStep: kind.next}
 }
 
 // fieldProblem refuses a request for one field.

@@ -305,7 +305,7 @@ func TestMoneyThatAPersonGaveBackInAnotherWayIsNotRefunded(t *testing.T) {
 
 	refused := a.refund(id, "r2", `{"amount":1000}`).problem()
 	assert.Equal(t, GivenBack, refused.Code)
-	assert.Equal(t, "urn:posagent:problem:money_given_back", refused.Type)
+	assert.Equal(t, "/problems/money_given_back", refused.Type)
 	assert.Equal(t, http.StatusConflict, refused.Status)
 	assert.Contains(t, refused.Detail, "by P001 at "+p.Times.AcknowledgeAt.Format("2006-01-02 15:04"), "who recorded it, and when")
 	assert.Contains(t, refused.NextStep.EN, "merchant platform", "what to do where it was recorded by mistake")

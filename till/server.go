@@ -246,7 +246,7 @@ func (s *Server) routeAPI(w http.ResponseWriter, r *http.Request) {
 }
 
 func isAPI(p string) bool {
-	return p == "/v1" || strings.HasPrefix(p, "/v1/") || p == "/healthz" || p == "/readyz" || p == "/metrics"
+	return p == "/v1" || strings.HasPrefix(p, "/v1/") || p == "/healthz" || p == "/readyz" || p == "/metrics" || strings.HasPrefix(p, problemsPath)
 }
 
 // sink keeps an answer's status and headers and drops its text.
