@@ -34,6 +34,7 @@ func (s *Server) newAPI() huma.API {
 	s.registerBillScan(api)
 	s.registerEvents(api)
 	s.registerStatus(api)
+	s.registerMetrics(api)
 	s.registerBackups(api)
 	s.registerSession(api)
 	s.registerPole(api)

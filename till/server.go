@@ -69,6 +69,8 @@ type Config struct {
 	Training TrainingDesk // nil: nobody can practise here
 	Practice Practice     // nil: a real till
 
+	Metrics func() []Metric // beside those of payments, refunds and the status; nil: none
+
 	Log zerolog.Logger // the zero value logs nowhere
 }
 
@@ -91,6 +93,7 @@ type Server struct {
 	api      huma.API
 	sessions sessions
 	signIns  *signIns
+	meter    *meter
 	polls    gate
 	streams  gate
 	bills    gate // questions about a bill's number, one at a time
@@ -124,7 +127,7 @@ func New(cfg Config) (*Server, error) {
 		cfg.Status = func() Status { return Status{} }
 	}
 	s := &Server{
-		cfg: cfg, mux: http.NewServeMux(), sessions: newSessions(), polls: newGate(pollsMax), streams: newGate(streamsMax), bills: newGate(1),
+		cfg: cfg, mux: http.NewServeMux(), sessions: newSessions(), meter: newMeter(), polls: newGate(pollsMax), streams: newGate(streamsMax), bills: newGate(1),
 		wrongTokens: newLimiter(wrongTokensEach, wrongTokensAll), wrongPINs: newLimiter(wrongPINsEach, wrongPINsAll),
 	}
 	s.signIns = newSignIns(cfg, s.sell)

@@ -39,6 +39,7 @@ type agent struct {
 	ways           *ways            // the same
 	v3             *wxclient.Client // nil: its key is not installed
 	v2             *v2.Client       // nil: its key is not installed
+	calls          *countedCalls
 	engine         *queue.Engine
 	feed           *scanFeed
 	sources        []scanner.Source
@@ -314,8 +315,9 @@ func (a *agent) merchant() payflow.Merchant {
 }
 
 func (a *agent) openEngine(agentOptions) (err error) {
+	a.calls = countCalls(a.client)
 	a.engine, err = queue.NewEngine(queue.Config{
-		Journal: a.journal, Gateway: a.client, Refunds: a.client, RefundNotifyURL: a.cfg.WeChat.NotifyURL,
+		Journal: a.journal, Gateway: a.calls, Refunds: a.calls, RefundNotifyURL: a.cfg.WeChat.NotifyURL,
 		Timing:   payflow.Timing{QueryEvery: a.cfg.Flow.QueryEvery / payflow.Pace, ReverseAfter: a.cfg.Flow.ReverseAfter / payflow.Pace, ScanWithin: a.cfg.Till.ScanWithin / payflow.Pace},
 		Merchant: a.merchant(), API: payflow.API(a.cfg.WeChat.API), HostFamily: a.cfg.WeChat.Hosts[0], CodePrefixes: a.cfg.Till.CodePrefixes,
 		Store: payflow.Store{ID: a.cfg.Store.ID, Name: a.cfg.Store.Name, Address: a.cfg.Store.Address, Till: a.cfg.Till.ID, DeviceIP: a.deviceIP()},
@@ -451,6 +453,7 @@ func (a *agent) run(ctx context.Context) error {
 	parts.Go(func() { a.feed.run(ctx, a.sources) })
 	parts.Go(func() { a.serveLine(ctx) })
 	parts.Go(func() { a.watchPole(ctx) })
+	parts.Go(func() { a.server.CountMetrics(ctx) })
 	parts.Go(func() { a.tendJournal(ctx) })
 	parts.Go(func() { a.tendWarnings(ctx) })
 	parts.Go(func() { a.tendBackups(ctx) })

@@ -9,6 +9,7 @@ import (
 	mrand "math/rand/v2"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -172,8 +173,32 @@ func TestManyClientsOfOneTillChargeOnce(t *testing.T) {
 	require.Eventually(t, func() bool { return len(o.engine.OpenRefunds()) == 0 }, 30*time.Second, 20*time.Millisecond)
 	lines := o.gateway.books()
 	require.Len(t, lines, 1, "WeChat Pay has one order")
+	o.showsInMetrics(string(first))
 	assert.EqualValues(t, 1, lines[0].Charged, "once")
 	assert.EqualValues(t, 1000, lines[0].Held, "and gave back once")
+}
+
+// showsInMetrics holds /metrics to what was sold.
+func (o *openAgent) showsInMetrics(id string) {
+	o.t.Helper()
+	r, err := http.NewRequest(http.MethodGet, "http://"+o.address+"/metrics", nil)
+	require.NoError(o.t, err)
+	r.Header.Set("Authorization", "Bearer "+o.token)
+	answer, err := http.DefaultClient.Do(r)
+	require.NoError(o.t, err)
+	defer answer.Body.Close()
+	raw, err := io.ReadAll(answer.Body)
+	require.NoError(o.t, err)
+	text := string(raw)
+	for _, line := range []string{`posagent_payments_total{status="paid",reason="paid"} 1`, `posagent_refunds_total{status="refunded"} 1`, "posagent_verdict_seconds_count 1",
+		`posagent_wechat_calls_total{kind="pay",outcome="found"} 1`, `posagent_wechat_calls_total{kind="refund",outcome="`, "posagent_journal_commits_total ", "posagent_journal_bytes ",
+		`posagent_certificate_remaining_seconds{kind="merchant"} `, "posagent_clock_offset_seconds "} {
+		assert.Contains(o.t, text, line)
+	}
+	assert.NotContains(o.t, text, id)
+	if path := os.Getenv("POSAGENT_METRICS_FILE"); path != "" { // for promtool check metrics
+		require.NoError(o.t, os.WriteFile(path, raw, 0o600))
+	}
 }
 
 func (o *openAgent) awaitPaid(id payflow.OutTradeNo) {
