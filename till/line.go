@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 
 	"posagent/payflow"
@@ -13,16 +14,17 @@ import (
 
 // The bounds of the line protocol.
 const (
-	lineBytesMax   = 256              // of one line either way, without its end
-	lineClientsMax = 64               // connections at one time
-	lineFollowMax  = 16               // payments of which one connection is told by itself
-	lineWriteMax   = 5 * time.Second  // a reader that takes none of one line for so long is cut off
-	lineBadMax     = 20               // lines in a row that mean nothing
-	lineListMax    = 20               // results in one answer to UNTOLD
-	lineLostMax    = 5 * time.Second  // the rest of a line that does not come within this time never will
-	lineSaleAge    = 12 * time.Hour   // a sale that ended longer ago is not what a till asks about again: its number was used anew
-	lineDayPages   = 100              // of listMax payments that DAYEND adds up
-	lineQuietClose = 30 * time.Second // a connection silent for so long makes way for a new one where all are taken
+	lineBytesMax    = 256                    // of one line either way, without its end
+	lineClientsMax  = 64                     // connections at one time
+	lineFollowMax   = 16                     // payments of which one connection is told by itself
+	lineWriteMax    = 5 * time.Second        // a reader that takes none of one line for so long is cut off
+	lineBadMax      = 20                     // lines in a row that mean nothing
+	lineListMax     = 20                     // results in one answer to UNTOLD
+	lineLostMax     = 5 * time.Second        // the rest of a line that does not come within this time never will
+	lineSaleAge     = 12 * time.Hour         // a sale that ended longer ago is not what a till asks about again: its number was used anew
+	lineDayPages    = 100                    // of listMax payments that DAYEND adds up
+	lineAcceptRetry = 200 * time.Millisecond // where no file is left for a connection
+	lineQuietClose  = 30 * time.Second       // a connection silent for so long makes way for a new one where all are taken
 )
 
 // LineConfig is what the line protocol needs beside its server's Config. Its zero value serves.
@@ -70,6 +72,10 @@ func (l *Line) Serve(listener net.Listener) error {
 			}
 			return nil
 		}
+		if passesBy(err) {
+			pause(l.s.closing, lineAcceptRetry)
+			continue
+		}
 		if err != nil {
 			_ = listener.Close()
 			return fmt.Errorf("serve the line protocol: %w", err)
@@ -77,6 +83,11 @@ func (l *Line) Serve(listener net.Listener) error {
 		keepAlive(conn)
 		l.admit(conn)
 	}
+}
+
+// passesBy reports an error of a listener that may be over in a moment: no file is left, or the other side went away again.
+func passesBy(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ECONNABORTED)
 }
 
 // ServePort answers on a port until it fails, ctx ends or the server's Shutdown, and closes it. The error says why the port failed.

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -501,4 +502,37 @@ func decodeLines(all []byte, step int, at time.Time) (lines []lineIn) {
 		all = all[n:]
 	}
 	return lines
+}
+
+// shortOfFiles is a listener of a process that has no file left for its first connections.
+type shortOfFiles struct {
+	net.Listener
+	left int
+}
+
+func (s *shortOfFiles) Accept() (net.Conn, error) {
+	if s.left > 0 {
+		s.left--
+		return nil, &net.OpError{Op: "accept", Net: "tcp", Err: os.NewSyscallError("accept", syscall.EMFILE)}
+	}
+	return s.Listener.Accept()
+}
+
+func TestALineIsNotGivenUpBecauseNoFileIsLeftForAMoment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newTill(t)
+		p := newPipes()
+		done := make(chan error, 1)
+		go func() { done <- a.server.NewLine(LineConfig{}).Serve(&shortOfFiles{p, 3}) }()
+		conn, err := p.dial(t.Context())
+		require.NoError(t, err)
+		_, err = io.WriteString(conn, "TEST\r\n")
+		require.NoError(t, err)
+		answer, err := bufio.NewReader(conn).ReadString('\n')
+		require.NoError(t, err)
+		assert.NotEmpty(t, answer)
+		conn.Close()
+		a.server.close()
+		require.NoError(t, <-done)
+	})
 }
