@@ -38,13 +38,13 @@ type Machine struct {
 	adapter net.Conn // the far end of the USB serial adapter
 }
 
-// Pace is how fast a machine's clock goes.
-type Pace int
+// Clock is how fast a machine's clock goes.
+type Clock int
 
-// The paces of a machine.
+// The clocks of a machine.
 const (
 	// RealTime is the host's clock: devices answer in their own time, and a busy host makes the guest slow.
-	RealTime Pace = iota
+	RealTime Clock = iota
 	// Counted gives each instruction of the guest two nanoseconds of its clock, however long the host takes for it: a core of
 	// InstructionsASecond, which measures the same on an idle host and on a busy one.
 	Counted
@@ -53,19 +53,19 @@ const (
 // InstructionsASecond is what the core of a Counted machine does, some tenth of a till's.
 const InstructionsASecond = 500_000_000
 
-// accelerator is what QEMU is told of a pace.
-func (p Pace) accelerator() []string {
-	if p == Counted {
+// accelerator is what QEMU is told of a clock.
+func (c Clock) accelerator() []string {
+	if c == Counted {
 		return []string{"-accel", "tcg,thread=single", "-icount", "shift=1"}
 	}
 	return []string{"-accel", "tcg,thread=multi"}
 }
 
-// Boot starts a machine from a kit at a pace and waits until its guest answers. Folder holds its sockets and its console's log; its
+// Boot starts a machine from a kit by a clock and waits until its guest answers. Folder holds its sockets and its console's log; its
 // name must be short, for a socket's path has at most 107 bytes.
-func Boot(ctx context.Context, kit Kit, folder string, pace Pace) (*Machine, error) {
+func Boot(ctx context.Context, kit Kit, folder string, clock Clock) (*Machine, error) {
 	m := &Machine{folder: folder}
-	if err := m.start(kit, pace); err != nil {
+	if err := m.start(kit, clock); err != nil {
 		return nil, err
 	}
 	if err := m.connect(ctx); err != nil {
@@ -76,9 +76,9 @@ func Boot(ctx context.Context, kit Kit, folder string, pace Pace) (*Machine, err
 
 func (m *Machine) at(name string) string { return filepath.Join(m.folder, name) }
 
-func (m *Machine) start(kit Kit, pace Pace) error {
+func (m *Machine) start(kit Kit, clock Clock) error {
 	socket := func(id string) string { return "socket,id=" + id + ",server=on,wait=off,path=" + m.at(id) }
-	m.cmd = exec.Command("qemu-system-x86_64", append(pace.accelerator(), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+	m.cmd = exec.Command("qemu-system-x86_64", append(clock.accelerator(), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
 		"-machine", "q35,i8042=off", "-cpu", "qemu64", "-m", fmt.Sprint(memoryMB),
 		"-kernel", kit.Kernel, "-initrd", kit.Initramfs, "-append", "console=ttyS0 quiet panic=-1 loglevel=4",
 		"-serial", "file:"+m.at("console.log"), "-qmp", "unix:"+m.at("monitor")+",server=on,wait=off",

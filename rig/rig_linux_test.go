@@ -107,7 +107,7 @@ func part(t *testing.T, name string, s *shop, do func(*shop)) {
 }
 
 // openShop prepares and boots the machine, starts simulated WeChat Pay and plugs all scanners in.
-func openShop(t *testing.T, pace Pace) *shop {
+func openShop(t *testing.T, clock Clock) *shop {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
@@ -119,7 +119,7 @@ func openShop(t *testing.T, pace Pace) *shop {
 	folder, err := os.MkdirTemp("", "rig") // t.TempDir's names are too long for a socket
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(folder) })
-	m, err := Boot(ctx, kit, folder, pace)
+	m, err := Boot(ctx, kit, folder, clock)
 	require.NoError(t, err)
 	seed := rand.Uint64()
 	s := &shop{t: t, m: m, chance: rand.New(rand.NewPCG(seed, 0)), charged: map[string]charge{}, stuck: new(bool)}
