@@ -393,8 +393,9 @@ func TestOf64TillsOneArmsAndTheOthersAreToldWhichPaymentHoldsTheTill(t *testing.
 	lined(t, func(a *aTill, dial func() *oldTill) {
 		var tills []*oldTill
 		for i := range lineClientsMax {
-			tills = append(tills, dial())
-			go func() { _, _ = fmt.Fprintf(tills[i].conn, "PAY S-%d 500\n", i) }()
+			till := dial()
+			tills = append(tills, till)
+			go func() { _, _ = fmt.Fprintf(till.conn, "PAY S-%d 500\n", i) }()
 		}
 		armed, busy := 0, 0
 		for _, till := range tills {
