@@ -4,6 +4,9 @@
 // It holds no state of its own about money. Everything that it shows comes from a [Desk], which the engine is, and every wish goes
 // there; a till that restarts forgets nothing.
 //
+// Old tills say their wishes in lines (line*.go, docs/line-protocol.md), or have the total read from their customer display (pole*.go,
+// docs/pole-display.md). Training is a second server below /training/ of the first (training.go).
+//
 // # Who may do what
 //
 // Programs send a bearer token, whose scopes say what it opens (tokens.go). The unix socket trusts its owner and group, by the kernel's

@@ -98,10 +98,8 @@ func orText(text, usual string) string {
 	return text
 }
 
-// Serve reads the display's line until it fails or ctx ends; the caller closes it then, which ends the read. The error says why it failed.
-func (p *Pole) Serve(ctx context.Context, line io.Reader) error {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
+// hear takes what a line gives until it fails, and tells why it did.
+func (p *Pole) hear(line io.Reader) <-chan error {
 	failed := make(chan error, 1)
 	go func() {
 		buf := make([]byte, 256)
@@ -114,6 +112,14 @@ func (p *Pole) Serve(ctx context.Context, line io.Reader) error {
 			}
 		}
 	}()
+	return failed
+}
+
+// Serve reads the display's line until it fails or ctx ends; the caller closes it then, which ends the read. The error says why it failed.
+func (p *Pole) Serve(ctx context.Context, line io.Reader) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	failed := p.hear(line)
 	tick := time.NewTicker(max(p.cfg.Settle/8, 10*time.Millisecond))
 	defer tick.Stop()
 	defer p.letGo() // a line that is away shows no total
@@ -318,18 +324,7 @@ func PoleWatch(ctx context.Context, cfg PoleConfig, line io.Reader, tell func(Po
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	failed := make(chan error, 1)
-	go func() {
-		buf := make([]byte, 256)
-		for {
-			n, err := line.Read(buf)
-			p.take(buf[:n], time.Now())
-			if err != nil {
-				failed <- err
-				return
-			}
-		}
-	}()
+	failed := p.hear(line)
 	tick := time.NewTicker(max(p.cfg.Settle/8, 10*time.Millisecond))
 	defer tick.Stop()
 	for {
