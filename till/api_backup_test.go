@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -13,9 +15,11 @@ import (
 	"posagent/payflow"
 )
 
-// fakeBackups is a desk of backups in memory.
+// fakeBackups is a desk of backups in memory, for many callers at once.
 type fakeBackups struct {
-	err   error
+	err error
+
+	mu    sync.Mutex
 	found []payflow.FoundAfterRestore
 }
 
@@ -23,9 +27,15 @@ func (f *fakeBackups) MakeBackup(context.Context) (Backup, error) {
 	return Backup{File: "/var/lib/posagent/backup/one.backup", At: noon(), Sequence: 12, Head: "12:ab", Bytes: 1, Verified: []string{"all"}, NotVerified: []string{}}, f.err
 }
 
-func (f *fakeBackups) FoundAfterRestore() ([]payflow.FoundAfterRestore, error) { return f.found, nil }
+func (f *fakeBackups) FoundAfterRestore() ([]payflow.FoundAfterRestore, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.found), nil
+}
 
 func (f *fakeBackups) SettleFound(_ context.Context, no payflow.OutTradeNo, operator, note string) (payflow.FoundAfterRestore, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	for i := range f.found {
 		if f.found[i].OutTradeNo == no {
 			f.found[i].Settled = payflow.FoundSettled{At: noon().Add(time.Hour), Operator: operator, Note: note}
