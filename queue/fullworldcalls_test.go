@@ -270,11 +270,16 @@ func (c *fullCall) back(ctx context.Context, outcome payflow.Outcome, err error)
 	if outcome.Kind == payflow.NotSent && !f.hasArrived(c.order.OutTradeNo, c.ask) {
 		f.w.log.forget(c.id)
 	}
-	if err == nil && !really.Verified && outcome.Kind != payflow.NotSent {
+	text := ""
+	switch {
+	case err != nil || really.Verified || outcome.Kind == payflow.NotSent:
+	case c.noStartCanTell():
+		text = replayNobodyCanTell
+	default:
 		f.breach("I14", c.order.OutTradeNo, "the client believed an answer that must not be believed: "+string(c.lastFault()))
 	}
 	outcome, err = f.bug.spoil(c, outcome, err)
-	f.w.log.add(worldLine{Kind: worldEnded, Boot: b.n, No: c.order.OutTradeNo, Call: c.id, Ask: c.ask, Answer: really})
+	f.w.log.add(worldLine{Kind: worldEnded, Boot: b.n, No: c.order.OutTradeNo, Call: c.id, Ask: c.ask, Answer: really, Text: text})
 	return outcome, err
 }
 

@@ -43,7 +43,7 @@ func (bug fullBug) spoil(c *fullCall, outcome payflow.Outcome, err error) (payfl
 // violated names the invariants of what WeChat Pay sees a till do.
 var violated = map[string]string{
 	"a nonce was used twice": "I14", "one payment code in two orders": "I2", "one number with two amounts": "I2",
-	"reversed sooner than 15 s after the pay call": "I3", "reversed another till's order": "rule 3",
+	"reversed sooner than 15 s after the pay call": "I3", reversedAnothers: "rule 3",
 }
 
 // fullPlants are the bugs of the full form, each with the invariant that must see it.

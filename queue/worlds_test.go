@@ -145,6 +145,10 @@ func (w *worldTally) add(l lived) {
 			if line.Text != "" {
 				w.Ends[line.Text]++
 			}
+		case worldEnded:
+			if line.Text != "" {
+				w.Ends[line.Text]++
+			}
 		case worldMoney:
 			if line.Refund != "" {
 				w.GivenBack++
