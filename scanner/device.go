@@ -65,6 +65,7 @@ type device struct {
 	every   time.Duration        // between tries while it is not there; 0 is reopenEvery
 	hotplug *Hotplug             // tells that something was plugged in or out; nil: nobody does
 
+	urgent    bool // its driver keeps little: what is not read at once is lost
 	unsettled bool // what it is, and so how it is decoded, is found out only when it is opened: see Resolve
 }
 
@@ -85,6 +86,9 @@ func (d *device) Run(ctx context.Context, deliver func(Event)) error {
 
 // watch is the one goroutine that opens, reads and closes.
 func (d *device) watch(ctx context.Context, put func(Event)) {
+	if d.urgent {
+		defer urgent()()
+	}
 	w := &watcher{device: d, put: put, bell: newBell()}
 	leave := d.hotplug.join(w.bell.ring)
 	defer leave()

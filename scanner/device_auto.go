@@ -35,7 +35,7 @@ func newAuto(cfg Config, at places) (*device, error) {
 	}
 	cfg.Stdin = nil // so that settings can be compared
 	a := &autoDevice{cfg: cfg, at: at}
-	return &device{name: cfg.Name(), opener: a.opener, decoder: NewAssembler(0), lost: asTrouble, every: lookEvery, hotplug: cfg.Hotplug,
+	return &device{name: cfg.Name(), opener: a.opener, decoder: NewAssembler(0), lost: asTrouble, every: lookEvery, hotplug: cfg.Hotplug, urgent: true,
 		unsettled: true}, nil
 }
 

@@ -59,7 +59,7 @@ func newHID(cfg Config, bus hidBus) (*device, error) {
 	}
 	h := &hidDevice{cfg: cfg, bus: bus}
 	return &device{name: cfg.Name(), opener: h.opener, decoder: form.decoder(), format: form, lost: h.lost,
-		every: lookEvery, hotplug: cfg.Hotplug}, nil
+		every: lookEvery, hotplug: cfg.Hotplug, urgent: true}, nil
 }
 
 func hidFormat(cfg Config) (format, error) {

@@ -39,6 +39,7 @@ func TestUnitFacts(t *testing.T) {
 		"User":                     "posagent",
 		"DevicePolicy":             "closed",
 		"LimitNOFILE":              "1024", // select(2) in the serial library
+		"LimitNICE":                "-10",  // of the thread that reads a scanner
 		"LimitCORE":                "0",    // no keys in a core file
 		"CapabilityBoundingSet":    "",
 		"NoNewPrivileges":          "yes",
