@@ -202,6 +202,19 @@ func TestWhatTakesAManager(t *testing.T) {
 	}
 }
 
+// Who looks again is the person who has signed in, whatever the page says.
+func TestToSettleWhatCameLateTakesAManagerAndALookNamesThePerson(t *testing.T) {
+	p := seatAt(newTill(t, withOperators(t)))
+	id := string(p.armed("A-1001"))
+	p.signIn("P001", pinOfCashier)
+	for _, path := range []string{"/v1/payments/" + id + "/settle-late", "/v1/found-after-restore/" + id + "/settle", "/v1/refunds/R1/acknowledge"} {
+		assert.Equal(t, ManagerNeeded, p.post(path, `{"operator":"M001","note":"x"}`).problem().Code, path)
+	}
+	c := caller{page: true, people: people{setUp: true, operator: Operator{ID: "P001"}}}
+	assert.Equal(t, "P001", c.who("page"))
+	assert.Empty(t, c.decides("M001"), "no manager's PIN was given")
+}
+
 func TestTheManagersListIsForAManagersEye(t *testing.T) {
 	p := seatAt(newTill(t, withOperators(t)))
 	for _, path := range []string{"/v1/attention", "/v1/journal"} {

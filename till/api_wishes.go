@@ -83,6 +83,9 @@ func (s *Server) code(ctx context.Context, in *codeInput) (*paymentOutput, error
 	if !s.cfg.AllowCodeInAPI && !callerOf(ctx).page {
 		return nil, newProblem(CodeNotAllowed, "")
 	}
+	if s.pole != nil && !s.pole.Stands() {
+		return nil, newProblem(NothingArmed, "")
+	}
 	if err := s.cfg.Desk.Code(via(ctx), id, in.Body.Code); err != nil {
 		return nil, s.problemOf(ctx, err)
 	}

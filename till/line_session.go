@@ -30,6 +30,7 @@ type lineSession struct {
 	order   []payflow.OutTradeNo // of follows, the oldest first
 	waiting sync.WaitGroup
 
+	met    bool // a line has meant something: a till is at the other end
 	summed bool // the till's last line carried a checksum, so ours do
 	bad    int  // lines in a row that meant nothing
 	failed error
@@ -42,6 +43,7 @@ type lineSession struct {
 type lineFollow struct {
 	stop  context.CancelFunc
 	shown string // the line that was sent last
+	as    uint64 // the payment's version that it tells
 }
 
 func newLineSession(l *Line, port LinePort, serial bool) *lineSession {
@@ -123,18 +125,21 @@ func (c *lineSession) take(ctx context.Context, in lineIn) {
 	case len(words)-1 < answer.least || len(words)-1 > answer.most:
 		c.refuse(lineBadLine)
 	default:
-		c.bad = 0
+		c.met, c.bad = true, 0
 		answer.give(c, ctx, words[1:])
 	}
 }
 
-// refuse answers a line that means nothing. Too many in a row are a wrong plug: a connection ends, a serial line falls silent.
+// refuse answers a line that means nothing. Too many in a row are a wrong plug: a connection ends, a serial line falls silent. A connection
+// that begins so ends at once: any web page can have a browser send HTTP here, whose body would be lines of ours.
 func (c *lineSession) refuse(code lineCode) {
 	c.bad++
-	switch {
-	case c.bad <= lineBadMax:
+	stranger := !c.serial && !c.met && code != lineBadLine
+	if c.bad <= lineBadMax {
 		c.write(c.l.s.lineError(code))
-	case !c.serial:
+	}
+	switch {
+	case stranger, c.bad > lineBadMax && !c.serial:
 		c.failed = errLineNoise
 	}
 }
@@ -414,14 +419,14 @@ func (c *lineSession) answer(ctx context.Context, e payflow.Entry) {
 		return
 	}
 	if f := c.follows[e.OutTradeNo]; f != nil {
-		f.shown = line
+		f.shown, f.as = line, e.Version
 		return
 	}
 	if len(c.order) == lineFollowMax {
 		c.forget(c.order[0])
 	}
 	ctx, stop := context.WithCancel(ctx)
-	c.follows[e.OutTradeNo] = &lineFollow{stop: stop, shown: line}
+	c.follows[e.OutTradeNo] = &lineFollow{stop: stop, shown: line, as: e.Version}
 	c.order = append(c.order, e.OutTradeNo)
 	c.followed.Store(int32(len(c.order)))
 	c.waiting.Go(func() { c.follow(ctx, e) })
@@ -445,9 +450,10 @@ func (c *lineSession) follow(ctx context.Context, e payflow.Entry) {
 // tell sends a followed payment's line where it says something new.
 func (c *lineSession) tell(e payflow.Entry) {
 	f := c.follows[e.OutTradeNo]
-	if f == nil {
-		return
+	if f == nil || e.Version <= f.as {
+		return // what was asked for meanwhile was newer
 	}
+	f.as = e.Version
 	if line := c.l.s.verdictLine(e); line != f.shown {
 		f.shown = line
 		c.write(line)

@@ -320,6 +320,7 @@ func TestLinesThatMeanNothingAreRefusedByName(t *testing.T) {
 		t.Run(want, func(t *testing.T) {
 			lined(t, func(a *aTill, dial func() *oldTill) {
 				till := dial()
+				require.Equal(t, "READY", till.asks("TEST"))
 				got := till.asks(line)
 				assert.True(t, strings.HasPrefix(got, "ERR "+want+" "), "%q was answered %q", line, got)
 				assert.NotContains(t, got, lineCodeScanned)
@@ -345,6 +346,7 @@ func TestAnyLineEndServesAndAnEchoIsNotAnswered(t *testing.T) {
 func TestARestOfALineThatNeverComesIsNotTheBeginningOfAnother(t *testing.T) {
 	lined(t, func(a *aTill, dial func() *oldTill) {
 		till := dial()
+		require.Equal(t, "READY", till.asks("TEST"))
 		till.says("PAY A-1 1")
 		time.Sleep(lineLostMax + time.Second)
 		till.says("250\r\n")
@@ -368,6 +370,7 @@ func TestAChecksumIsAnsweredByAChecksum(t *testing.T) {
 func TestAConnectionOfNothingButNoiseEnds(t *testing.T) {
 	lined(t, func(a *aTill, dial func() *oldTill) {
 		till := dial()
+		require.Equal(t, "READY", till.asks("TEST"))
 		for range lineBadMax {
 			assert.Contains(t, till.asks("noise"), "ERR unknown_word ")
 		}
@@ -376,6 +379,51 @@ func TestAConnectionOfNothingButNoiseEnds(t *testing.T) {
 		assert.ErrorIs(t, err, io.EOF)
 	})
 }
+
+// A web page can have the browser of this PC send a request to any port of it, without asking anybody: its body must be no line of a till's.
+func TestAWebPagesRequestIsNoTill(t *testing.T) {
+	body := "PAY A-1 1250\r\nCANCEL\r\n"
+	for name, sent := range map[string]string{
+		"fetch":        "POST / HTTP/1.1\r\nHost: 127.0.0.1:7081\r\nContent-Type: text/plain\r\n\r\n" + body,
+		"a form":       "POST /PAY HTTP/1.1\r\nHost: 127.0.0.1:7081\r\n\r\nx=1\r\n" + body,
+		"TLS":          "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n" + body,
+		"STUN":         "\x00\x03\x00\x20\x21\x12\xa4\x42\r\n" + body,
+		"a long first": strings.Repeat("G", lineBytesMax+1) + "\r\n" + body,
+	} {
+		t.Run(name, func(t *testing.T) {
+			lined(t, func(a *aTill, dial func() *oldTill) {
+				page := dial()
+				go func() { _, _ = io.WriteString(page.conn, sent) }()
+				heard, err := io.ReadAll(page.in)
+				require.NoError(t, err, "the connection is ended")
+				assert.Equal(t, 1, strings.Count(string(heard), "\r\n"), "%q", heard)
+				assert.Empty(t, a.desk.payments)
+			})
+		})
+	}
+}
+
+// A change that waits to be told is older than the answer to a question that came meanwhile.
+func TestALineIsNotToldAnOlderStateAfterANewerOne(t *testing.T) {
+	a := newTill(t)
+	var said strings.Builder
+	c := newLineSession(a.server.NewLine(LineConfig{}), writtenPort{&said}, false)
+	e := payflow.Entry{Payment: payflow.Payment{Status: payflow.Confirming, Version: 2}}
+	e.OutTradeNo = "SZTX001T1261124000001AB12C9"
+	c.follows[e.OutTradeNo] = &lineFollow{stop: func() {}, as: 3}
+	c.tell(e)
+	assert.Empty(t, said.String())
+	e.Version = 4
+	c.tell(e)
+	assert.Contains(t, said.String(), "HOLD ")
+}
+
+// writtenPort is a port that nobody reads from.
+type writtenPort struct{ io.Writer }
+
+func (writtenPort) Read([]byte) (int, error)         { return 0, io.EOF }
+func (writtenPort) SetWriteDeadline(time.Time) error { return nil }
+func (writtenPort) Close() error                     { return nil }
 
 func TestAReaderThatTakesNothingIsCutOffAndMissesNothing(t *testing.T) {
 	lined(t, func(a *aTill, dial func() *oldTill) {

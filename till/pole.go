@@ -29,10 +29,11 @@ type PoleConfig struct {
 
 // PoleOffer is a total of the old till that the cashier may take: by Enter on the page, or by scanning the customer's code.
 type PoleOffer struct {
-	Key    string         // of this offer, and of no other
-	Amount payflow.Amount // at most the rule's Most
-	At     time.Time      // when the display had settled
-	Until  time.Time      // it is offered no longer
+	Key    string          // of this offer, and of no other
+	Sale   payflow.SaleRef // by the till's own number of the sale on that day, where the rule finds one; else the key
+	Amount payflow.Amount  // at most the rule's Most
+	At     time.Time       // when the display had settled
+	Until  time.Time       // it is offered no longer
 }
 
 // Pole reads what an old till shows on its customer display, finds the total, and arms it where the cashier wishes. Nothing is ever
@@ -59,6 +60,8 @@ type Pole struct {
 	offer   *PoleOffer
 	spent   payflow.Amount     // was taken or let go, and still stands there
 	armed   payflow.OutTradeNo // what was armed by the last offer; "": none
+	price   payflow.Amount     // of armed
+	begun   bool               // a line was read
 	asked   chan struct{}      // closed and replaced at each change of the offer
 }
 
@@ -88,7 +91,7 @@ func newPole(cfg PoleConfig) (*Pole, error) {
 		cfg.Fresh = poleFresh
 	}
 	finder, err := newPoleFinder(cfg.Rule)
-	return &Pole{cfg: cfg, finder: finder, decode: poleDecoder(cfg.Encoding), screen: newPoleScreen(cfg.Protocol, cfg.Columns), asked: make(chan struct{})}, err
+	return &Pole{cfg: cfg, finder: finder, decode: poleDecoder(cfg.Encoding), screen: newPoleScreen(cfg.Protocol, cfg.Columns), settled: true, asked: make(chan struct{})}, err
 }
 
 func orText(text, usual string) string {
@@ -119,6 +122,7 @@ func (p *Pole) hear(line io.Reader) <-chan error {
 func (p *Pole) Serve(ctx context.Context, line io.Reader) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	p.begin(time.Now())
 	failed := p.hear(line)
 	tick := time.NewTicker(max(p.cfg.Settle/8, 10*time.Millisecond))
 	defer tick.Stop()
@@ -128,11 +132,72 @@ func (p *Pole) Serve(ctx context.Context, line io.Reader) error {
 		case <-tick.C:
 			p.look(ctx, time.Now())
 		case err := <-failed:
+			p.lost(byWay(ctx, "pole display"))
 			return err
 		case <-ctx.Done():
 			return nil
 		}
 	}
+}
+
+// poleRemembers is how long after a payment's end, in another start, its total may still stand on the display.
+const poleRemembers = time.Hour
+
+// begin reads a line for the first time: a till that redraws its display shows the total of the last payment as if it were a new one.
+func (p *Pole) begin(at time.Time) {
+	last, err := p.s.cfg.Desk.Recent(1)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.begun && err == nil && len(last) == 1 && at.Sub(last[0].ArmedAt) < poleRemembers {
+		p.spent = last[0].Amount
+	}
+	p.begun = true
+}
+
+// lost is a line that has gone: what the display shows from now on nobody knows, so that what waits for a code is cancelled, and nothing
+// that comes later is put together with what stood there.
+func (p *Pole) lost(ctx context.Context) {
+	p.arming.Lock()
+	defer p.arming.Unlock()
+	p.mu.Lock()
+	p.drop()
+	p.screen.clear()
+	p.text, p.settled, p.total = "", true, poleTotal{}
+	armed := p.armed
+	p.mu.Unlock()
+	if e, err := p.s.cfg.Desk.Payment(armed); armed != "" && err == nil && e.Status == payflow.Waiting {
+		_, _ = p.s.cfg.Desk.Cancel(ctx, armed, "") // where it fails, Stands keeps the code away
+	}
+}
+
+// Stands reports that a code which comes now may pay the payment that waits for it: one that was armed from the display only while its
+// total stands there. A display that is being written is waited for; a total that turns out to be another takes no code that came before.
+func (p *Pole) Stands() bool {
+	before, sure := p.standing()
+	for end := time.Now().Add(min(2*p.cfg.Settle, poleWait)); !sure && time.Now().Before(end); {
+		time.Sleep(max(p.cfg.Settle/8, 10*time.Millisecond))
+		now, same := p.standing()
+		if now != before {
+			return false
+		}
+		sure = same
+	}
+	return sure
+}
+
+// poleWait bounds how long a code waits for the display; the customer stands there.
+const poleWait = time.Second
+
+// standing is what waits for a code by the display's total, and whether that total stands there now.
+func (p *Pole) standing() (payflow.OutTradeNo, bool) {
+	p.mu.Lock()
+	armed, same := p.armed, p.settled && p.total.amount == p.price
+	p.mu.Unlock()
+	if armed == "" || same {
+		return armed, true
+	}
+	e, err := p.s.cfg.Desk.Payment(armed)
+	return armed, err == nil && e.Status != payflow.Waiting
 }
 
 // Watch lets go of what stands on the display whenever a payment of this till ends, until ctx ends.
@@ -166,11 +231,12 @@ func (p *Pole) letGo() {
 
 // drop lets go of the total that stands there. A new one must come first. p.mu is held.
 func (p *Pole) drop() {
-	p.spent = p.total.amount
-	if p.spent == (payflow.Amount{}) && !p.settled {
-		if total, ok := p.finder.find(p.text); ok {
-			p.spent = total.amount
-		}
+	total := p.total
+	if !p.settled {
+		total, _ = p.finder.find(p.text)
+	}
+	if p.text != "" { // of an empty one nothing is known: what was let go before may come again
+		p.spent = total.amount
 	}
 	p.setOffer(nil)
 }
@@ -239,12 +305,16 @@ func (p *Pole) settle(at time.Time) bool {
 		p.spent = payflow.Amount{} // something else stands there: the next total is a new one
 	case total.amount != p.spent:
 		p.spent = payflow.Amount{}
-		p.setOffer(&PoleOffer{Key: poleKey(at, total.receipt), Amount: total.amount, At: at, Until: at.Add(p.cfg.Fresh)})
+		o := &PoleOffer{Key: poleKey(at, ""), Amount: total.amount, At: at, Until: at.Add(p.cfg.Fresh)}
+		if o.Sale = payflow.SaleRef(o.Key); total.receipt != "" {
+			o.Sale = payflow.SaleRef(poleKey(at, total.receipt))
+		}
+		p.setOffer(o)
 	}
 	return true
 }
 
-// poleKey names an offer: by the till's own number of the sale on that day, or by the time and a word drawn for it.
+// poleKey names a sale by the till's own number of it on that day, or an offer by the time and a word drawn for it.
 func poleKey(at time.Time, receipt string) string {
 	if receipt != "" {
 		return "POLE-" + at.Format("20060102") + "-" + receipt
@@ -275,7 +345,7 @@ func (p *Pole) Arm(ctx context.Context, key, operator string) (payflow.Entry, er
 
 // ArmForScan arms the total that is offered, where nothing holds the till and no result waits for its answer on the page: scanning the
 // customer's code is the cashier's wish. Where a cashier must have signed in to sell, a scan says nothing of who it was: then the page
-// arms. It reports whether it did.
+// arms. In training a scan alone takes no money either. It reports whether it did.
 func (p *Pole) ArmForScan(ctx context.Context) bool {
 	p.arming.Lock()
 	defer p.arming.Unlock()
@@ -283,7 +353,7 @@ func (p *Pole) ArmForScan(ctx context.Context) bool {
 		return false
 	}
 	offer, ok := p.Offer(p.s.now())
-	if !ok || p.resultWaits() || p.s.signIns.mustSignInToSell() {
+	if !ok || p.s.training.Load() != nil || p.resultWaits() || p.s.signIns.mustSignInToSell() {
 		return false
 	}
 	_, err := p.arm(byWay(ctx, "pole display"), offer, "")
@@ -299,13 +369,13 @@ func (p *Pole) resultWaits() bool {
 
 // arm arms an offer and lets go of it. p.arming is held. The key makes one payment of it, however often it is wished.
 func (p *Pole) arm(ctx context.Context, o PoleOffer, operator string) (payflow.Entry, error) {
-	e, err := p.s.cfg.Desk.Arm(ctx, payflow.ArmRequest{Amount: o.Amount, SaleRef: payflow.SaleRef(o.Key), IdempotencyKey: o.Key, Operator: operator})
+	e, err := p.s.cfg.Desk.Arm(ctx, payflow.ArmRequest{Amount: o.Amount, SaleRef: o.Sale, IdempotencyKey: o.Key, Operator: operator})
 	if err != nil {
 		return e, err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.armed = e.OutTradeNo
+	p.armed, p.price = e.OutTradeNo, e.Amount
 	p.drop()
 	return e, nil
 }

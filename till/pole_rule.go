@@ -40,6 +40,7 @@ type poleTotal struct {
 type poleFinder struct {
 	rule    PoleRule
 	pattern *regexp.Regexp
+	sign    *regexp.Regexp // of the till's money, at the end of a row
 }
 
 const (
@@ -47,9 +48,8 @@ const (
 	poleGroup     = "amount"
 	poleReceipt   = "receipt"
 	poleNumber    = `[0-9][0-9.,]*`
-	poleBetween   = `[^0-9\pL-]{0,40}?` // between word and number: blanks, a colon, a sign of money, the end of the line
+	poleBetween   = `[^\pN\pL\p{Sc}\p{Pd}−(-]{0,40}?` // between word and number: blanks, a colon, the end of the line
 	poleLetter    = `(?:^|[^\pL-])`
-	poleSignOr    = `(?:HK|US|NT|MOP|S|A|C)?`
 	poleDigitsMax = 12
 )
 
@@ -92,13 +92,13 @@ func newPoleFinder(r PoleRule) (*poleFinder, error) {
 		for i, w := range r.Words {
 			words[i] = regexp.QuoteMeta(w)
 		}
-		pattern = `(?i)` + poleLetter + `(?:` + strings.Join(words, "|") + `)` + poleBetween + poleSignOr + poleBetween + `(?P<amount>` + poleNumber + `)`
+		pattern = `(?i)` + poleLetter + `(?:` + strings.Join(words, "|") + `)` + poleBetween + `(?:` + poleSign(r.Currency) + `)?` + poleBetween + `(?P<amount>` + poleNumber + `)`
 	}
 	compiled, err := compilePoleRule(pattern)
 	if r.Pattern == "" && err != nil { // many words make a long rule
 		compiled, err = regexp.Compile(pattern)
 	}
-	return &poleFinder{r, compiled}, err
+	return &poleFinder{r, compiled, regexp.MustCompile(`(?i)^\s*(?:` + poleSign(r.Currency) + `|元|圓|円|원)\s*$`)}, err
 }
 
 // find returns the total on a display. Two different ones are none: nobody could say which is meant.
@@ -114,7 +114,7 @@ func (f *poleFinder) find(text string) (poleTotal, bool) {
 	some := false
 	for _, at := range f.pattern.FindAllStringSubmatchIndex(text, -1) {
 		from, to := at[2*group], at[2*group+1]
-		if from < 0 || partOfMore(text, from, to) {
+		if from < 0 || partOfMore(text, from, to) || f.rule.Pattern == "" && (f.goesOn(text[to:]) || f.bareBeside(text, from, to)) {
 			return poleTotal{}, false
 		}
 		amount, ok := f.amount(text[from:to])
@@ -132,6 +132,38 @@ func (f *poleFinder) find(text string) (poleTotal, bool) {
 // partOfMore reports a number with a sign, or one that goes on.
 func partOfMore(text string, from, to int) bool {
 	return from > 0 && strings.ContainsRune("-0123456789.,", rune(text[from-1])) || to < len(text) && strings.ContainsRune("-0123456789%", rune(text[to]))
+}
+
+// poleSigns are the signs of money that stand at an amount, beside each currency's code. Another currency's amount is no total here.
+var poleSigns = map[payflow.Currency]string{
+	"HKD": `HK\$?|\$`, "USD": `US\$?|\$`, "MOP": `MOP\$?|\$`, "TWD": `NT\$?|\$`, "SGD": `S\$?|\$`, "AUD": `AU?\$?|\$`, "CAD": `CA?\$?|\$`, "NZD": `NZ\$?|\$`,
+	"CNY": `RMB|¥|￥`, "JPY": `JP¥|¥|￥`, "EUR": `€`, "GBP": `£`, "KRW": `₩`, "THB": `฿`,
+}
+
+func poleSign(c payflow.Currency) string {
+	sign := regexp.QuoteMeta(string(c)) + `\$?`
+	if more := poleSigns[c]; more != "" {
+		sign += "|" + more
+	}
+	return sign
+}
+
+// poleAfter is what may stand behind a total on its row: nothing, or the sign of its money.
+var poleAfter = regexp.MustCompile(`^[^\pN\pL\p{Sc}\p{Pd}−)]*$`)
+
+// goesOn reports a row that goes on behind the number: "3 ITEMS", "1 250.00", "1'250.00", "(12.50)", "12.50 CR" are no totals.
+func (f *poleFinder) goesOn(rest string) bool {
+	row, _, _ := strings.Cut(rest, "\n")
+	return !poleAfter.MatchString(f.sign.ReplaceAllString(row, ""))
+}
+
+// bareBeside reports a number without decimals on a display that shows another one with them: it counts something.
+func (f *poleFinder) bareBeside(text string, from, to int) bool {
+	mark := f.rule.Decimal
+	if f.rule.Minor || f.rule.Currency.Decimals() == 0 || strings.Contains(text[from:to], mark) {
+		return false
+	}
+	return regexp.MustCompile(`[0-9]` + regexp.QuoteMeta(mark) + `[0-9]`).MatchString(text[:from] + "\n" + text[to:])
 }
 
 // amount reads a number exactly. With more than one reading it is none.

@@ -150,6 +150,130 @@ func TestATotalThatChangesIsArmedAnewWhileNothingWasScanned(t *testing.T) {
 	})
 }
 
+// From the display's first new byte on, the old total is charged to nobody: not in the moments before the new one has settled either.
+func TestACodeThatComesWhileTheDisplayChangesPaysNothing(t *testing.T) {
+	tapped(t, func(a *aTill, p *Pole, show func(string)) {
+		show("TOTAL 12.50\r\n")
+		require.True(t, p.Stands(), "nothing is armed by it")
+		require.True(t, p.ArmForScan(t.Context()))
+		require.True(t, p.Stands())
+		p.take([]byte("\fTOTAL 12.50\r\n"), time.Now())
+		assert.True(t, p.Stands(), "it was only drawn again")
+		p.take([]byte("\fTOTAL 15.00\r\n"), time.Now())
+		assert.False(t, p.Stands(), "the code was shown for 12.50")
+		time.Sleep(time.Second)
+		assert.True(t, p.Stands(), "the new total waits")
+		assert.EqualValues(t, 1500, a.desk.payments[1].Amount.Minor)
+		p.take([]byte("\fTHANK YOU\r\n"), time.Now())
+		id := string(a.desk.payments[1].OutTradeNo)
+		assert.Equal(t, NothingArmed, a.post("/v1/payments/"+id+"/code", `{"code":"`+lineCodeScanned+`"}`).problem().Code)
+		assert.Empty(t, a.desk.codes)
+	}, func(cfg *Config) { cfg.AllowCodeInAPI = true })
+}
+
+func TestAReceiptThatWasNotPaidCanBeTriedAgainAndAtAnotherTotal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newTill(t)
+		p, err := a.server.NewPole(PoleConfig{Rule: PoleRule{Pattern: `R(?P<receipt>\d+) =(?P<amount>[0-9.]+)`}})
+		require.NoError(t, err)
+		for _, c := range []struct{ shown, status string }{{"R7 =12.50\n", "cancelled"}, {"R7 =15.00\n", "cancelled"}, {"R7 =15.00\n", "paid"}} {
+			p.take([]byte("WELCOME\nHELLO\n"), time.Now())
+			time.Sleep(time.Second)
+			p.settle(time.Now())
+			p.take([]byte(c.shown), time.Now())
+			time.Sleep(time.Second)
+			p.settle(time.Now())
+			offer, ok := p.Offer(time.Now())
+			require.True(t, ok)
+			e, err := p.Arm(t.Context(), offer.Key, "")
+			require.NoError(t, err)
+			require.Equal(t, payflow.Waiting, e.Status)
+			assert.Contains(t, string(e.SaleRef), "-7")
+			if c.status == "paid" {
+				a.desk.move(e.OutTradeNo, paid)
+				continue
+			}
+			_, err = a.desk.Cancel(t.Context(), e.OutTradeNo, "")
+			require.NoError(t, err)
+		}
+		p.spent = payflow.Amount{}
+		p.take([]byte("BYE\nR7 =15.00\n"), time.Now())
+		time.Sleep(time.Second)
+		p.settle(time.Now())
+		offer, ok := p.Offer(time.Now())
+		require.True(t, ok)
+		_, err = p.Arm(t.Context(), offer.Key, "")
+		var already *payflow.AlreadyPaidError
+		require.ErrorAs(t, err, &already, "one receipt is paid once")
+	})
+}
+
+func TestInTrainingAScanAloneArmsNoTotal(t *testing.T) {
+	tapped(t, func(a *aTill, p *Pole, show func(string)) {
+		show("TOTAL 12.50\r\n")
+		a.server.Train(newTill(t).server)
+		assert.False(t, p.ArmForScan(t.Context()), "a beginner scans, and real money would go")
+		a.server.Train(nil)
+		assert.True(t, p.ArmForScan(t.Context()))
+	})
+}
+
+func TestALineThatGoesAwayLeavesNoTotalWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newTill(t)
+		p, err := a.server.NewPole(PoleConfig{Protocol: "escpos"})
+		require.NoError(t, err)
+		plug := func() (show func(string), unplug func()) {
+			line, end := io.Pipe()
+			done := make(chan error, 1)
+			go func() { done <- p.Serve(t.Context(), line) }()
+			return func(text string) {
+					_, err := io.WriteString(end, text)
+					require.NoError(t, err)
+					time.Sleep(time.Second)
+				}, func() {
+					require.NoError(t, end.CloseWithError(errors.New("unplugged")))
+					require.Error(t, <-done)
+				}
+		}
+		show, unplug := plug()
+		show("\x1b@TOTAL    12.50")
+		require.True(t, p.ArmForScan(t.Context()))
+		unplug()
+		assert.Equal(t, payflow.Cancelled, a.desk.payments[0].Status, "what the till shows meanwhile nobody knows")
+		show, unplug = plug()
+		show("\x1b@TOTAL    12.50")
+		assert.Empty(t, p.offered(), "it is drawn again, and is the old one")
+		show("\x1b@TOTAL    13.50")
+		assert.NotEmpty(t, p.offered())
+		unplug()
+		show, unplug = plug()
+		show("\x0b\x1f$\x0a\x01 99.50")
+		assert.Empty(t, p.offered(), "half a display is not put together with what stood there")
+		unplug()
+	})
+}
+
+func TestTheTotalOfTheLastPaymentThatIsDrawnAgainAfterAStartIsNotOffered(t *testing.T) {
+	tapped(t, func(a *aTill, p *Pole, show func(string)) {
+		show("TOTAL 12.50\r\n")
+		require.True(t, p.ArmForScan(t.Context()))
+		a.desk.move(a.desk.payments[0].OutTradeNo, paid)
+		a.desk.payments[0].ArmedAt = time.Now()
+		next, err := a.server.NewPole(PoleConfig{})
+		require.NoError(t, err)
+		next.begin(time.Now())
+		next.take([]byte("TOTAL 12.50\r\n"), time.Now())
+		time.Sleep(time.Second)
+		next.settle(time.Now())
+		assert.Empty(t, next.offered())
+		next.take([]byte("\fTOTAL 13.50\r\n"), time.Now())
+		time.Sleep(time.Second)
+		next.settle(time.Now())
+		assert.NotEmpty(t, next.offered())
+	})
+}
+
 func TestALineThatIsAwayOffersNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newTill(t)
@@ -224,6 +348,26 @@ func TestTheRuleFindsTheTotalAndNothingElse(t *testing.T) {
 		"TOTAL 134567890123456789":   "",
 		"找續 7.50":                    "",
 		"TOTAL \ufffd12.50 REFUNDED": "",
+		"TOTAL 12.50 HKD":            "HK$ 12.50",
+		"TOTAL 12.50 元\nTHANK YOU":   "HK$ 12.50",
+		"TOTAL HKD 12.50 *":          "HK$ 12.50",
+		"TOTAL 3 ITEMS":              "",
+		"TOTAL 3 ITEMS\n12.50":       "",
+		"TOTAL 3\n12.50":             "",
+		"TOTAL 2 12.50":              "",
+		"TOTAL 1 250.00":             "",
+		"TOTAL 1'250.00":             "",
+		"TOTAL (12.50)":              "",
+		"TOTAL \u221212.50":          "",
+		"TOTAL 12.50CR":              "",
+		"TOTAL １2.50":                "",
+		"TOTAL US$ 12.50":            "",
+		"TOTAL NT$12.50":             "",
+		"TOTAL MOP 12.50":            "",
+		"TOTAL ¥12.50":               "",
+		"TOTAL €12.50":               "",
+		"TOTAL 12.50 €":              "",
+		"TOTAL 12.50 RMB":            "",
 	} {
 		f, err := newPoleFinder(PoleRule{Currency: "HKD", Most: 1_000_000})
 		require.NoError(t, err)

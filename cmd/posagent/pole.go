@@ -59,9 +59,14 @@ type poleTaker struct {
 	prefixes []string
 }
 
-// Scan arms the total first, and hands the scan on in any case.
+// Scan arms the total first, and hands the scan on, unless the display has gone on from the total that waits for it: then the cashier is told
+// to scan again.
 func (t poleTaker) Scan(ctx context.Context, text, aim, device string) (payflow.Entry, error) {
 	if _, err := payflow.ParseAuthCode(text, aim, t.prefixes); err == nil {
+		if !t.pole.Stands() {
+			_ = t.Misread(ctx, device) // it fails only where the engine has stopped, and its page with it
+			return payflow.Entry{}, payflow.ErrNothingArmed
+		}
 		t.pole.ArmForScan(ctx)
 	}
 	return t.scanTaker.Scan(ctx, text, aim, device)
