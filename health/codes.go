@@ -70,6 +70,7 @@ const (
 	SuspectedDuplicate Code = "suspected_duplicate" // one purchase, perhaps paid twice
 
 	APIOpenToNetwork Code = "api_open_to_network"
+	ManyWrongPINs    Code = "many_wrong_pins" // in a row, of one operator
 )
 
 // Notices of an expiring certificate come at these numbers of days (the project's choice: a new certificate is to be had only by the

@@ -229,5 +229,11 @@ func accessWarnings() []Warning {
 				"请在前面设置 TLS 代理；如仅本机使用，请写 listen = \"127.0.0.1:7080\"。",
 				"請在前面設置 TLS 代理；如僅本機使用，請寫 listen = \"127.0.0.1:7080\"。"},
 			[]Reader{Installer}, atOnce},
+		{ManyWrongPINs, Warn,
+			Words{"Many wrong PINs were typed for one operator", "有人多次输入错误的操作员 PIN", "有人多次輸入錯誤的操作員 PIN"},
+			Words{"Ask who tried. If nobody of the store did, give that operator a new PIN: posagent operator pin. The right PIN ends this warning.",
+				"请查问是谁在尝试。如非本店人员，请更换该操作员的 PIN：posagent operator pin。输入正确的 PIN 后，此提示即消失。",
+				"請查問是誰在嘗試。如非本店人員，請更換該操作員的 PIN：posagent operator pin。輸入正確的 PIN 後，此提示即消失。"},
+			[]Reader{Manager}, atOnce},
 	}
 }

@@ -142,6 +142,28 @@ func (o *Operators) SignIn(id, pin string, now time.Time) (who Operator, trouble
 	return who, errors.Join(trouble, o.tries.forget(id)), nil
 }
 
+// ManyWrongPINs is how many wrong PINs in a row a store is told of: no slip of the fingers is so many.
+const ManyWrongPINs = 8
+
+// Guessed returns the ids of the operators whose newest ManyWrongPINs tries or more were wrong, in order. The right PIN ends that, and so does a
+// new one. What is wrong with the file of wrong PINs is the error of SignIn.
+func (o *Operators) Guessed() []string {
+	if o == nil {
+		return nil
+	}
+	o.trying.Lock()
+	defer o.trying.Unlock()
+	_ = o.tries.refresh()
+	var ids []string
+	for id, w := range o.tries.tries {
+		if _, known := o.Find(id); known && w.Wrong >= ManyWrongPINs {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
 func (o *Operators) fakeHash() pinHash {
 	if o.fake.Kind == "" {
 		o.fake = hashPIN("", o.cost)

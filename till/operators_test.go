@@ -288,3 +288,24 @@ func TestOfManyWritersAtOnceNoneLosesAnOperator(t *testing.T) {
 	require.NoError(t, json.Unmarshal(text, &held))
 	assert.Len(t, held.Operators, 13)
 }
+
+func TestAStoreIsToldOfWhoIsGuessedAt(t *testing.T) {
+	o := someOperators(t)
+	guess := func(id string, at time.Time) {
+		_, _, err := o.SignIn(id, "0001", at)
+		var wrong *WrongPINError
+		require.ErrorAs(t, err, &wrong)
+	}
+	now := noon()
+	for range ManyWrongPINs {
+		assert.Empty(t, o.Guessed())
+		guess("P001", now)
+		now = now.Add(time.Hour)
+	}
+	assert.Equal(t, []string{"P001"}, o.Guessed())
+	guess("X999", now)
+	assert.Equal(t, []string{"P001"}, o.Guessed(), "who is no operator can't be guessed at")
+	_, _, err := o.SignIn("P001", pinOfCashier, now)
+	require.NoError(t, err)
+	assert.Empty(t, o.Guessed(), "the right PIN ends it")
+}

@@ -44,6 +44,7 @@ type agent struct {
 	feed           *scanFeed
 	sources        []scanner.Source
 	server         *till.Server
+	operators      *till.Operators
 	listeners      []net.Listener
 	lines          oldTills
 	pole           *till.Pole // nil: no tap of a pole display

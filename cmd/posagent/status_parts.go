@@ -23,6 +23,7 @@ func (a *agent) newTillServer() (*till.Server, error) {
 	if err != nil {
 		return nil, &Failure{Code: ExitUsage, What: err.Error(), Next: "see that the operators file is readable by this user (file in the [operators] section)", Err: err}
 	}
+	a.operators = operators
 	cfg := till.Config{
 		Operators: operators, PINToSell: a.cfg.Operators.PINToSell, LockAfter: a.cfg.Operators.LockAfter,
 		Desk: a.engine, Refunds: refundDesk{a.engine, a}, Late: a.engine, Bills: a.ways, Location: a.cfg.Store.TimeZone, Status: a.status, Health: a.health, Tokens: tokens, Words: words, Page: till.Page(words),

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -142,6 +143,7 @@ func (a *agent) tendWarnings(ctx context.Context) {
 		a.warnOfDisk()
 		a.warnOfCertificate()
 		a.warnOfRestore()
+		a.warnOfGuesses()
 		select {
 		case <-ctx.Done():
 			return
@@ -164,6 +166,11 @@ func (a *agent) warnOfPayments() {
 	a.warnIf(aside > 0, health.PaymentSetAside, fmt.Sprint(aside))
 	unannounced, err := a.engine.CountUnannounced()
 	a.warnIf(err == nil && unannounced > 0, health.PaidNotAnnounced, fmt.Sprint(unannounced))
+}
+
+func (a *agent) warnOfGuesses() {
+	guessed := a.operators.Guessed()
+	a.warnIf(len(guessed) > 0, health.ManyWrongPINs, strings.Join(guessed, " "))
 }
 
 func (a *agent) warnOfDisk() {
