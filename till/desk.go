@@ -35,6 +35,8 @@ type Desk interface {
 	Day(day string, after payflow.OutTradeNo, n int) ([]payflow.Entry, error)
 	// JournalEvents returns at most n entries of the journal, beginning behind the sequence after.
 	JournalEvents(after uint64, n int) ([]payflow.JournalEvent, error)
+	// LastNotice returns the last scan that was refused, whether a payment held the till or not; its time is zero when none was.
+	LastNotice() payflow.Notice
 	// Subscribe announces changes until ctx ends; the channel is closed then, and when its reader is too slow.
 	Subscribe(ctx context.Context) <-chan payflow.Announcement
 	// Ready returns nil when a payment can be armed, or a *payflow.NotReadyError that says why not.

@@ -31,7 +31,12 @@ type Alive struct {
 	Now      time.Time `json:"now"`
 	Ready    bool      `json:"ready" doc:"A payment can be armed now."`
 	Warnings int       `json:"warnings" doc:"How many hold; /v1/status has them."`
+	// Notice is what no payment tells, because none held the till.
+	Notice *NoticeView `json:"notice,omitempty" doc:"A scan that was refused within the last seconds while no payment held the till."`
 }
+
+// noticeFor is how long a scan that was refused is told with the alive events: as long as a page says it.
+const noticeFor = 12 * time.Second
 
 type eventsInput struct {
 	Last  string `header:"Last-Event-ID" maxLength:"20" doc:"The last event that was seen: the stream goes on behind it, without a gap."`
@@ -202,7 +207,11 @@ func (st *stream) alive() error {
 	if st.s.cfg.Health != nil {
 		warnings = len(st.s.cfg.Health.List())
 	}
-	return st.send("alive", 0, Alive{Now: st.s.now(), Ready: st.s.cfg.Desk.Ready() == nil, Warnings: warnings})
+	alive := Alive{Now: st.s.now(), Ready: st.s.cfg.Desk.Ready() == nil, Warnings: warnings}
+	if n := st.s.cfg.Desk.LastNotice(); n.Kind == payflow.NoticeNothingArmed && alive.Now.Sub(n.At) < noticeFor {
+		alive.Notice = st.s.notice(n)
+	}
+	return st.send("alive", 0, alive)
 }
 
 // send writes one event; id 0 leaves the reader's last id as it is.

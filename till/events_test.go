@@ -36,6 +36,7 @@ func follow(t *testing.T, c *Client, after uint64) *followed {
 				f.refunds = append(f.refunds, *e.Refund)
 			case e.Alive != nil:
 				f.alive++
+				f.notice = e.Alive.Notice
 			}
 			return nil
 		})
@@ -58,6 +59,7 @@ type seen struct {
 	payments  []Payment
 	refunds   []Refund
 	alive     int
+	notice    *NoticeView // of the last alive event
 }
 
 func (f *followed) now() seen {
@@ -97,6 +99,29 @@ func TestTheStreamSaysEachSecondThatTheAgentLives(t *testing.T) {
 		time.Sleep(10*time.Second + time.Millisecond)
 		synctest.Wait()
 		assert.Equal(t, 11, f.now().alive)
+	})
+}
+
+func TestTheStreamTellsAScanThatCameTooEarly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newTill(t)
+		c, _ := a.served(t)
+		f := follow(t, c, 0)
+		refused := func(kind string) {
+			a.desk.mu.Lock()
+			defer a.desk.mu.Unlock()
+			a.desk.notice = payflow.Notice{At: time.Now(), Kind: kind, Device: "/dev/posagent-scanner"}
+		}
+		refused(payflow.NoticeNothingArmed)
+		time.Sleep(aliveEvery + time.Millisecond)
+		require.NotNil(t, f.now().notice, "no payment tells it")
+		assert.Equal(t, payflow.NoticeNothingArmed, f.now().notice.Kind)
+		refused(payflow.NoticeBusy)
+		time.Sleep(aliveEvery)
+		assert.Nil(t, f.now().notice, "the payment that held the till has told it")
+		refused(payflow.NoticeNothingArmed)
+		time.Sleep(noticeFor + aliveEvery)
+		assert.Nil(t, f.now().notice, "an old one is nobody's news")
 	})
 }
 

@@ -20,7 +20,8 @@ type fakeDesk struct {
 	readers  map[chan payflow.Announcement]struct{}
 	codes    []string
 	notReady *payflow.NotReadyError
-	fail     error  // answered by every call that can fail
+	fail     error // answered by every call that can fail
+	notice   payflow.Notice
 	via, by  string // the way by which the last wish came, and its operator
 }
 
@@ -312,4 +313,10 @@ func (plainWords) NextStep(e payflow.Entry) map[string]string {
 func (plainWords) Notice(kind string) (message, nextStep map[string]string) {
 	return map[string]string{"en": "because " + kind, "zh-Hans": "因" + kind, "zh-Hant": "因為" + kind},
 		map[string]string{"en": "then " + kind, "zh-Hans": "则" + kind, "zh-Hant": "則" + kind}
+}
+
+func (d *fakeDesk) LastNotice() payflow.Notice {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.notice
 }

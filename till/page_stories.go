@@ -198,6 +198,7 @@ func (b *storyBook) ends() {
 	b.add("reversing-other-means", aStory(payflow.Reversing, payflow.ReasonTakingBack), func(s *story) { s.Page.OtherMeans = true })
 	b.add("reversed", aStory(payflow.Reversed, payflow.ReasonRefunded, func(e *payflow.Entry) { e.MoneySeen = true }))
 	b.add("reversed-closed", aStory(payflow.Reversed, payflow.ReasonClosed))
+	b.add("reversed-revoked", aStory(payflow.Reversed, payflow.ReasonRevoked))
 	b.add("reversed-never-arrived", aStory(payflow.Reversed, payflow.ReasonNeverArrived))
 	b.add("declined-code-expired", aStory(payflow.Declined, payflow.ReasonCodeExpired))
 	b.add("declined-not-enough", aStory(payflow.Declined, payflow.ReasonNotEnough))

@@ -4,6 +4,7 @@ import (
 	"embed"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"posagent/payflow"
@@ -226,7 +227,7 @@ func stateCase(p payflow.Payment) string {
 			return "declined.no_network"
 		}
 	case payflow.Reversed:
-		if p.Reason == payflow.ReasonNeverArrived || p.Reason == payflow.ReasonClosed {
+		if slices.Contains([]payflow.Reason{payflow.ReasonNeverArrived, payflow.ReasonClosed, payflow.ReasonRevoked}, p.Reason) {
 			return "reversed." + string(p.Reason)
 		}
 	}

@@ -222,3 +222,9 @@ func TestAnUnknownLabelIsItself(t *testing.T) {
 }
 
 func keys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+func TestAnOrderRevokedWhenFirstSeenIsNotSaidToGiveMoneyBack(t *testing.T) {
+	e := payflow.Entry{}
+	e.Status, e.Reason, e.Amount = payflow.Reversed, payflow.ReasonRevoked, payflow.Amount{Minor: 1250, Currency: "HKD"}
+	assert.Contains(t, loadedWords(t).Message(e)["en"], "it is not known whether money had been taken")
+}

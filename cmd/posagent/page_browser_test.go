@@ -131,7 +131,7 @@ func onScreen(t *testing.T, browser context.Context, screen string) {
 }
 
 // newBrowser opens a window of Debian's Chromium. Without one the test is skipped, unless the environment requires it.
-func newBrowser(t *testing.T) context.Context {
+func newBrowser(t testing.TB) context.Context {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
 	if err != nil && os.Getenv("POSAGENT_REQUIRE_BROWSER") == "1" {

@@ -6,6 +6,7 @@ import { operatorOf } from './signin.js';
 const digitsMax = 9; // of an amount: 9,999,999.99 is more than a till sells at once
 const codeMax = 64; // keys
 const refusedFor = 8000; // ms that a refusal is said
+const noticedWithin = 5000; // ms: an older refusal is no news to a page that was just opened
 const noteFor = 4000; // ms
 const armTries = 20; // of one payment with one key, while the agent does not answer
 
@@ -15,6 +16,7 @@ export class Actions {
   #busy = false;
   #refusal = 0;
   #note = 0;
+  #noticedAt = '';
 
   constructor(parts) {
     Object.assign(this, parts);
@@ -232,6 +234,15 @@ export class Actions {
 
   // heard is told each payment that moves.
   heard(payment) { this.finding.heard(payment); }
+
+  // noticed is told the scan that the till's own scanner gave while no payment held the till, as often as the agent says so; it is said once.
+  noticed(notice) {
+    if (!notice || notice.at === this.#noticedAt) return;
+    this.#noticedAt = notice.at;
+    if (this.state.payment || this.state.finding || this.state.now - Date.parse(notice.at) > noticedWithin) return;
+    this.#refuse(notice.kind);
+    this.show();
+  }
 
   #refuse(kind) {
     this.state.refused = kind;

@@ -194,6 +194,7 @@ function heard(kind, data) {
     return;
   }
   ahead = Date.parse(data.now) - Date.now();
+  if (!managing) actions.noticed(data.notice);
   const { status } = state;
   if (!status || status.ready !== data.ready || status.warnings.length !== data.warnings) refresh();
 }
