@@ -110,7 +110,7 @@ function newsOf(state, p, refunds) {
   const newest = [...refunds].reverse();
   const refund = newest.find((r) => r.attention) || (newest[0] && (!newest[0].final || newest[0].status === 'refused') && newest[0]);
   if (concern && concern.twin) return [concern.message, concern.next];
-  if (p.attention || !refund) return [p.message, p.next_step];
+  if (p.attention || !refund) return [p.message, p.status === 'paid' && p.acknowledged ? '' : p.next_step]; // the goods left long ago
   return [refund.message, refund.next_step];
 }
 
