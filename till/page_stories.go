@@ -190,6 +190,7 @@ func (b *storyBook) attention() {
 		e := *mismatch
 		e.SetAside = payflow.SetAside{At: storyAt.Add(15 * time.Second), Operator: "P001", Note: "no end"}
 		s.Payments = []Payment{b.server.view(e, s.Now)}
+		s.Status.Warnings = append(warned(health.PaymentAttention, ""), warned(health.PaymentSetAside, "")...)
 	})
 }
 
