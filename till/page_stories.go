@@ -169,7 +169,7 @@ func (b *storyBook) confirming() {
 	b.add("unknown", unknown())
 	b.add("unknown-cancel-noted", unknown(func(e *payflow.Entry) { e.CancelAsked = true }))
 	b.add("unknown-refused", unknown(func(e *payflow.Entry) {
-		e.Reason, e.Claim = payflow.ReasonChecking, payflow.Refusal{Kind: payflow.Refused, Reason: payflow.ReasonCodeExpired}
+		e.Reason, e.Claim = payflow.ReasonChecking, payflow.Refusal{Kind: payflow.Refused, Reason: payflow.ReasonNotEnough}
 	}))
 	b.add("unknown-manager", unknown(), func(s *story) { s.Page.Asking = "manager" })
 	b.add("unknown-two-warnings", unknown(), func(s *story) {
@@ -190,6 +190,7 @@ func (b *storyBook) attention() {
 		e := *mismatch
 		e.SetAside = payflow.SetAside{At: storyAt.Add(15 * time.Second), Operator: "P001", Note: "no end"}
 		s.Payments = []Payment{b.server.view(e, s.Now)}
+		s.Status.Warnings = append(warned(health.PaymentAttention, ""), warned(health.PaymentSetAside, "")...)
 	})
 }
 
@@ -240,7 +241,7 @@ func (b *storyBook) offline() {
 		}
 	}
 	b.add("offline", nil, unready("no_network"))
-	b.add("offline-captive-portal", nil, unready("captive_portal"))
+	b.add("offline-captive-portal", nil, unready("captive_portal"), func(s *story) { s.Status.Warnings = warned(health.CaptivePortal, "") })
 	b.add("offline-warned", nil, unready("no_network"), func(s *story) { s.Status.Warnings = warned(health.GatewayUnreachable, "") })
 	b.add("offline-starting", nil, unready("starting"))
 	b.add("offline-journal", nil, unready("journal"))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -28,6 +29,7 @@ type pageTill struct {
 	agent   *agent
 	gateway *trial
 	pty     *scanner.PTY
+	device  string // the scanner's name
 	line    *pageLine
 	sales   int
 }
@@ -42,7 +44,9 @@ func openPageTill(t testing.TB, browser context.Context, flow string) *pageTill 
 	pty, err := scanner.OpenPTY()
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = pty.Close() })
-	config := trialConfig{StoreID: "SZTX001", TillID: "T1", Account: gateway.account(), Scanner: pty.Path(), AllowCode: true, Flow: flow}
+	device := filepath.Join(dir, "scanner") // by a name of its own, as udev gives one: another till may be given the number of one that was unplugged
+	require.NoError(t, pty.Link(device))
+	config := trialConfig{StoreID: "SZTX001", TillID: "T1", Account: gateway.account(), Scanner: device, AllowCode: true, Flow: flow}
 	require.NoError(t, writeTrialConfig(dir, config))
 	cfg, err := LoadConfig(filepath.Join(dir, "posagent.toml"))
 	require.NoError(t, err)
@@ -53,7 +57,7 @@ func openPageTill(t testing.TB, browser context.Context, flow string) *pageTill 
 	ended := make(chan error, 1)
 	go func() { ended <- a.run(ctx) }()
 	t.Cleanup(func() { stop(); assert.NoError(t, <-ended) })
-	p := &pageTill{t: t, browser: browser, agent: a, gateway: gateway, pty: pty, line: openPageLine(t, a.listeners[0].Addr().String())}
+	p := &pageTill{t: t, browser: browser, agent: a, gateway: gateway, pty: pty, device: device, line: openPageLine(t, a.listeners[0].Addr().String())}
 	require.Eventually(t, func() bool { return a.engine.Ready() == nil && p.scannerReady() }, time.Minute, 20*time.Millisecond)
 	p.window = p.open("/")
 	return p
@@ -96,6 +100,13 @@ func (p *pageTill) scan(text string) {
 	p.t.Helper()
 	_, err := p.pty.Write([]byte(text + "\r\n"))
 	require.NoError(p.t, err)
+}
+
+// unplug takes the scanner away.
+func (p *pageTill) unplug() {
+	p.t.Helper()
+	require.NoError(p.t, os.Remove(p.device))
+	require.NoError(p.t, p.pty.Close())
 }
 
 // pay arms a payment and scans the code of a wallet.

@@ -85,7 +85,7 @@ export class Finding {
     try {
       return await this.agent.bill(number);
     } catch (error) {
-      return { answer: '', refused: error instanceof this.ProblemError ? reasonOf(error.problem) : 'other' };
+      return { answer: '', refused: error instanceof this.ProblemError ? reasonOf(error.problem) : 'bill_not_asked' };
     }
   }
 
