@@ -272,9 +272,7 @@ func TestEveryStateOfThePageIsReachedInThreeLanguages(t *testing.T) {
 		{"not announced", meetNotAnnounced}, {"attention", meetAttention}, {"counter", meetTheCounter}, {"training", meetTraining},
 	}
 	if asked(t, "POSAGENT_PAGE_STATES", 0) == 0 {
-		meetTheCounter(&stateTill{pageTill: openPageTill(t, browser, ""), t: t, tour: tour})
-		t.Logf("%d states reached; POSAGENT_PAGE_STATES=1 reaches all of them, within three minutes", len(tour.reached))
-		return
+		t.Skip("every state of the page at real tills is asked for with POSAGENT_PAGE_STATES=1: it takes up to three minutes of a machine that does nothing else")
 	}
 	t.Run("tills", func(t *testing.T) {
 		var open sync.WaitGroup

@@ -12,7 +12,7 @@ func TestAScannersReaderHasAPlaceOfItsOwn(t *testing.T) {
 	before := runtime.GOMAXPROCS(1)
 	defer runtime.GOMAXPROCS(before)
 	ensureProcessors()
-	assert.Equal(t, 2, runtime.GOMAXPROCS(0), "on one processor")
+	assert.Equal(t, processorsMin, runtime.GOMAXPROCS(0), "on one processor")
 	runtime.GOMAXPROCS(5)
 	ensureProcessors()
 	assert.Equal(t, 5, runtime.GOMAXPROCS(0), "on more they stay")
