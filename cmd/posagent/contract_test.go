@@ -279,18 +279,19 @@ func (c *cutReader) read(lines *bufio.Reader) {
 
 // sellOn arms and cancels payments until ctx ends; each tenth is paid.
 func (o *openAgent) sellOn(ctx context.Context) {
+	wish := context.WithoutCancel(ctx) // a payment that was armed comes to its end
 	for n := 0; ctx.Err() == nil; n++ {
 		sale := fmt.Sprintf("S-%d", n)
-		e, err := o.engine.Arm(ctx, payflow.ArmRequest{IdempotencyKey: sale, SaleRef: payflow.SaleRef(sale), Amount: payflow.Amount{Minor: 1250, Currency: "HKD"}})
+		e, err := o.engine.Arm(wish, payflow.ArmRequest{IdempotencyKey: sale, SaleRef: payflow.SaleRef(sale), Amount: payflow.Amount{Minor: 1250, Currency: "HKD"}})
 		if err != nil {
 			continue // the payment before is not over yet
 		}
 		if n%10 == 0 {
-			_, _ = o.engine.Scan(ctx, o.gateway.code("pays-at-once"), "", "scanner")
+			_, _ = o.engine.Scan(wish, o.gateway.code("pays-at-once"), "", "scanner")
 			o.awaitPaid(e.OutTradeNo)
 			continue
 		}
-		_, _ = o.engine.Cancel(ctx, e.OutTradeNo, "P001")
+		_, _ = o.engine.Cancel(wish, e.OutTradeNo, "P001")
 		select {
 		case <-ctx.Done():
 		case <-time.After(2 * time.Millisecond):
