@@ -173,31 +173,35 @@ func (p *Pole) lost(ctx context.Context) {
 // Stands reports that a code which comes now may pay the payment that waits for it: one that was armed from the display only while its
 // total stands there. A display that is being written is waited for; a total that turns out to be another takes no code that came before.
 func (p *Pole) Stands() bool {
-	before, sure := p.standing()
-	for end := time.Now().Add(min(2*p.cfg.Settle, poleWait)); !sure && time.Now().Before(end); {
+	before, stands := p.standing()
+	for end := time.Now().Add(min(2*p.cfg.Settle, poleWait)); !stands && time.Now().Before(end); {
 		time.Sleep(max(p.cfg.Settle/8, 10*time.Millisecond))
-		now, same := p.standing()
-		if now != before {
+		var now payflow.OutTradeNo
+		if now, stands = p.standing(); now != before {
 			return false
 		}
-		sure = same
 	}
-	return sure
+	return stands
 }
 
 // poleWait bounds how long a code waits for the display; the customer stands there.
 const poleWait = time.Second
 
-// standing is what waits for a code by the display's total, and whether that total stands there now.
+// standing is what waits for a code by the display's total ("": nothing does), and whether that total stands there now. A display that is
+// looked at is waited for: between the end of the old total's payment and the new one's nothing is told.
 func (p *Pole) standing() (payflow.OutTradeNo, bool) {
+	p.arming.Lock()
+	defer p.arming.Unlock()
 	p.mu.Lock()
 	armed, same := p.armed, p.settled && p.total.amount == p.price
 	p.mu.Unlock()
 	if armed == "" || same {
 		return armed, true
 	}
-	e, err := p.s.cfg.Desk.Payment(armed)
-	return armed, err == nil && e.Status != payflow.Waiting
+	if e, err := p.s.cfg.Desk.Payment(armed); err == nil && e.Status != payflow.Waiting {
+		return "", true
+	}
+	return armed, false
 }
 
 // Watch lets go of what stands on the display whenever a payment of this till ends, until ctx ends.
