@@ -67,7 +67,7 @@ export class Manage {
     if (manage.asking) manage.asking = '';
     else if (!manage.refund) Object.assign(manage, { open: '', payment: null, concern: null });
     else if (manage.refund.sending) return;
-    else if (manage.refund.step === 'amount') manage.refund = null;
+    else if (manage.refund.step === 'amount' || manage.refund.problem) manage.refund = null; // what was not taken is looked at first
     else manage.refund.step = manage.refund.step === 'sure' ? 'reason' : 'amount';
   }
 
@@ -101,7 +101,7 @@ export class Manage {
     if (manage.asking) manage.operator = manage.operator.slice(0, -1);
     if (!refund || refund.sending) return;
     if (refund.step === 'amount') Object.assign(refund, { amount: refund.fresh ? '' : refund.amount.slice(0, -1), fresh: false });
-    if (refund.step === 'sure') refund.operator = refund.operator.slice(0, -1);
+    if (refund.step === 'sure' && !refund.problem) refund.operator = refund.operator.slice(0, -1);
   }
 
   // send asks for the refund until the agent answers: the same key with the same body is the same refund. Its screen stays until the payment was
@@ -117,7 +117,7 @@ export class Manage {
       await this.settle().catch(() => {}); // the agent is asked again in a moment
       if (manage.refund === refund) manage.refund = null;
     } catch (error) {
-      refund.problem = error instanceof this.ProblemError ? error.problem.reason || error.problem.code : 'internal';
+      refund.problem = error instanceof this.ProblemError ? error.problem.reason || error.problem.code : 'refund_unheard';
     } finally {
       refund.sending = false;
       this.show();

@@ -90,6 +90,7 @@ function stage(state, screen) {
     h('div', { class: 'top' },
       h('div', { class: 'signs' }, screen.signs.map(sign)),
       screen.amount && amountOf(screen.amount),
+      screen.beside && h('p', { class: 'beside' }, h('b', {}, screen.beside[0]), ' ', h('span', {}, screen.beside[1])),
       !screen.amount && lead,
       screen.ring && ring(screen.ring.seconds, screen.ring.part, screen.ring.label)),
     screen.amount && lead,

@@ -57,12 +57,30 @@
     if (!root.querySelector('svg, .keypad, .tabs, .row, .parts, .hint') && !root.querySelector('.customer')) say('it has no sign');
   }
 
+  // A refund that is refused, under way or uncertain is the news: its amount is the largest number, and no other refund comes first.
+  function refunds(name, { manage }, screen, language) {
+    const say = (what) => faults.push(`${name} ${language}: ${what}`);
+    if (manage?.refund?.problem && Object.values(screen.keys).includes('refund_send')) say('a refund that was not taken is sent again by a key');
+    const open = (manage?.payment?.refunds || []).filter((r) => r.status !== 'refunded');
+    if (open.length === 0 || manage.refund || manage.asking) return;
+    const [first, ...rest] = root.querySelectorAll('footer button');
+    if (first.dataset.action === 'refund') say('another refund stands first');
+    const shown = root.querySelector('.amount').textContent.replaceAll(',', '');
+    if (!open.some((r) => r.amount_text === shown)) say(`the largest number is ${shown}, and no refund's`);
+    const label = (key) => words.languages[language].labels[key];
+    if (!root.querySelector('.beside').textContent.includes(label('refund'))) say('the number does not say that it is a refund');
+    const uncertain = (manage.payment.refunds || []).some((r) => ['requested', 'processing', 'abnormal'].includes(r.status));
+    if (uncertain && ![...root.querySelectorAll('.fact')].some((f) => f.textContent.includes(label('refund_uncertain')))) say('what is not certain is not named apart');
+    if (rest.length === 0) say('there is no way on');
+  }
+
   for (const story of stories) {
     for (const language of Object.keys(words.languages)) {
       const screen = render(stateOf(story, words, language));
       root.replaceChildren();
       patch(root, [screen.tree]);
       check(`${story.name} ${language} ${innerWidth}x${innerHeight}`);
+      refunds(story.name, story.page, screen, language);
       if (story.payment && root.querySelector('.sign.tick') && !['paid', 'customer_paid'].includes(screen.name)) faults.push(`${story.name}: it shows the tick of a payment that has just been made`);
       if (screen.name === 'not_announced' && root.querySelector('button.first')) faults.push(`${story.name}: one answer stands before the other`);
     }
