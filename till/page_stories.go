@@ -179,7 +179,9 @@ func (b *storyBook) confirming() {
 }
 
 func (b *storyBook) attention() {
-	mismatch := aStory(payflow.Confirming, payflow.ReasonUnknown, func(e *payflow.Entry) { e.Attention = payflow.AttentionMismatch })
+	mismatch := aStory(payflow.Confirming, payflow.ReasonUnknown, func(e *payflow.Entry) {
+		e.Attention, e.Trade.Amount = payflow.AttentionMismatch, payflow.Amount{Minor: 1251, Currency: "HKD"}
+	})
 	b.add("attention-mismatch", mismatch)
 	b.add("attention-another-till", aStory(payflow.Confirming, payflow.ReasonUnknown, func(e *payflow.Entry) {
 		e.Attention, e.Stranger = payflow.AttentionAnotherTill, payflow.Another
@@ -197,6 +199,7 @@ func (b *storyBook) attention() {
 func (b *storyBook) ends() {
 	b.add("reversing", aStory(payflow.Reversing, payflow.ReasonTakingBack))
 	b.add("reversing-other-means", aStory(payflow.Reversing, payflow.ReasonTakingBack), func(s *story) { s.Page.OtherMeans = true })
+	b.add("reversed-other-means", aStory(payflow.Reversed, payflow.ReasonRefunded, func(e *payflow.Entry) { e.MoneySeen = true }), func(s *story) { s.Page.OtherMeans = true })
 	b.add("reversed", aStory(payflow.Reversed, payflow.ReasonRefunded, func(e *payflow.Entry) { e.MoneySeen = true }))
 	b.add("reversed-closed", aStory(payflow.Reversed, payflow.ReasonClosed))
 	b.add("reversed-revoked", aStory(payflow.Reversed, payflow.ReasonRevoked))

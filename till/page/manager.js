@@ -1,5 +1,5 @@
 import { h } from './dom.js';
-import { amountText, both, clockText, grouped, label, notice, withAmount } from './texts.js';
+import { amountText, both, clockText, grouped, label, labelIn, notice, withAmount } from './texts.js';
 
 // The manager's page: what needs a person, the payments with their refunds, and the question that gives money back. It is a window of
 // its own (?view=manager): nothing on it sells.
@@ -84,7 +84,7 @@ function paymentScreen(state, p) {
   return {
     name: 'manage_payment', signs: [needsPerson(state, p, refunds) ? 'person' : refund ? '' : 'list', refund && signOfRefund[refund.status]].filter(Boolean), amount: (refund || p).amount_text,
     beside: refund && [`${label(state, 'refund')}: ${label(state, `refund_${certainty(refund)}`)}`, [clockText(refund.times.requested_at), refund.operator, refund.wechat_code].filter(Boolean).join(' · ')],
-    message: withAmount(message, (refund || p).amount_text), next: withAmount(next, p.amount_text),
+    message: withAmount(message, (refund || p).amount_text), next: withAmount(forManager(state, next), p.amount_text),
     facts: [
       [`${label(state, 'sale')} ${p.sale_ref}`, refund && grouped(p.amount_text), `${dayOf(state, p)}${clockText(p.times.armed_at)}`, p.operator].filter(Boolean).join(' · '),
       moneyOf(state, p, refunds),
@@ -103,6 +103,11 @@ function paymentScreen(state, p) {
       refund && wish,
     ].filter(Boolean),
   };
+}
+
+// forManager is a text without the words that call the manager: here is the manager.
+function forManager(state, texts) {
+  return texts && Object.fromEntries(Object.entries(texts).map(([language, text]) => [language, text.replace(labelIn(state, language, 'call_first'), '')]));
 }
 
 const signOfRefund = { requested: 'question', processing: 'hourglass', refunded: 'returned', refused: 'cross', abnormal: 'triangle' };

@@ -39,6 +39,7 @@ function needsPerson(state, p, screen) {
   screen.frame = 'attention';
   screen.signs = ['person', screen.signs.find((s) => s !== 'person')];
   if (p.attention === 'paid_after_the_end') paidAfterTheEnd(state, p, screen);
+  if (p.attention === 'amount_mismatch') Object.assign(screen, { signs: ['person', 'unequal'], facts: [] }); // nobody waits for seconds: a person decides
   screen.ring = null;
   if (p.final && p.status !== 'paid') screen.actions = [{ key: 'Enter', action: 'seen', label: label(state, 'seen') }, hasSlip(p) && print(state, 'print_slip')].filter(Boolean); // no new try before a person has looked
   screen.actions = [manager(state), ...screen.actions.filter((a) => a.action !== 'ask:manager')];
@@ -132,13 +133,14 @@ function reversing(state) {
   return withOtherMeans(state, { name: 'reversing', signs: ['back'], sound: 'declined', actions: [otherMeans(state), print(state, 'print_slip')] });
 }
 
-// withOtherMeans says that the cashier has taken other means, once that was noted.
+// withOtherMeans says first that the sale was taken by other means, once that was noted: NOT PAID would have the cashier ask again.
 function withOtherMeans(state, screen) {
   if (!state.otherMeans) return screen;
-  return { ...screen, next: both(state, 'other_means_taken'), actions: screen.actions.filter((a) => a.action !== 'other_means') };
+  return { ...screen, frame: 'elsewhere', signs: ['cash'], sound: '', message: both(state, 'other_means_done'), next: both(state, 'other_means_taken'), actions: screen.actions.filter((a) => a.action !== 'other_means') };
 }
 
 function paid(state, p) {
+  if (state.status?.training) return practised(state);
   const screen = { name: 'paid', signs: ['tick'], sound: 'paid', facts: payerFacts(state, p) };
   if (!state.recovered) {
     screen.actions = [{ key: 'Enter', action: 'next', label: label(state, 'next'), first: true }, print(state, 'print')];
@@ -155,6 +157,14 @@ function paid(state, p) {
       { ...manager(state), label: label(state, 'manager') },
       print(state, 'print'),
     ],
+  };
+}
+
+// practised is what would be PAID: at a glance it must be no real sale's screen.
+function practised(state) {
+  return {
+    name: 'paid', frame: 'practice', signs: ['flag'], sound: 'paid', spoken: 'practice_paid', message: both(state, 'practice_paid'), next: both(state, 'practice_paid_next'),
+    actions: [{ key: 'Enter', action: 'next', label: label(state, 'next'), first: true }, print(state, 'print')],
   };
 }
 
@@ -179,10 +189,19 @@ function declined(state, p) {
 
 // reversed is two screens: money goes back or may go back, or none was ever taken.
 function reversed(state, p) {
+  if (state.otherMeans) return reversedElsewhere(state);
   const untaken = p.reason === 'never_arrived' && !p.attention && !(p.late && p.late.money_seen); // one that shows up after its end has arrived after all
   return {
-    name: 'reversed', frame: untaken ? 'untaken' : '', signs: untaken ? ['zero'] : ['cross', 'returned'], sound: 'reversed',
+    name: 'reversed', frame: untaken ? 'untaken' : '', signs: untaken ? ['zero'] : ['returned'], sound: 'reversed',
     actions: [{ key: 'R', action: 'scan_again', label: label(state, 'scan_again') }, { ...otherMeans(state), pad: 'Enter' }, print(state, 'print_slip')],
+  };
+}
+
+// reversedElsewhere: the sale was taken by other means while WeChat Pay was still being asked; there is nothing to scan or to take again.
+function reversedElsewhere(state) {
+  return {
+    name: 'reversed', frame: 'elsewhere', signs: ['cash'], message: both(state, 'other_means_done'), next: both(state, 'other_means_back'),
+    actions: [{ key: 'Enter', pad: 'Escape', action: 'other_means', label: label(state, 'next'), first: true }, print(state, 'print_slip')],
   };
 }
 

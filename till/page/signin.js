@@ -68,11 +68,11 @@ function namesScreen(state, signin, kind, names) {
   };
 }
 
-const pad = ['7', '8', '9', '4', '5', '6', '1', '2', '3', '⌫', '0', '➜'];
+const pad = ['7', '8', '9', '4', '5', '6', '1', '2', '3', '↵', '0', '⌫']; // ⌫ where the amount's keypad has it
 
 function pinScreen(state, signin, kind, who, several) {
   const full = signin.digits >= digitsMin && !signin.busy;
-  const doing = { '⌫': ['signin_erase', 'erase'], '➜': ['signin_enter', 'signin_go'] };
+  const doing = { '⌫': ['signin_erase', 'erase'], '↵': ['signin_enter', 'signin_go'] };
   const said = signin.said && [label(state, signin.said), signin.wait > 0 && `${signin.wait} s`].filter(Boolean).join(' ');
   return {
     name: 'signin', keys: {}, frame: kind,
@@ -86,7 +86,7 @@ function pinScreen(state, signin, kind, who, several) {
       h('p', { class: 'whose' }, h('b', {}, who.name), ` ${who.id} · ${label(state, `signin_role_${who.role}`)}`),
       h('div', { class: 'desk' },
         h('div', { class: 'keypad' }, pad.map((k) => h('button', {
-          type: 'button', key: k, 'data-action': doing[k] ? doing[k][0] : `signin_digit:${k}`, 'aria-label': doing[k] ? label(state, doing[k][1]) : k, disabled: k === '➜' && !full,
+          type: 'button', key: k, 'data-action': doing[k] ? doing[k][0] : `signin_digit:${k}`, 'aria-label': doing[k] ? label(state, doing[k][1]) : k, disabled: k === '↵' && !full,
         }, k))),
         h('div', { class: 'typed' },
           h('p', { class: 'dots', 'aria-label': `${label(state, 'signin_pin')}: ${signin.digits}` }, '●'.repeat(signin.digits) || '–'),

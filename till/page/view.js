@@ -37,7 +37,7 @@ export function render(state) {
   const screen = (!state.lost && signInScreen(state)) || (!state.lost && state.view === 'manager' && managerScreen(state)) || screenOf(state);
   const tree = h('div', { class: `page ${screen.name} ${screen.frame || ''}`, 'data-screen': screen.name, lang: state.language },
     header(state, screen.name), trainingBar(state), screen.name !== 'warnings' && banners(state, screen.name), stage(state, screen), footer(state, screen), slip(state));
-  return { tree, keys: keysOf(screen, state.status && state.status.training), name: screen.name, sound: screen.sound || '' };
+  return { tree, keys: keysOf(screen, state.status && state.status.training), name: screen.name, sound: screen.sound || '', spoken: screen.spoken };
 }
 
 // header names the till, what is open on the side, and the languages.

@@ -74,12 +74,31 @@
     if (rest.length === 0) say('there is no way on');
   }
 
+  const signsOf = () => [...root.querySelectorAll('.sign')].map((s) => s.getAttribute('class').replace('sign ', ''));
+  const has = (text, key, language) => text.includes(words.languages[language].labels[key]);
+
+  // What people misread is so no more.
+  function verdicts(story, screen, language) {
+    const say = (what) => faults.push(`${story.name} ${language}: ${what}`);
+    const signs = signsOf();
+    const verdict = root.querySelector('.message')?.textContent || '';
+    if (screen.name === 'reversed' && signs.length !== 1 && !story.payment.attention) say(`it shows ${signs.length} signs: ${signs}`);
+    if (signs.includes('cross') && (signs.includes('tick') || signs.includes('returned'))) say('a cross stands beside a sign of success');
+    if (story.page.otherMeans && !has(verdict, 'other_means_done', language)) say('it does not say first that it was taken by other means');
+    if (story.page.otherMeans && screen.name === 'reversed' && screen.keys.r) say('a sale that was taken by other means can be scanned again');
+    if (story.payment?.attention === 'amount_mismatch' && screen.name === 'unknown' && !verdict.includes('12.51')) say('the amount that WeChat Pay shows is not there');
+    if (story.status?.training && story.payment?.status === 'paid' && (signs.includes('tick') || !has(verdict, 'practice_paid', language))) say('practice looks like a sale');
+    const keypad = [...root.querySelectorAll('.keypad button')].map((b) => b.dataset.action);
+    if (keypad.length > 0 && !/erase$/.test(keypad[keypad.length - 1])) say('⌫ is not the last key of the keypad');
+  }
+
   for (const story of stories) {
     for (const language of Object.keys(words.languages)) {
       const screen = render(stateOf(story, words, language));
       root.replaceChildren();
       patch(root, [screen.tree]);
       check(`${story.name} ${language} ${innerWidth}x${innerHeight}`);
+      verdicts(story, screen, language);
       refunds(story.name, story.page, screen, language);
       if (story.payment && root.querySelector('.sign.tick') && !['paid', 'customer_paid'].includes(screen.name)) faults.push(`${story.name}: it shows the tick of a payment that has just been made`);
       if (screen.name === 'not_announced' && root.querySelector('button.first')) faults.push(`${story.name}: one answer stands before the other`);
