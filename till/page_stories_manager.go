@@ -57,6 +57,12 @@ func (b *storyBook) manager() {
 		b.manage("manage-"+tab, full, func(m *managePage) { m.Tab = tab })
 	}
 	b.manage("manage-recent-busy", full, func(m *managePage) { m.Tab = "recent" }, func(s *story) { s.Status.HoldingID = "SZTX001T1261128000042AB12C9" })
+	b.manage("manage-warned", b.lists(), nil, func(s *story) {
+		s.Status.Warnings = append(warned(health.DiskFull, "/var/lib/posagent"), warned(health.ScannerAway, "/dev/posagent-scanner")...)
+	})
+	b.manage("manage-warning", b.lists(), nil, func(s *story) {
+		s.Page.Asking, s.Status.Warnings = "warnings", append(warned(health.DiskFull, "/var/lib/posagent"), warned(health.ScannerAway, "/dev/posagent-scanner")...)
+	})
 	b.managePayments()
 	b.manageRefunds()
 }

@@ -40,6 +40,7 @@ var notReached = map[string]string{
 	"offline":             "no network never comes without its warning, as offline-warned",
 	"bill-check-again":    "stands for the moment of one call",
 	"cancelled-no-scan":   "90 s without a scan",
+	"idle-network-away":   "stands for the seconds before the warning comes",
 	"wrong-code-misread":  "a line that loses bytes; the scanner's stories tell it",
 }
 
@@ -83,7 +84,7 @@ const soldFor = "HK$ 12.50"
 // filled puts in what a text leaves open: the amount, and the words of a reason.
 func (w pageWords) filled(language, path, reason string) string {
 	of := func(part string) string { return w.text(language, "reasons."+reason+"."+part) }
-	return strings.NewReplacer("{amount}", soldFor, "{reason}", of("message"), "{step}", of("next_step"), "{refusal}", of("message"), "{attention}", of("message")).Replace(w.text(language, path))
+	return strings.NewReplacer("{amount}", soldFor, "{shown}", "HK$ 12.51", "{reason}", of("message"), "{step}", of("next_step"), "{refusal}", of("message"), "{attention}", of("message")).Replace(w.text(language, path))
 }
 
 // bare is a message without the amount that stands beside it, as the page shows it.
@@ -332,6 +333,11 @@ func meetTheCounter(s *stateTill) {
 	s.press(strings.Split("99999999", "")...)
 	s.sees("idle-large-amount", "labels.enter_amount|")
 	s.press(kb.Escape)
+	for _, typed := range []string{"12345", "123456", "1234567", "999999999"} {
+		s.press(strings.Split(typed, "")...)
+		s.sees(fmt.Sprintf("idle-amount-%d-digits", len(typed)), "labels.enter_amount|")
+		s.press(kb.Escape)
+	}
 	s.scan(s.gateway.code("pays-at-once"))
 	reads(s.t, s.window, s.tour.words.text("en", "notices.nothing_armed.message"))
 	s.sees("idle-scanned-too-early", "labels.enter_amount|")
@@ -440,7 +446,7 @@ func meetThePassword(s *stateTill) {
 	s.sees("reversed-other-means", "labels.other_means_done|labels.other_means_back")
 	held, err := s.agent.engine.Recent(1)
 	require.NoError(s.t, err)
-	s.press("k")
+	s.press(kb.Enter)
 	onScreen(s.t, s.window, "idle")
 	s.bill(string(held[0].OutTradeNo), "bill-taken-back", "notices.bill_taken_back")
 	id := s.meet("pays-in-the-gap")
@@ -474,11 +480,13 @@ func meetTheUnknown(s *stateTill) {
 	s.sees("unknown", "states.confirming")
 	s.line.stall()
 	s.sees("unknown-answer-lost", "labels.agent_lost_wait|labels.agent_lost_next")
+	s.press("m")
+	s.sees("lost-manager", "labels.lost_manager|labels.lost_manager_next")
 	s.line.flow()
 	onScreen(s.t, s.window, "unknown")
 	s.gateway.sim.NetworkDown()
 	s.unplug()
-	reads(s.t, s.window, "+1") // the banner counts both
+	reads(s.t, s.window, s.tour.words.text("en", "labels.more_warnings")+" 1") // the banner counts both
 	s.sees("unknown-two-warnings", "states.confirming")
 	require.NoError(s.t, s.gateway.sim.NetworkUp())
 }
@@ -614,6 +622,7 @@ func meetTraining(s *stateTill) {
 	customer := s.open("/training/?view=customer")
 	s.seesIn(customer, "training-customer", 1, "labels.customer_scan|")
 	s.press("1")
+	s.seesIn(customer, "training-customer-paid", 1, "labels.practice_paid|")
 	s.sees("training-paid", "labels.practice_paid|labels.practice_paid_next")
 	s.press(kb.Enter)
 	onScreen(s.t, s.window, "idle")

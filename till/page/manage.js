@@ -1,5 +1,5 @@
 import { operatorOf } from './signin.js';
-import { listsOf, reasons, rowsMax, tabs, toBeSeen } from './manager.js';
+import { listsOf, reasons, rowsOf, tabs, toBeSeen } from './manager.js';
 
 const digitsMax = 9; // of an amount, as at the keypad
 const operatorMax = 16;
@@ -48,23 +48,29 @@ export class Manage {
     refund_why(why) { Object.assign(this.state.manage.refund, { why, step: 'sure', problem: '' }); },
     refund_send() { this.#send(); },
     erase() { this.#erase(); },
-    ask(question) { Object.assign(this.state.manage, { asking: question, operator: operatorOf(this.state) }); },
+    next_warning() { this.state.warning++; },
+    ask(question) {
+      if (question === 'warnings') return void Object.assign(this.state, { asking: question, warning: 0 });
+      Object.assign(this.state.manage, { asking: question, operator: operatorOf(this.state) });
+    },
     answer(how) { this.#answer(how); },
   };
 
   #open(number) {
     const { manage } = this.state;
     const rows = manage.lists[manage.tab];
-    const pages = Math.max(1, Math.ceil(rows.length / rowsMax));
-    const row = rows[(manage.page % pages) * rowsMax + number - 1];
-    if (number < 1 || number > rowsMax || !row) return;
+    const many = rowsOf(manage.tab);
+    const pages = Math.max(1, Math.ceil(rows.length / many));
+    const row = rows[(manage.page % pages) * many + number - 1];
+    if (number < 1 || number > many || !row) return;
     Object.assign(manage, { open: row.payment.id, payment: row.payment, concern: row.message ? row : null, refund: null });
     this.settle();
   }
 
   #back() {
     const { manage } = this.state;
-    if (manage.asking) manage.asking = '';
+    if (this.state.asking) this.state.asking = '';
+    else if (manage.asking) manage.asking = '';
     else if (!manage.refund) Object.assign(manage, { open: '', payment: null, concern: null });
     else if (manage.refund.sending) return;
     else if (manage.refund.step === 'amount' || manage.refund.problem) manage.refund = null; // what was not taken is looked at first

@@ -1,5 +1,6 @@
 import { h } from './dom.js';
-import { amountText, both, clockText, grouped, label, labelIn, notice, withAmount } from './texts.js';
+import { askWarnings } from './screens.js';
+import { amountText, both, clockText, forManager, grouped, label, notice, withAmount } from './texts.js';
 
 // The manager's page: what needs a person, the payments with their refunds, and the question that gives money back. It is a window of
 // its own (?view=manager): nothing on it sells.
@@ -14,31 +15,35 @@ import { amountText, both, clockText, grouped, label, labelIn, notice, withAmoun
 //   state.manage.refund    the refund that is being typed, or null: {step, amount, typed, why, operator, sending}
 
 export const tabs = [['late', 'L'], ['person', 'P'], ['twice', 'D'], ['untold', 'U'], ['recent', 'A']];
-export const rowsMax = 4; // that fit in the smallest window
+// rowsOf is how many lines of a list fit in the smallest window: one that says why it is there takes up to three lines of its own.
+export const rowsOf = (tab) => (['untold', 'recent'].includes(tab) ? 4 : 2);
+
 export const reasons = 5; // refund_why_1 to refund_why_5
 const refundsShown = 1; // beside the one that is the news
 
 export function managerScreen(state) {
   const { manage, status } = state;
-  if (!status) return null;
+  if (!status || state.asking === 'warnings') return null;
   if (manage.refund && manage.payment) return steps[manage.refund.step](state, manage.payment, manage.refund);
   if (manage.asking && manage.payment) return answerScreen(state, manage.payment);
   if (manage.open && manage.payment) return paymentScreen(state, manage.payment);
   return listScreen(state);
 }
 
-// listScreen shows one list, four lines at a time; a line is opened by its number.
+// listScreen shows one list, a few lines at a time; a line is opened by its number.
 function listScreen(state) {
   const { manage } = state;
   const rows = manage.lists[manage.tab] || [];
-  const pages = Math.max(1, Math.ceil(rows.length / rowsMax));
-  const from = (manage.page % pages) * rowsMax;
-  const shown = rows.slice(from, from + rowsMax);
+  const many = rowsOf(manage.tab);
+  const pages = Math.max(1, Math.ceil(rows.length / many));
+  const from = (manage.page % pages) * many;
+  const shown = rows.slice(from, from + many);
   return {
     name: 'manage_list', keys: { digits: 'row', ...Object.fromEntries(tabs.map(([tab, key]) => [key.toLowerCase(), `tab:${tab}`])) },
     actions: [
       pages > 1 && { key: 'N', pad: 'Enter', action: 'next_rows', label: `${label(state, 'more_rows')} (${manage.page % pages + 1}/${pages})` },
       { key: 'Esc', action: 'to_till', label: label(state, 'to_till') },
+      askWarnings(state),
     ].filter(Boolean),
     body: [
       h('div', { class: 'tabs', role: 'tablist' }, tabs.map(([tab, key]) => h('button', {
@@ -103,11 +108,6 @@ function paymentScreen(state, p) {
       refund && wish,
     ].filter(Boolean),
   };
-}
-
-// forManager is a text without the words that call the manager: here is the manager.
-function forManager(state, texts) {
-  return texts && Object.fromEntries(Object.entries(texts).map(([language, text]) => [language, text.replace(labelIn(state, language, 'call_first'), '')]));
 }
 
 const signOfRefund = { requested: 'question', processing: 'hourglass', refunded: 'returned', refused: 'cross', abnormal: 'triangle' };

@@ -204,7 +204,7 @@ const refreshEvery = 5000; // ms: what no event tells, such as which device is a
 async function start() {
   state.words = await agent.words();
   await refresh();
-  new Stream({ heard, opened: anew, broken: refresh, lost: (lost) => { state.lost = lost; show(); } });
+  new Stream({ heard, opened: anew, broken: refresh, lost: (lost) => { Object.assign(state, { lost, asking: state.asking === 'lost' ? '' : state.asking }); show(); } });
   setInterval(refresh, refreshEvery);
   setInterval(show, 250);
 }

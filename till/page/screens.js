@@ -3,12 +3,12 @@ import { amountOf } from './signs.js';
 import { findScreens, lastOf, markOf } from './find.js';
 import { practice, trainingQuestion } from './practice.js';
 import { optionsScreen, shiftLine, shiftScreen } from './shift.js';
-import { amountText, both, clockText, grouped, label, notice, since, until, withAmount, withoutAmount } from './texts.js';
+import { amountText, both, clockText, forManager, grouped, label, notice, since, until, withAmount, withoutAmount } from './texts.js';
 
 // screenOf chooses the one screen of a state: its name, signs, texts, and the keys that do something now. What binds the cashier most
 // comes first: a lost agent, then the payment, then why none can be taken, then the keypad.
 export function screenOf(state) {
-  if (state.lost) return lost(state);
+  if (state.lost) return state.asking === 'lost' ? lostManager(state) : lost(state);
   if (state.asking && questions[state.asking] && state.payment) return questions[state.asking](state, state.payment);
   if (state.payment) return paymentScreen(state, state.payment);
   if (!state.status) return starting(state);
@@ -237,8 +237,8 @@ function managerScreen(state, p) {
   const possible = !p.final && !p.set_aside && from !== null && p.status !== 'waiting';
   const text = from > 0 ? `${label(state, 'set_aside')} (${label(state, 'in')} ${from} s)` : label(state, 'set_aside');
   return {
-    name: 'manager', signs: ['person'], amount: p.amount_text, message: p.message, next: withAmount(p.next_step, p.amount_text),
-    facts: [[`${label(state, 'sale')} ${p.sale_ref}`, clockText(p.times.armed_at), state.status?.gateway?.host].filter(Boolean).join(' · '), `${label(state, 'order_number')} ${p.id}`,
+    name: 'manager', signs: ['person'], amount: p.amount_text, message: p.message, next: withAmount(forManager(state, p.next_step), p.amount_text),
+    facts: [[`${label(state, 'sale')} ${p.sale_ref}`, clockText(p.times.armed_at)].filter(Boolean).join(' · '), `${label(state, 'order_number')} ${p.id}`,
       p.transaction_id && `${label(state, 'transaction_id')} ${p.transaction_id}`, p.wechat_code && `WeChat Pay: ${p.wechat_code}`].filter(Boolean),
     actions: [possible && { key: 'S', action: 'ask:set_aside', label: text, disabled: from > 0 }, back(state)].filter(Boolean),
   };
@@ -254,9 +254,18 @@ function setAside(state, p) {
 
 function lost(state) {
   const { payment } = state;
-  const screen = { name: 'lost', signs: ['blank'], message: both(state, 'agent_lost'), next: both(state, 'agent_lost_idle'), sound: 'lost', actions: [] };
+  const screen = { name: 'lost', signs: ['blank'], message: both(state, 'agent_lost'), next: both(state, 'agent_lost_idle'), sound: 'lost', actions: state.view === 'manager' ? [] : [{ ...manager(state), action: 'ask:lost' }] };
   if (!payment) return screen;
   return { ...screen, frame: 'striped', signs: ['triangle', 'blank'], amount: payment.amount_text, message: both(state, 'agent_lost_wait'), next: both(state, 'agent_lost_next') };
+}
+
+// lostManager is what a manager does where the agent itself is not heard.
+function lostManager(state) {
+  const p = state.payment;
+  return {
+    ...lost(state), signs: ['person', 'blank'], message: both(state, 'lost_manager'), next: both(state, 'lost_manager_next'),
+    facts: p && [`${label(state, 'sale')} ${p.sale_ref} · ${clockText(p.times.armed_at)}`, `${label(state, 'order_number')} ${p.id}`], actions: [back(state)],
+  };
 }
 
 function starting(state) {
@@ -283,6 +292,13 @@ export function warningsFor(state, reader) {
   return all.filter((w) => w.code !== 'paid_not_announced' && (reader === 'all' || w.readers.includes(reader)));
 }
 
+// withManager gives the key M wherever the words ask for the manager: to the payment's facts, or to the manager's page.
+export function withManager(state, screen, banner) {
+  const said = [screen.message?.en, screen.next?.en, banner].join(' ');
+  if (state.view || screen.body || screen.keys?.text || screen.name === 'manager' || state.asking === 'lost' || !/manager/i.test(said) || screen.actions.some((a) => a.key === 'M')) return screen;
+  return { ...screen, actions: [...screen.actions, { ...manager(state), ...(!state.payment && { action: 'manage', label: label(state, 'manager') }) }] };
+}
+
 const lookUpKeys = { b: 'find_bill', l: 'find_last' };
 
 // lookUps lead to what was sold before; they work without network too.
@@ -290,7 +306,7 @@ function lookUps(state) {
   return [{ key: 'B', action: 'find_bill', aux: true, label: label(state, 'check_bill') }, { key: 'L', action: 'find_last', aux: true, label: label(state, 'last_payments') }];
 }
 
-function askWarnings(state) {
+export function askWarnings(state) {
   const { length } = warningsFor(state, 'all');
   return length > 0 && { key: 'W', action: 'ask:warnings', label: `${label(state, 'warnings')} (${length})` };
 }
@@ -300,10 +316,11 @@ function warnings(state) {
   const all = warningsFor(state, 'all');
   if (all.length === 0) return { name: 'warnings', signs: ['tick'], message: both(state, 'no_warnings'), next: both(state, 'back'), actions: [back(state)] };
   const at = state.warning % all.length;
+  const here = state.view === 'manager'; // commands, files and devices are for the manager's page alone
   const next = { key: 'W', pad: 'Enter', action: 'next_warning', label: label(state, 'next_warning') };
   return {
-    name: 'warnings', frame: all[at].severity, signs: [all[at].severity === 'red' ? 'cross' : 'triangle'], message: all[at].title, next: all[at].next_step,
-    facts: [all[at].detail, `${label(state, 'warnings')}: ${at + 1}/${all.length}`].filter(Boolean), actions: all.length > 1 ? [next, back(state)] : [back(state)],
+    name: 'warnings', frame: all[at].severity, signs: [all[at].severity === 'red' ? 'cross' : 'triangle'], message: all[at].title, next: here ? all[at].next_step : all[at].cashier_step,
+    facts: [here && all[at].detail && `${label(state, 'warning_detail')}: ${all[at].detail}`, `${label(state, 'warnings')}: ${at + 1}/${all.length}`].filter(Boolean), actions: [all.length > 1 && next, back(state)].filter(Boolean),
   };
 }
 

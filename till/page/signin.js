@@ -101,7 +101,7 @@ export function whoIsHere(state, name) {
   if (!session || !session.set_up || name === 'signin' || state.view === 'customer') return [];
   const who = session.operator;
   const idle = name === 'idle' || name === 'manage_list';
-  if (!who) return [idle && state.view !== 'manager' && h('button', { type: 'button', key: 'signin_open', 'data-action': 'signin_open' }, label(state, 'signin_go'))];
+  if (!who) return [idle && state.view !== 'manager' && h('button', { type: 'button', class: 'way', key: 'signin_open', 'data-action': 'signin_open' }, label(state, 'signin_go'))];
   return [h('div', { class: 'person', key: 'person' }, who.name), idle && h('button', { type: 'button', key: 'signin_out', 'data-action': 'signin_out' }, label(state, 'signin_out'))];
 }
 

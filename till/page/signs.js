@@ -37,7 +37,7 @@ export function sign(name) {
 }
 
 const longNumber = 10; // characters, from 100,000.00 on
-const widths = [6, 8, 9, 12]; // characters up to which a phone shows a number in the letters of that size
+const widths = [6, 8, 9, 10, 12]; // characters up to which a number has the letters of that size where room is short
 
 // amountOf writes an amount: its number large, what it is counted in before it.
 export function amountOf(text, attrs) {

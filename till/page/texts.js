@@ -67,6 +67,11 @@ export function withoutAmount(texts, amount) {
   return Object.fromEntries(Object.entries(texts).map(([language, text]) => [language, bare(text)]));
 }
 
+// forManager is a text without the words that call the manager: it is read by the manager.
+export function forManager(state, texts) {
+  return texts && Object.fromEntries(Object.entries(texts).map(([language, text]) => [language, text.replace(labelIn(state, language, 'call_first'), '')]));
+}
+
 // until is how many whole seconds lie between now and a time, at least 0; null without one.
 export function until(state, time) {
   return time ? Math.max(0, Math.ceil((Date.parse(time) - state.now) / 1000)) : null;
