@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"posagent/health"
+	"posagent/payflow"
 )
 
 // signInPage is what the page holds of a sign-in.
@@ -42,6 +43,9 @@ func (b *storyBook) signIns() {
 		s.Status.Warnings = append(warned(health.GatewayUnreachable, ""), warned(health.ScannerAway, "/dev/posagent-scanner")...)
 	}
 	b.add("signin-names-warned", nil, with(session(), signInPage{}), warnedToo)
+	b.add("signin-names-offline", nil, with(session(), signInPage{}), func(s *story) {
+		s.Status.Ready, s.Status.NotReady = false, b.server.notReady(&payflow.NotReadyError{Code: "journal", Text: "journal"})
+	})
 	b.add("signin-pin-warned", nil, with(session(), signInPage{Chosen: "P001", Digits: 6}), warnedToo)
 	b.add("signin-pin", nil, with(session(), signInPage{Chosen: "P001", Digits: 6}))
 	b.add("signin-long-name", nil, with(session(), signInPage{Chosen: "I001"}))

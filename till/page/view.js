@@ -67,7 +67,7 @@ const actOnBanner = ['idle', 'waiting', 'wrong_code'];
 // beside the keypad alone, and on the manager's page.
 function bannerOf(state, name) {
   const reader = state.view === 'manager' ? 'all' : 'cashier';
-  const own = [...away(state), ...warningsFor(state, reader)];
+  const own = [...away(state, name), ...warningsFor(state, reader)];
   const [worst, ...more] = own.length > 0 || name !== 'idle' ? own : warningsFor(state, 'all');
   if (!worst) return null;
   return { ...worst, whose: own.length > 0 ? '' : `${label(state, 'manager')}: `, more: more.length, next: actOnBanner.includes(name) ? worst.cashier_step : null };
@@ -75,11 +75,13 @@ function bannerOf(state, name) {
 
 const networkWarnings = ['gateway_unreachable', 'captive_portal', 'not_verified_yet'];
 
-// away says that WeChat Pay is not reached before a warning does: a cashier at the keypad has to know it before the next customer.
-function away(state) {
+// away says that WeChat Pay is not reached before a warning does: a cashier at the keypad has to know it before the next customer. Over a sign-in,
+// which stands in its screen's place, it says why no payment can be taken.
+function away(state, name) {
   const { status } = state;
-  if (!status || !status.ready || status.gateway.reachable || status.warnings.some((w) => networkWarnings.includes(w.code))) return [];
-  const texts = notice(state, 'no_network');
+  if (!status || status.warnings.some((w) => networkWarnings.includes(w.code))) return [];
+  if (status.ready ? status.gateway.reachable : name !== 'signin') return [];
+  const texts = notice(state, status.ready ? 'no_network' : status.not_ready?.reason);
   return [{ code: 'network_away', severity: 'red', title: texts.message, cashier_step: texts.next_step }];
 }
 
