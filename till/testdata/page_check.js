@@ -91,7 +91,7 @@
     const said = [screen.name === 'signin' ? '' : verdict, root.querySelector('.next')?.textContent, root.querySelector('.banner p')?.textContent].join(' ');
     const plain = !story.view && !screen.keys.text && screen.name !== 'manager' && story.page.asking !== 'lost';
     if (plain && /manager|店长|經理/i.test(said) && !screen.keys.m && screen.name !== 'signin') say('it asks for the manager and has no key M');
-    if (!story.view && /\/dev\/|systemctl|timedatectl|posagent (check|journal|restore|backup|certificate|operator)|chmod|\.pem|merchant: |[+]\d/.test(root.querySelector('.page').textContent)) say('it shows a cashier what only an installer understands');
+    if (!story.view && /\/dev\/|systemctl|timedatectl|posagent (check|journal|restore|backup|certificate|operator)|chmod|\.pem|merchant: |[+]\d|☰/.test(root.querySelector('.page').textContent)) say('it shows a cashier what only an installer understands');
     if ((story.status?.warnings || []).length > 0 && screen.name !== 'warnings' && !story.view && !story.page.asking && !root.querySelector('.banner')) say('a warning is hidden');
     if (screen.name === 'signin' && story.status && !story.status.ready && !root.querySelector('.banner.red')) say('a sign-in hides that no payment can be taken');
     if (story.status?.ready && !story.status.gateway.reachable && !root.querySelector('.banner.red')) say('the network is away, and it does not say so');
