@@ -13,8 +13,14 @@ const detailMax = 200
 // Active is a warning whose cause holds now.
 type Active struct {
 	Warning
-	Detail string    `json:"detail,omitempty"` // which device, how many seconds; data, in no language
-	Since  time.Time `json:"since"`            // when its cause began
+	CashierStep Words     `json:"cashier_step"`     // what to do at the till: next_step without what only a manager or an installer can do
+	Detail      string    `json:"detail,omitempty"` // which device, how many seconds; data, in no language
+	Since       time.Time `json:"since"`            // when its cause began
+}
+
+// NewActive returns a warning whose cause holds since a time.
+func NewActive(w Warning, detail string, since time.Time) Active {
+	return Active{Warning: w, CashierStep: w.CashierStep(), Detail: detail, Since: since}
 }
 
 // Config is what a Tracker needs. The zero value serves.
@@ -68,7 +74,7 @@ func (t *Tracker) set(w Warning, detail string) bool {
 		known.Detail = detail
 		return changed
 	}
-	made := &tracked{Active: Active{Warning: w, Detail: detail, Since: t.cfg.Now()}, shown: w.VisibleAfter == 0}
+	made := &tracked{Active: NewActive(w, detail, t.cfg.Now()), shown: w.VisibleAfter == 0}
 	t.active[w.Code] = made
 	if !made.shown {
 		made.wait = time.AfterFunc(w.VisibleAfter, func() { t.show(made) })

@@ -86,7 +86,7 @@ func clockWarnings() []Warning {
 func scannerWarnings() []Warning {
 	return []Warning{
 		{ScannerAway, Warn,
-			Words{"The scanner is away", "扫码枪已断开", "掃描器已中斷連接"},
+			Words{"The scanner is not connected", "扫码枪没有连接", "掃描器沒有連接"},
 			Words{"Check the scanner's cable and plug it in again; it is found by itself. Until then the code can be typed on the page.",
 				"检查扫码枪的连接线并重新插上，会自动识别。在此之前可在页面上输入付款码。",
 				"檢查掃描器的連接線並重新插上，會自動識別。在此之前可在頁面上輸入付款碼。"},

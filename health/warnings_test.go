@@ -43,6 +43,25 @@ func TestCommandsInANextStepAreTheSameInEveryLanguage(t *testing.T) {
 	}
 }
 
+// What a cashier reads is for cashiers: no command, no path, no setting, and whom to call.
+func TestWhatACashierDoesNamesNoCommandAndWhomToCall(t *testing.T) {
+	for _, w := range All() {
+		step := w.CashierStep()
+		assert.Regexp(t, `the manager \(M\)\.$`, step.EN, w.Code)
+		assert.Regexp(t, `店长（M）。$`, step.ZhHans, w.Code)
+		assert.Regexp(t, `經理（M）。$`, step.ZhHant, w.Code)
+		for _, text := range []string{step.EN, step.ZhHans, step.ZhHant} {
+			assert.NotRegexp(t, `posagent|ctl |chmod|chown|udev|/dev/|\.pem|\.rules|_id|=`, text, w.Code)
+		}
+		if w.For(Cashier) {
+			assert.NotContains(t, step.EN, "Nothing for you to do", "%s is shown to cashiers: say what they do", w.Code)
+		}
+		if strings.HasPrefix(w.NextStep.EN, "Take cash.") {
+			assert.Regexp(t, `take cash|Take cash`, step.EN, w.Code)
+		}
+	}
+}
+
 func hasHan(s string) bool {
 	return strings.ContainsFunc(s, func(r rune) bool { return unicode.Is(unicode.Han, r) })
 }

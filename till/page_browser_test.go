@@ -167,6 +167,8 @@ func TestThePageInABrowser(t *testing.T) {
 		"not paid must be answered, and the sale can be tried again":  notPaidMustBeAnswered,
 		"the agent's silence is shown, and that it is offline before": theAgentsSilence,
 		"the customer's window shows no more than the customer needs": theCustomersWindow,
+		"the amount's number grows smaller by small steps":            theNumbersSize,
+		"the manager is one key away, also when nothing is heard":     theManagerIsAKeyAway,
 		"the number on a customer's bill is looked up":                aBillIsLookedUp,
 		"the page is light, and its first paint waits for nothing":    thePageIsLight,
 		"the last payments, and one that is asked about again":        theLastPayments,
@@ -388,6 +390,52 @@ func aBillIsLookedUp(t *testing.T, browser context.Context) {
 	b.press(kb.Escape)
 	b.shows("idle")
 	require.Eventually(t, func() bool { return a.server.billScans.now() == nil }, showTime, 20*time.Millisecond, "the next scan is no bill's any more")
+}
+
+// theNumbersSize types one digit after another: from 0.00 to 9,999,999.99 no step makes the number visibly jump, and none makes it spill over.
+func theNumbersSize(t *testing.T, browser context.Context) {
+	b, _, web := aShop(t, browser)
+	for _, size := range [][2]int64{{800, 480}, {1024, 768}, {390, 844}} {
+		b.do(chromedp.EmulateViewport(size[0], size[1]), chromedp.Navigate(web.URL))
+		b.shows("idle")
+		sizes := []float64{}
+		for digits := range 10 {
+			if digits > 0 {
+				b.press("9")
+				b.reads([]string{"", "0.09", "0.99", "9.99", "99.99", "999.99", "9,999.99", "99,999.99", "999,999.99", "9,999,999.99"}[digits])
+			}
+			got, err := chromedp.Run(b.ctx, chromedp.Evaluate[[]float64](`(() => { const n = document.querySelector('.idle .number'); const a = n.parentElement; return [parseFloat(getComputedStyle(n).fontSize), n.getBoundingClientRect().right - a.getBoundingClientRect().right]; })()`))
+			require.NoError(t, err)
+			assert.LessOrEqual(t, got[1], 0.0, "%d digits at %dx%d spill over", digits, size[0], size[1])
+			if n := len(sizes); n > 0 {
+				assert.Greater(t, got[0], 0.75*sizes[n-1], "%d digits at %dx%d", digits, size[0], size[1])
+			}
+			sizes = append(sizes, got[0])
+		}
+		t.Logf("%dx%d: px of the number by its digits: %.0f", size[0], size[1], sizes)
+		b.press(kb.Escape)
+	}
+}
+
+func theManagerIsAKeyAway(t *testing.T, browser context.Context) {
+	b, a, web := aShop(t, browser)
+	a.desk.mu.Lock()
+	a.desk.notReady = &payflow.NotReadyError{Code: "journal", Text: "journal"}
+	a.desk.mu.Unlock()
+	b.do(chromedp.Navigate(web.URL))
+	b.shows("offline")
+	b.press("m")
+	b.shows("manage_list")
+	b.press(kb.Escape)
+	b.shows("offline")
+	a.server.close()
+	web.CloseClientConnections()
+	web.Listener.Close()
+	b.shows("lost")
+	b.press("m")
+	b.reads("restart this PC")
+	b.press(kb.Escape)
+	b.reads("This screen has lost the till program")
 }
 
 func theLastPayments(t *testing.T, browser context.Context) {

@@ -70,10 +70,11 @@ func aRefundIsAskedForOnce(t *testing.T, browser context.Context) {
 	assert.Equal(t, payflow.Amount{Minor: 250, Currency: "HKD"}, refunds[0].Amount)
 	assert.Equal(t, "M7", refunds[0].Operator)
 	assert.Equal(t, "Goods returned", refunds[0].RefundOrder.Reason)
-	b.reads("asked for")
+	b.reads("Refund: asked for, not certain yet")
+	b.reads("given back HK$ 0.00 · not certain HK$ 2.50 · left HK$ 10.00")
 	a.back.move(refunds[0].OutRefundNo, refunded)
 	b.reads("gone back")
-	b.reads("left HK$ 10.00")
+	b.reads("given back HK$ 2.50 · left HK$ 10.00")
 	assert.Equal(t, 1, a.back.calls)
 }
 

@@ -1,6 +1,7 @@
 package till
 
 import (
+	"fmt"
 	"time"
 
 	"posagent/health"
@@ -119,6 +120,9 @@ func (b *storyBook) idle() {
 	b.add("idle", nil)
 	b.add("idle-typed", nil, func(s *story) { s.Page.Typed = "1250" })
 	b.add("idle-large-amount", nil, func(s *story) { s.Page.Typed = "99999999" })
+	for _, typed := range []string{"12345", "123456", "1234567", "999999999"} {
+		b.add(fmt.Sprintf("idle-amount-%d-digits", len(typed)), nil, func(s *story) { s.Page.Typed = typed })
+	}
 	b.add("idle-after-sales", nil, func(s *story) {
 		s.Payments = []Payment{b.server.view(*paidStory(), s.Now), b.server.view(*aStory(payflow.Declined, payflow.ReasonNotEnough), s.Now)}
 		for i := range s.Payments {
@@ -126,13 +130,14 @@ func (b *storyBook) idle() {
 		}
 	})
 	b.add("idle-scanned-too-early", nil, func(s *story) { s.Page.Refused = payflow.NoticeNothingArmed })
+	b.add("idle-network-away", nil, func(s *story) { s.Status.Gateway.Reachable = false })
 	b.add("scanner-away", nil, func(s *story) { s.Status.Warnings = warned(health.ScannerAway, "/dev/posagent-scanner") })
 	b.add("certificate-warning", nil, func(s *story) { s.Status.Warnings = warned(health.Certificate14Days, "merchant: 11 days") })
 }
 
 func warned(code health.Code, detail string) []health.Active {
 	warning, _ := health.Find(code)
-	return []health.Active{{Warning: warning, Detail: detail, Since: storyAt}}
+	return []health.Active{health.NewActive(warning, detail, storyAt)}
 }
 
 func (b *storyBook) waiting() {
@@ -179,7 +184,9 @@ func (b *storyBook) confirming() {
 }
 
 func (b *storyBook) attention() {
-	mismatch := aStory(payflow.Confirming, payflow.ReasonUnknown, func(e *payflow.Entry) { e.Attention = payflow.AttentionMismatch })
+	mismatch := aStory(payflow.Confirming, payflow.ReasonUnknown, func(e *payflow.Entry) {
+		e.Attention, e.Trade.Amount = payflow.AttentionMismatch, payflow.Amount{Minor: 1251, Currency: "HKD"}
+	})
 	b.add("attention-mismatch", mismatch)
 	b.add("attention-another-till", aStory(payflow.Confirming, payflow.ReasonUnknown, func(e *payflow.Entry) {
 		e.Attention, e.Stranger = payflow.AttentionAnotherTill, payflow.Another
@@ -197,6 +204,7 @@ func (b *storyBook) attention() {
 func (b *storyBook) ends() {
 	b.add("reversing", aStory(payflow.Reversing, payflow.ReasonTakingBack))
 	b.add("reversing-other-means", aStory(payflow.Reversing, payflow.ReasonTakingBack), func(s *story) { s.Page.OtherMeans = true })
+	b.add("reversed-other-means", aStory(payflow.Reversed, payflow.ReasonRefunded, func(e *payflow.Entry) { e.MoneySeen = true }), func(s *story) { s.Page.OtherMeans = true })
 	b.add("reversed", aStory(payflow.Reversed, payflow.ReasonRefunded, func(e *payflow.Entry) { e.MoneySeen = true }))
 	b.add("reversed-closed", aStory(payflow.Reversed, payflow.ReasonClosed))
 	b.add("reversed-revoked", aStory(payflow.Reversed, payflow.ReasonRevoked))
@@ -247,6 +255,7 @@ func (b *storyBook) offline() {
 	b.add("offline-journal", nil, unready("journal"))
 	b.add("offline-key-mismatch", nil, unready("key_mismatch"))
 	b.add("lost", nil, func(s *story) { s.Page.Lost = true })
+	b.add("lost-manager", aStory(payflow.Confirming, payflow.ReasonUnknown), func(s *story) { s.Page.Lost, s.Page.Asking = true, "lost" })
 }
 
 func (b *storyBook) customer() {

@@ -84,5 +84,6 @@ func (b *storyBook) shift() {
 	b.add("training-waiting", aStory(payflow.Waiting, payflow.ReasonWaiting), training)
 	b.add("training-unknown", aStory(payflow.Confirming, payflow.ReasonUnknown), training)
 	b.add("training-paid", paidStory(), training)
+	b.add("training-customer-paid", paidStory(), training, func(s *story) { s.View, s.Page.ReceiptCode = "customer", "/page/icon.svg" })
 	b.add("training-customer", aStory(payflow.Waiting, payflow.ReasonWaiting), training, func(s *story) { s.View = "customer" })
 }

@@ -57,6 +57,12 @@ func (b *storyBook) manager() {
 		b.manage("manage-"+tab, full, func(m *managePage) { m.Tab = tab })
 	}
 	b.manage("manage-recent-busy", full, func(m *managePage) { m.Tab = "recent" }, func(s *story) { s.Status.HoldingID = "SZTX001T1261128000042AB12C9" })
+	b.manage("manage-warned", b.lists(), nil, func(s *story) {
+		s.Status.Warnings = append(warned(health.DiskFull, "/var/lib/posagent"), warned(health.ScannerAway, "/dev/posagent-scanner")...)
+	})
+	b.manage("manage-warning", b.lists(), nil, func(s *story) {
+		s.Page.Asking, s.Status.Warnings = "warnings", append(warned(health.DiskFull, "/var/lib/posagent"), warned(health.ScannerAway, "/dev/posagent-scanner")...)
+	})
 	b.managePayments()
 	b.manageRefunds()
 }
@@ -74,6 +80,12 @@ func (b *storyBook) managePayments() {
 		aRefund(payflow.RefundDone, payflow.ReasonRefundDone), aRefund(payflow.RefundRefused, payflow.ReasonRefundOthersFailed),
 		aRefund(payflow.RefundRequested, payflow.AttentionRefundUnsettled), aRefund(payflow.RefundProcessing, payflow.ReasonRefundProcessing),
 	})
+	whole := aRefund(payflow.RefundDone, payflow.ReasonRefundDone)
+	whole.Amount.Minor = 1250
+	b.manageOne("manage-payment-all-given-back", paidStory(answeredWith(payflow.GoodsGiven)), []payflow.RefundEntry{whole})
+	large := aRefund(payflow.RefundRequested, payflow.ReasonRefundUnknown)
+	large.Amount.Minor = 999_999_99
+	b.manageOne("manage-payment-large-refund", paidStory(func(e *payflow.Entry) { e.Amount.Minor = 9_999_999_99 }), []payflow.RefundEntry{large})
 	b.manageOne("manage-answer-asked", paidStory(), nil, func(m *managePage) { m.Asking = "money_given_back" })
 	refusedOne := aRefund(payflow.RefundRefused, payflow.ReasonRefundDeclined)
 	refusedOne.Attention, refusedOne.Refusal = payflow.AttentionRefundRefused, payflow.Refusal{Code: "TRADESTATEERROR"}
@@ -96,6 +108,7 @@ func (b *storyBook) manageRefunds() {
 		"sure-typed": {Step: "sure", Amount: "250", Why: "4", Operator: "M001"}, "sending": {Step: "sure", Amount: "250", Why: "4", Operator: "M001", Sending: true},
 		"refused": {Step: "sure", Amount: "250", Why: "4", Operator: "M001", Problem: string(RefundTooMuch)},
 		"again":   {Step: "sure", Amount: "250", Why: "4", Operator: "M001", Problem: string(KeyReused)},
+		"unheard": {Step: "sure", Amount: "250", Why: "4", Operator: "M001", Problem: "refund_unheard"},
 	} {
 		b.manageOne("manage-refund-"+name, paidStory(), nil, func(m *managePage) { m.Refund = &r })
 	}
@@ -121,6 +134,9 @@ func (b *storyBook) manageOne(name string, e *payflow.Entry, refunds []payflow.R
 		p.Refunds = append(p.Refunds, b.server.viewRefund(r, storyAt))
 		if !r.Dead() {
 			p.Refundable -= r.Amount.Minor
+		}
+		if r.Status == payflow.RefundDone {
+			p.Refunded += r.Amount.Minor
 		}
 	}
 	b.manage(name, b.lists(), func(m *managePage) {

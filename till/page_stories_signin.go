@@ -1,6 +1,11 @@
 package till
 
-import "fmt"
+import (
+	"fmt"
+
+	"posagent/health"
+	"posagent/payflow"
+)
 
 // signInPage is what the page holds of a sign-in.
 type signInPage struct {
@@ -34,6 +39,14 @@ func (b *storyBook) signIns() {
 	here := session(func(s *Session) { s.Operator = &cashier })
 	b.add("signin-names", nil, with(session(), signInPage{}))
 	b.add("signin-many-names", nil, with(many, signInPage{}))
+	warnedToo := func(s *story) {
+		s.Status.Warnings = append(warned(health.GatewayUnreachable, ""), warned(health.ScannerAway, "/dev/posagent-scanner")...)
+	}
+	b.add("signin-names-warned", nil, with(session(), signInPage{}), warnedToo)
+	b.add("signin-names-offline", nil, with(session(), signInPage{}), func(s *story) {
+		s.Status.Ready, s.Status.NotReady = false, b.server.notReady(&payflow.NotReadyError{Code: "journal", Text: "journal"})
+	})
+	b.add("signin-pin-warned", nil, with(session(), signInPage{Chosen: "P001", Digits: 6}), warnedToo)
 	b.add("signin-pin", nil, with(session(), signInPage{Chosen: "P001", Digits: 6}))
 	b.add("signin-long-name", nil, with(session(), signInPage{Chosen: "I001"}))
 	b.add("signin-wrong", nil, with(session(), signInPage{Chosen: "P001", Said: "signin_wrong"}))

@@ -183,6 +183,8 @@ func lateCase(e payflow.Entry) string {
 		return "late_success"
 	case e.Late.MoneySeen && e.Late.Stage == payflow.LateGivenBack:
 		return "late_given_back"
+	case e.Late.Attention == payflow.AttentionLateUnanswered:
+		return "late_unanswered" // "nothing was charged" was true of the end, and is not known of what came after
 	}
 	return ""
 }
@@ -195,6 +197,7 @@ func (c catalogue) fill(text string, e payflow.Entry) string {
 	}
 	return strings.NewReplacer(
 		"{amount}", e.Amount.String(),
+		"{shown}", e.Trade.Amount.String(),
 		"{reason}", reason.Message,
 		"{step}", reason.NextStep,
 		"{refusal}", c.Reasons[string(refusalOf(e.Payment))].Message,
@@ -239,6 +242,8 @@ func confirmingCase(p payflow.Payment) string {
 	switch {
 	case p.SaleMayUseOtherMeans():
 		return "confirming.another"
+	case showsAnotherAmount(p):
+		return "confirming.mismatch"
 	case !p.SetAside.At.IsZero():
 		return "confirming.aside"
 	case p.CancelAsked:
@@ -249,6 +254,11 @@ func confirmingCase(p payflow.Payment) string {
 		return "confirming.password"
 	}
 	return "confirming"
+}
+
+// showsAnotherAmount reports that WeChat Pay was seen to show another amount for the order than this till asked for.
+func showsAnotherAmount(p payflow.Payment) bool {
+	return p.Attention == payflow.AttentionMismatch && p.Trade.Amount.Currency != "" && p.Trade.Amount != p.Amount
 }
 
 // attentionCase says how far a person's look binds the cashier.

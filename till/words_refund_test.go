@@ -76,13 +76,13 @@ func TestMoneyThatCameLateIsSaidBeforeAllElse(t *testing.T) {
 	w := loadedWords(t)
 	e := anEntry(payflow.Declined, payflow.ReasonCodeExpired)
 	e.Late = payflow.Late{Stage: payflow.LateTakingBack, MoneySeen: true}
-	assert.Contains(t, w.Message(e)["en"], "HOLDS THIS MONEY")
+	assert.Contains(t, w.Message(e)["en"], "money reached WeChat Pay after this sale had been closed")
 	assert.Contains(t, w.NextStep(e)["en"], "Call the manager")
 	e.Late.Stage = payflow.LateGivenBack
 	assert.Contains(t, w.Message(e)["en"], "it has gone back")
 	assertSaid(t, w.NextStep(e))
 	e.Late = payflow.Late{Stage: payflow.LateTakingBack} // unpaid so far, and being closed
-	assert.NotContains(t, w.Message(e)["en"], "HOLDS")
+	assert.NotContains(t, w.Message(e)["en"], "TOO LATE")
 	e.Late = payflow.Late{Stage: payflow.LateClear}
 	assert.Contains(t, w.Message(e)["en"], "Not paid")
 }

@@ -121,7 +121,7 @@ func TestPlaceholdersAreThoseThatAreFilled(t *testing.T) {
 	for _, language := range WordLanguages() {
 		for state, pair := range w.catalogues[language].States {
 			for _, placeholder := range regexp.MustCompile(`\{[^}]*\}`).FindAllString(pair.Message+pair.NextStep, -1) {
-				assert.Contains(t, []string{"{amount}", "{reason}", "{refusal}", "{step}"}, placeholder, "%s in %s", state, language)
+				assert.Contains(t, []string{"{amount}", "{reason}", "{refusal}", "{step}", "{shown}"}, placeholder, "%s in %s", state, language)
 			}
 		}
 	}
@@ -158,7 +158,7 @@ func TestStatesSayTheirBindingWords(t *testing.T) {
 	}{
 		{anEntry(payflow.Waiting, payflow.ReasonWaiting), "HK$ 12.50 - scan now", "請掃付款碼", "Esc", "Esc"},
 		{anEntry(payflow.Confirming, payflow.ReasonPassword), "Customer is entering the password", "顧客正在輸入密碼", "Do not hand over", "暫勿交貨"},
-		{anEntry(payflow.Confirming, payflow.ReasonUnknown), "WAIT - do not charge again, do not hand over goods", "未確定，請勿重複收款", "manager", "店長"},
+		{anEntry(payflow.Confirming, payflow.ReasonUnknown), "WAIT - do not charge again, do not hand over goods", "未確定，請勿重複收款", "manager", "經理"},
 		{anEntry(payflow.Paid, payflow.ReasonPaid), "PAID HK$ 12.50", "收款成功", "receipt", "收據"},
 		{anEntry(payflow.Declined, payflow.ReasonCodeExpired), "Not paid: the code has expired", "未收款", "scan again", "重新掃碼"},
 		{anEntry(payflow.Declined, payflow.ReasonNoNetwork), "NOT PAID - no network, nothing was charged", "網絡中斷", "Take cash", "請收現金"},
@@ -176,16 +176,55 @@ func TestAPaymentThatAPersonMustLookAtSaysSoFirst(t *testing.T) {
 	w := loadedWords(t)
 	held := anEntry(payflow.Confirming, payflow.ReasonUnknown)
 	held.Attention = payflow.AttentionMismatch
-	assert.Regexp(t, "^Call the manager: .*another amount.* do not hand over goods", w.NextStep(held)["en"])
+	assert.Regexp(t, "^Call the manager \\(M\\): .*another amount.* do not hand over goods", w.NextStep(held)["en"])
 
 	free := anEntry(payflow.Reversing, payflow.ReasonTakingBack)
 	free.Attention = payflow.AttentionReverseRefused
-	assert.Regexp(t, "^Call the manager: .*Other means may be taken now", w.NextStep(free)["en"])
+	assert.Regexp(t, "^Call the manager \\(M\\): .*Other means may be taken now", w.NextStep(free)["en"])
 
 	late := anEntry(payflow.Reversed, payflow.ReasonNeverArrived)
 	late.Attention = payflow.AttentionLateSuccess
-	assert.Regexp(t, "^Call the manager: .*took the money after the end", w.NextStep(late)["en"])
+	assert.Regexp(t, "^Call the manager \\(M\\): no goods for this money .*goes back to the customer by itself", w.NextStep(late)["en"])
 	assert.Contains(t, w.Message(late)["en"], "do not charge again", "what it ended as is not all there is to know")
+	for _, language := range WordLanguages() { // the manager's page leaves these words out
+		for where, text := range w.catalogues[language].Attention {
+			assert.True(t, strings.HasPrefix(text, w.Label(language, "call_first")+"{"), "%s in %s", where, language)
+		}
+	}
+}
+
+// What was so at the end is not so for good: "nothing was charged" and "nobody knows" never stand on one page.
+func TestALateTruthContradictsNothing(t *testing.T) {
+	w := loadedWords(t)
+	for _, reason := range []payflow.Reason{payflow.ReasonNeverArrived, payflow.ReasonClosed, payflow.ReasonRevoked, payflow.ReasonRefunded} {
+		open := anEntry(payflow.Reversed, reason)
+		open.Late = payflow.Late{Stage: payflow.LateOwed, Attention: payflow.AttentionLateUnanswered}
+		held := anEntry(payflow.Reversed, reason)
+		held.Late = payflow.Late{Stage: payflow.LateTakingBack, MoneySeen: true}
+		back := anEntry(payflow.Reversed, reason)
+		back.Late = payflow.Late{Stage: payflow.LateGivenBack, MoneySeen: true}
+		for _, e := range []payflow.Entry{open, held, back} {
+			said := w.Message(e)["en"] + " " + w.NextStep(e)["en"]
+			assert.NotRegexp(t, "[Nn]othing was charged|never had this order|after the end", said)
+			assert.Contains(t, said, "closed", "what the money came after")
+			assert.Regexp(t, "[Nn]o goods for (it|this money)", said, "whether goods may go is said")
+			assert.Regexp(t, "请勿(凭此|为此|为这笔款项)交货", w.NextStep(e)["zh-Hans"])
+			assert.Regexp(t, "請勿(憑此|為此|為這筆款項)交貨", w.NextStep(e)["zh-Hant"])
+		}
+		assert.Contains(t, w.Message(open)["en"], "not known yet")
+		assert.Contains(t, w.NextStep(held)["en"], "goes back to the customer by itself")
+	}
+}
+
+func TestAnotherAmountAtWeChatPayIsNamed(t *testing.T) {
+	e := anEntry(payflow.Confirming, payflow.ReasonUnknown)
+	e.Attention, e.Trade.Amount = payflow.AttentionMismatch, payflow.Amount{Minor: 12_500, Currency: "HKD"}
+	for language, text := range loadedWords(t).Message(e) {
+		assert.Contains(t, text, "HK$ 125.00", language)
+		assert.Regexp(t, "the manager must look|须由店长查看|須由經理查看", text, language)
+	}
+	e.Trade.Amount = e.Amount // then it is the merchant that differs
+	assert.Contains(t, loadedWords(t).Message(e)["en"], "WAIT")
 }
 
 func TestWhatSetsAConfirmingPaymentApart(t *testing.T) {

@@ -40,6 +40,7 @@ var notReached = map[string]string{
 	"offline":             "no network never comes without its warning, as offline-warned",
 	"bill-check-again":    "stands for the moment of one call",
 	"cancelled-no-scan":   "90 s without a scan",
+	"idle-network-away":   "stands for the seconds before the warning comes",
 	"wrong-code-misread":  "a line that loses bytes; the scanner's stories tell it",
 }
 
@@ -83,7 +84,7 @@ const soldFor = "HK$ 12.50"
 // filled puts in what a text leaves open: the amount, and the words of a reason.
 func (w pageWords) filled(language, path, reason string) string {
 	of := func(part string) string { return w.text(language, "reasons."+reason+"."+part) }
-	return strings.NewReplacer("{amount}", soldFor, "{reason}", of("message"), "{step}", of("next_step"), "{refusal}", of("message"), "{attention}", of("message")).Replace(w.text(language, path))
+	return strings.NewReplacer("{amount}", soldFor, "{shown}", "HK$ 12.51", "{reason}", of("message"), "{step}", of("next_step"), "{refusal}", of("message"), "{attention}", of("message")).Replace(w.text(language, path))
 }
 
 // bare is a message without the amount that stands beside it, as the page shows it.
@@ -332,6 +333,11 @@ func meetTheCounter(s *stateTill) {
 	s.press(strings.Split("99999999", "")...)
 	s.sees("idle-large-amount", "labels.enter_amount|")
 	s.press(kb.Escape)
+	for _, typed := range []string{"12345", "123456", "1234567", "999999999"} {
+		s.press(strings.Split(typed, "")...)
+		s.sees(fmt.Sprintf("idle-amount-%d-digits", len(typed)), "labels.enter_amount|")
+		s.press(kb.Escape)
+	}
 	s.scan(s.gateway.code("pays-at-once"))
 	reads(s.t, s.window, s.tour.words.text("en", "notices.nothing_armed.message"))
 	s.sees("idle-scanned-too-early", "labels.enter_amount|")
@@ -435,12 +441,12 @@ func meetThePassword(s *stateTill) {
 	s.press(kb.Enter)
 	s.sees("reversing", "states.reversing")
 	s.press("k")
-	s.sees("reversing-other-means", "states.reversing.message|labels.other_means_taken")
+	s.sees("reversing-other-means", "labels.other_means_done|labels.other_means_taken")
 	mend()
-	s.sees("reversed-closed", "states.reversed.closed_unpaid")
+	s.sees("reversed-other-means", "labels.other_means_done|labels.other_means_back")
 	held, err := s.agent.engine.Recent(1)
 	require.NoError(s.t, err)
-	s.press("k")
+	s.press(kb.Enter)
 	onScreen(s.t, s.window, "idle")
 	s.bill(string(held[0].OutTradeNo), "bill-taken-back", "notices.bill_taken_back")
 	id := s.meet("pays-in-the-gap")
@@ -458,7 +464,7 @@ func meetTheUnknown(s *stateTill) {
 	_, err := s.agent.engine.Cancel(s.t.Context(), id, "P001")
 	require.NoError(s.t, err)
 	s.sees("unknown-cancel-noted", "states.confirming.cancel")
-	onScreen(s.t, s.window, "reversed")
+	s.sees("reversed-closed", "states.reversed.closed_unpaid")
 	s.press("k")
 	id = s.meet("no-money-order-open")
 	s.sees("unknown-refused", "states.confirming.refused", "not_enough_money")
@@ -474,11 +480,13 @@ func meetTheUnknown(s *stateTill) {
 	s.sees("unknown", "states.confirming")
 	s.line.stall()
 	s.sees("unknown-answer-lost", "labels.agent_lost_wait|labels.agent_lost_next")
+	s.press("m")
+	s.sees("lost-manager", "labels.lost_manager|labels.lost_manager_next")
 	s.line.flow()
 	onScreen(s.t, s.window, "unknown")
 	s.gateway.sim.NetworkDown()
 	s.unplug()
-	reads(s.t, s.window, "+1") // the banner counts both
+	reads(s.t, s.window, s.tour.words.text("en", "labels.more_warnings")+" 1") // the banner counts both
 	s.sees("unknown-two-warnings", "states.confirming")
 	require.NoError(s.t, s.gateway.sim.NetworkUp())
 }
@@ -486,7 +494,7 @@ func meetTheUnknown(s *stateTill) {
 func meetAttention(s *stateTill) {
 	onScreen(s.t, s.window, "idle")
 	id := s.meet("wrong-amount")
-	s.sees("attention-mismatch", "states.confirming.message|attention.hold", "amount_mismatch")
+	s.sees("attention-mismatch", "states.confirming.mismatch.message|attention.hold", "amount_mismatch")
 	s.press("m")
 	onScreen(s.t, s.window, "manager")
 	s.press("s", "p", "0", "0", "1")
@@ -614,7 +622,8 @@ func meetTraining(s *stateTill) {
 	customer := s.open("/training/?view=customer")
 	s.seesIn(customer, "training-customer", 1, "labels.customer_scan|")
 	s.press("1")
-	s.sees("training-paid", "states.paid")
+	s.seesIn(customer, "training-customer-paid", 1, "labels.practice_paid|")
+	s.sees("training-paid", "labels.practice_paid|labels.practice_paid_next")
 	s.press(kb.Enter)
 	onScreen(s.t, s.window, "idle")
 	s.press("1", "2", "5", "0", kb.Enter)

@@ -9,14 +9,14 @@ export function customerPage(state) {
   const p = state.payment;
   const shown = languages.map(([language]) => language).filter((language) => !chinese(language) || language === scriptOf(state));
   const first = state.language === 'en' ? 'en' : scriptOf(state);
-  const tree = h('div', { class: `page customer ${name}`, 'data-screen': name, lang: state.language },
+  const tree = h('div', { class: `page customer ${name} ${state.status?.training ? 'practice' : ''}`, 'data-screen': name, lang: state.language },
     h('header', {}, h('div', { class: 'name' }, state.status ? state.status.store : '')),
     trainingBar(state),
     h('main', { class: 'stage', key: name },
       h('div', { class: 'top' }, h('div', { class: 'signs' }, signs.map(sign)), p && amountOf(p.amount_text)),
       [...shown].sort((a, b) => (b === first) - (a === first)).map((language, i) => h('p', { class: i === 0 ? 'message' : 'second', lang: language }, texts[language])),
       name === 'paid' && otherWallet(state, p),
-      name === 'paid' && receipt(state, p)));
+      name === 'paid' && !state.status?.training && receipt(state, p)));
   return { tree, keys: {}, name: `customer_${name}`, sound: '' };
 }
 
@@ -37,9 +37,9 @@ function facing(state) {
     case 'waiting': return say('scan', 'barcode');
     case 'paying': return say('wait', 'hourglass');
     case 'confirming': return p.reason === 'customer_enters_password' && !p.attention ? say('password', 'phone') : say('wait', 'hourglass');
-    case 'paid': return { name: 'paid', signs: ['tick'], texts: both(state, 'customer_paid_done') };
+    case 'paid': return state.status?.training ? { name: 'paid', signs: ['flag'], texts: both(state, 'practice_paid') } : { name: 'paid', signs: ['tick'], texts: both(state, 'customer_paid_done') };
     case 'reversing':
-    case 'reversed': return say('taken_back', 'cross', 'returned');
+    case 'reversed': return say('taken_back', 'returned');
   }
   return say('not_paid', 'cross');
 }

@@ -1,5 +1,5 @@
 import { operatorOf } from './signin.js';
-import { listsOf, reasons, rowsMax, tabs, toBeSeen } from './manager.js';
+import { listsOf, reasons, rowsOf, tabs, toBeSeen } from './manager.js';
 
 const digitsMax = 9; // of an amount, as at the keypad
 const operatorMax = 16;
@@ -48,26 +48,32 @@ export class Manage {
     refund_why(why) { Object.assign(this.state.manage.refund, { why, step: 'sure', problem: '' }); },
     refund_send() { this.#send(); },
     erase() { this.#erase(); },
-    ask(question) { Object.assign(this.state.manage, { asking: question, operator: operatorOf(this.state) }); },
+    next_warning() { this.state.warning++; },
+    ask(question) {
+      if (question === 'warnings') return void Object.assign(this.state, { asking: question, warning: 0 });
+      Object.assign(this.state.manage, { asking: question, operator: operatorOf(this.state) });
+    },
     answer(how) { this.#answer(how); },
   };
 
   #open(number) {
     const { manage } = this.state;
     const rows = manage.lists[manage.tab];
-    const pages = Math.max(1, Math.ceil(rows.length / rowsMax));
-    const row = rows[(manage.page % pages) * rowsMax + number - 1];
-    if (number < 1 || number > rowsMax || !row) return;
+    const many = rowsOf(manage.tab);
+    const pages = Math.max(1, Math.ceil(rows.length / many));
+    const row = rows[(manage.page % pages) * many + number - 1];
+    if (number < 1 || number > many || !row) return;
     Object.assign(manage, { open: row.payment.id, payment: row.payment, concern: row.message ? row : null, refund: null });
     this.settle();
   }
 
   #back() {
     const { manage } = this.state;
-    if (manage.asking) manage.asking = '';
+    if (this.state.asking) this.state.asking = '';
+    else if (manage.asking) manage.asking = '';
     else if (!manage.refund) Object.assign(manage, { open: '', payment: null, concern: null });
     else if (manage.refund.sending) return;
-    else if (manage.refund.step === 'amount') manage.refund = null;
+    else if (manage.refund.step === 'amount' || manage.refund.problem) manage.refund = null; // what was not taken is looked at first
     else manage.refund.step = manage.refund.step === 'sure' ? 'reason' : 'amount';
   }
 
@@ -101,7 +107,7 @@ export class Manage {
     if (manage.asking) manage.operator = manage.operator.slice(0, -1);
     if (!refund || refund.sending) return;
     if (refund.step === 'amount') Object.assign(refund, { amount: refund.fresh ? '' : refund.amount.slice(0, -1), fresh: false });
-    if (refund.step === 'sure') refund.operator = refund.operator.slice(0, -1);
+    if (refund.step === 'sure' && !refund.problem) refund.operator = refund.operator.slice(0, -1);
   }
 
   // send asks for the refund until the agent answers: the same key with the same body is the same refund. Its screen stays until the payment was
@@ -117,7 +123,7 @@ export class Manage {
       await this.settle().catch(() => {}); // the agent is asked again in a moment
       if (manage.refund === refund) manage.refund = null;
     } catch (error) {
-      refund.problem = error instanceof this.ProblemError ? error.problem.reason || error.problem.code : 'internal';
+      refund.problem = error instanceof this.ProblemError ? error.problem.reason || error.problem.code : 'refund_unheard';
     } finally {
       refund.sending = false;
       this.show();

@@ -1,5 +1,6 @@
 import { h } from './dom.js';
-import { amountText, both, clockText, grouped, label, notice, withAmount } from './texts.js';
+import { askWarnings } from './screens.js';
+import { amountText, both, clockText, forManager, grouped, label, notice, withAmount } from './texts.js';
 
 // The manager's page: what needs a person, the payments with their refunds, and the question that gives money back. It is a window of
 // its own (?view=manager): nothing on it sells.
@@ -14,31 +15,35 @@ import { amountText, both, clockText, grouped, label, notice, withAmount } from 
 //   state.manage.refund    the refund that is being typed, or null: {step, amount, typed, why, operator, sending}
 
 export const tabs = [['late', 'L'], ['person', 'P'], ['twice', 'D'], ['untold', 'U'], ['recent', 'A']];
-export const rowsMax = 4; // that fit in the smallest window
+// rowsOf is how many lines of a list fit in the smallest window: one that says why it is there takes up to three lines of its own.
+export const rowsOf = (tab) => (['untold', 'recent'].includes(tab) ? 4 : 2);
+
 export const reasons = 5; // refund_why_1 to refund_why_5
-const refundsShown = 2;
+const refundsShown = 1; // beside the one that is the news
 
 export function managerScreen(state) {
   const { manage, status } = state;
-  if (!status) return null;
+  if (!status || state.asking === 'warnings') return null;
   if (manage.refund && manage.payment) return steps[manage.refund.step](state, manage.payment, manage.refund);
   if (manage.asking && manage.payment) return answerScreen(state, manage.payment);
   if (manage.open && manage.payment) return paymentScreen(state, manage.payment);
   return listScreen(state);
 }
 
-// listScreen shows one list, four lines at a time; a line is opened by its number.
+// listScreen shows one list, a few lines at a time; a line is opened by its number.
 function listScreen(state) {
   const { manage } = state;
   const rows = manage.lists[manage.tab] || [];
-  const pages = Math.max(1, Math.ceil(rows.length / rowsMax));
-  const from = (manage.page % pages) * rowsMax;
-  const shown = rows.slice(from, from + rowsMax);
+  const many = rowsOf(manage.tab);
+  const pages = Math.max(1, Math.ceil(rows.length / many));
+  const from = (manage.page % pages) * many;
+  const shown = rows.slice(from, from + many);
   return {
     name: 'manage_list', keys: { digits: 'row', ...Object.fromEntries(tabs.map(([tab, key]) => [key.toLowerCase(), `tab:${tab}`])) },
     actions: [
       pages > 1 && { key: 'N', pad: 'Enter', action: 'next_rows', label: `${label(state, 'more_rows')} (${manage.page % pages + 1}/${pages})` },
       { key: 'Esc', action: 'to_till', label: label(state, 'to_till') },
+      askWarnings(state),
     ].filter(Boolean),
     body: [
       h('div', { class: 'tabs', role: 'tablist' }, tabs.map(([tab, key]) => h('button', {
@@ -70,30 +75,64 @@ function whyOf(state, row) {
   return [label(state, `status_${row.payment.status}`), row.payment.refunded > 0 && `${label(state, 'refunded_so_far')} ${amountText(state, row.payment.refunded, row.payment.currency)}`].filter(Boolean).join(' · ');
 }
 
-// paymentScreen is all of one payment: what happened, what to do, its refunds, and the wishes that it takes.
+// paymentScreen is all of one payment: what happened, what to do, its refunds, and the wishes that it takes. Where a refund is the news, its
+// amount is the largest number, and no other refund comes first.
 function paymentScreen(state, p) {
   const refunds = p.refunds || [];
-  const older = refunds.length - refundsShown;
+  const refund = refundInNews(state, p, refunds);
+  const others = refunds.filter((r) => r !== refund);
+  const listed = others.slice(-refundsShown);
+  const older = others.length - listed.length;
   const [message, next] = newsOf(state, p, refunds);
+  const wish = { key: 'R', action: 'refund', label: label(state, refund ? 'refund_another' : 'refund'), disabled: !(p.refundable > 0) };
+  const seen = toBeSeen(p);
   return {
-    name: 'manage_payment', signs: [needsPerson(state, p, refunds) ? 'person' : 'list'], amount: p.amount_text,
-    message, next: withAmount(next, p.amount_text),
+    name: 'manage_payment', signs: [needsPerson(state, p, refunds) ? 'person' : refund ? '' : 'list', refund && signOfRefund[refund.status]].filter(Boolean), amount: (refund || p).amount_text,
+    beside: refund && [`${label(state, 'refund')}: ${label(state, `refund_${certainty(refund)}`)}`, [clockText(refund.times.requested_at), refund.operator, refund.wechat_code].filter(Boolean).join(' · ')],
+    message: withAmount(message, (refund || p).amount_text), next: withAmount(forManager(state, next), p.amount_text),
     facts: [
-      [`${label(state, 'sale')} ${p.sale_ref}`, `${dayOf(state, p)}${clockText(p.times.armed_at)}`, p.operator, p.refunds && `${label(state, 'refund_left')} ${amountText(state, p.refundable, p.currency)}`].filter(Boolean).join(' · '),
+      [`${label(state, 'sale')} ${p.sale_ref}`, refund && grouped(p.amount_text), `${dayOf(state, p)}${clockText(p.times.armed_at)}`, p.operator].filter(Boolean).join(' · '),
+      moneyOf(state, p, refunds),
       [`${label(state, 'order_number')} ${p.id}`, p.wechat_code && `WeChat Pay: ${p.wechat_code}`].filter(Boolean).join(' · '),
       p.transaction_id && `${label(state, 'transaction_id')} ${p.transaction_id}`,
       p.how === 'money_given_back' && [label(state, 'money_given_back'), clockText(p.times.acknowledged_at), p.acknowledged_by].filter(Boolean).join(' · '),
-      ...refunds.slice(-refundsShown).map((r) => refundFact(state, r)),
-      older > 0 && `+${older} ${label(state, 'refund')}`,
+      ...listed.map((r) => refundFact(state, r)),
+      older > 0 && `${label(state, 'refund_older')}: ${older}`,
     ].filter(Boolean),
     actions: [
-      { key: 'R', action: 'refund', label: label(state, 'refund'), disabled: !(p.refundable > 0) },
-      !toBeSeen(p) && unanswered(p) && p.status === 'paid' && { key: 'A', action: 'ask:goods_given', label: label(state, 'goods_given') },
-      !toBeSeen(p) && unanswered(p) && { key: 'B', action: 'ask:money_given_back', label: label(state, 'money_back') },
-      toBeSeen(p) && { key: 'S', action: 'ask:seen', label: label(state, 'seen') },
+      !refund && wish,
+      !seen && unanswered(p) && p.status === 'paid' && { key: 'A', action: 'ask:goods_given', label: label(state, 'goods_given') },
+      !seen && unanswered(p) && underWay(refunds).length === 0 && { key: 'B', action: 'ask:money_given_back', label: label(state, 'money_back') },
+      seen && { key: 'S', action: 'ask:seen', label: label(state, 'seen') },
       { key: 'Esc', action: 'back', label: label(state, 'back') },
+      refund && wish,
     ].filter(Boolean),
   };
+}
+
+const signOfRefund = { requested: 'question', processing: 'hourglass', refunded: 'returned', refused: 'cross', abnormal: 'triangle' };
+
+// certainty is a refund's status as far as it is known: one that WeChat Pay had taken on and now does not know is as open as one just asked for.
+const certainty = (r) => (r.attention === 'refund_vanished' ? 'requested' : r.status);
+
+// underWay are the refunds of which it is not certain that the customer has, or will have, the money.
+const underWay = (refunds) => refunds.filter((r) => !['refunded', 'refused'].includes(r.status));
+
+// moneyOf tells what went back for certain from what may still go back.
+function moneyOf(state, p, refunds) {
+  if (!p.refunds) return '';
+  const sum = (of) => of.reduce((all, r) => all + r.amount, 0);
+  const open = sum(underWay(refunds));
+  const say = (name, minor) => `${label(state, name)} ${amountText(state, minor, p.currency)}`;
+  return [say('refund_certain', p.refunded), open > 0 && say('refund_uncertain', open), say('refund_left', p.refundable)].filter(Boolean).join(' · ');
+}
+
+// refundInNews is the refund that the payment's screen is about: one that needs a person, else the newest where it is not done, or has given all back.
+function refundInNews(state, p, refunds) {
+  if (p.attention || state.manage.concern?.twin) return null;
+  const newest = refunds[refunds.length - 1];
+  const all = newest && p.refunded >= p.amount;
+  return [...refunds].reverse().find((r) => r.attention) || [...underWay(refunds)].pop() || (newest && (newest.status !== 'refunded' || all) ? newest : null);
 }
 
 // toBeSeen is what a person may end by having seen to it: a refund that is at its end, or what was learnt after the payment's.
@@ -104,13 +143,12 @@ export function toBeSeen(p) {
 
 const needsPerson = (state, p, refunds) => p.attention || state.manage.concern || refunds.some((r) => r.attention);
 
-// newsOf is what is said of a payment: what it was opened for, what needs a person, then its newest refund that is not at its end, then the payment.
+// newsOf is what is said of a payment: what it was opened for, what needs a person, then its refund that is not at its end, then the payment.
 function newsOf(state, p, refunds) {
   const { concern } = state.manage;
-  const newest = [...refunds].reverse();
-  const refund = newest.find((r) => r.attention) || (newest[0] && (!newest[0].final || newest[0].status === 'refused') && newest[0]);
+  const refund = refundInNews(state, p, refunds);
   if (concern && concern.twin) return [concern.message, concern.next];
-  if (p.attention || !refund) return [p.message, p.status === 'paid' && p.acknowledged ? '' : p.next_step]; // the goods left long ago
+  if (!refund) return [p.message, p.status === 'paid' && p.acknowledged ? '' : p.next_step]; // the goods left long ago
   return [refund.message, refund.next_step];
 }
 
@@ -156,7 +194,7 @@ function amountStep(state, p, r) {
   return {
     name: 'manage_refund', frame: over ? 'undecided' : '', signs: ['returned'], amount: typed(state, p, r),
     message: both(state, over ? 'refund_over' : 'refund_amount'), next: both(state, 'refund_amount_how'),
-    facts: [`${label(state, 'sale')} ${p.sale_ref} · ${grouped(p.amount_text)}`, `${label(state, 'refund_left')}: ${amountText(state, p.refundable, p.currency)}`],
+    facts: [`${label(state, 'sale')} ${p.sale_ref} · ${grouped(p.amount_text)}`, moneyOf(state, p, p.refunds || []) || `${label(state, 'refund_left')} ${amountText(state, p.refundable, p.currency)}`],
     keys: { digits: 'refund_amount' },
     actions: [{ key: 'Enter', action: 'refund_step:reason', label: label(state, 'next_step'), first: true, disabled: over || !(Number(r.amount) > 0) }, { key: '⌫', action: 'erase', label: label(state, 'erase') }, back(state)],
   };
@@ -171,13 +209,22 @@ function reasonStep(state, p, r) {
 
 // sureStep asks once. While the wish is on its way its button does nothing more, and a repeat of it is the same refund by its key.
 function sureStep(state, p, r) {
-  const problem = r.problem ? notice(state, r.problem) : null;
+  if (r.problem) return notTaken(state, p, r);
   return {
     name: 'manage_sure', frame: 'undecided', signs: ['returned', 'question'], amount: typed(state, p, r),
-    message: problem ? problem.message : both(state, r.sending ? 'refund_sending' : 'refund_sure'), next: problem ? problem.next_step : both(state, 'refund_sure_how'),
+    message: both(state, r.sending ? 'refund_sending' : 'refund_sure'), next: both(state, 'refund_sure_how'),
     facts: [`${label(state, 'sale')} ${p.sale_ref} · ${label(state, `refund_why_${r.why}`)}`, `${label(state, 'operator')}: ${r.operator || '…'}`],
     keys: { text: 'refund_operator' },
     actions: [{ key: 'Enter', action: 'refund_send', label: label(state, 'refund_yes'), disabled: !r.operator || r.sending }, { key: '⌫', action: 'erase', label: label(state, 'erase'), disabled: r.sending }, { ...back(state), disabled: r.sending }],
+  };
+}
+
+// notTaken says why the wish was not taken. Nothing is sent from here again: the way leads back to the payment and its refunds.
+function notTaken(state, p, r) {
+  const texts = notice(state, r.problem);
+  return {
+    name: 'manage_sure', frame: 'undecided', signs: ['cross'], amount: typed(state, p, r), message: texts.message, next: texts.next_step,
+    facts: [`${label(state, 'sale')} ${p.sale_ref} · ${label(state, `refund_why_${r.why}`)}`], actions: [{ ...back(state), first: true }],
   };
 }
 

@@ -55,7 +55,7 @@ function sound(before) {
   if (!came && !(again[screen.sound] && now - heardAt > again[screen.sound] * 1000)) return;
   heardAt = now;
   sounds.play(screen.sound);
-  if (came && screen.sound === 'paid') sounds.say(`${labelIn(state, state.language, 'spoken_paid')} ${state.payment.amount_text}`, state.language);
+  if (came && screen.sound === 'paid') sounds.say(`${labelIn(state, state.language, screen.spoken || 'spoken_paid')} ${state.payment.amount_text}`, state.language);
 }
 
 // learn takes a payment from the agent; an older form than the one that is known changes nothing.
@@ -204,7 +204,7 @@ const refreshEvery = 5000; // ms: what no event tells, such as which device is a
 async function start() {
   state.words = await agent.words();
   await refresh();
-  new Stream({ heard, opened: anew, broken: refresh, lost: (lost) => { state.lost = lost; show(); } });
+  new Stream({ heard, opened: anew, broken: refresh, lost: (lost) => { Object.assign(state, { lost, asking: state.asking === 'lost' ? '' : state.asking }); show(); } });
   setInterval(refresh, refreshEvery);
   setInterval(show, 250);
 }

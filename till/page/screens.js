@@ -3,12 +3,12 @@ import { amountOf } from './signs.js';
 import { findScreens, lastOf, markOf } from './find.js';
 import { practice, trainingQuestion } from './practice.js';
 import { optionsScreen, shiftLine, shiftScreen } from './shift.js';
-import { amountText, both, clockText, grouped, label, notice, since, until, withAmount, withoutAmount } from './texts.js';
+import { amountText, both, clockText, forManager, grouped, label, notice, since, until, withAmount, withoutAmount } from './texts.js';
 
 // screenOf chooses the one screen of a state: its name, signs, texts, and the keys that do something now. What binds the cashier most
 // comes first: a lost agent, then the payment, then why none can be taken, then the keypad.
 export function screenOf(state) {
-  if (state.lost) return lost(state);
+  if (state.lost) return state.asking === 'lost' ? lostManager(state) : lost(state);
   if (state.asking && questions[state.asking] && state.payment) return questions[state.asking](state, state.payment);
   if (state.payment) return paymentScreen(state, state.payment);
   if (!state.status) return starting(state);
@@ -39,6 +39,7 @@ function needsPerson(state, p, screen) {
   screen.frame = 'attention';
   screen.signs = ['person', screen.signs.find((s) => s !== 'person')];
   if (p.attention === 'paid_after_the_end') paidAfterTheEnd(state, p, screen);
+  if (p.attention === 'amount_mismatch') Object.assign(screen, { signs: ['person', 'unequal'], facts: [] }); // nobody waits for seconds: a person decides
   screen.ring = null;
   if (p.final && p.status !== 'paid') screen.actions = [{ key: 'Enter', action: 'seen', label: label(state, 'seen') }, hasSlip(p) && print(state, 'print_slip')].filter(Boolean); // no new try before a person has looked
   screen.actions = [manager(state), ...screen.actions.filter((a) => a.action !== 'ask:manager')];
@@ -132,13 +133,14 @@ function reversing(state) {
   return withOtherMeans(state, { name: 'reversing', signs: ['back'], sound: 'declined', actions: [otherMeans(state), print(state, 'print_slip')] });
 }
 
-// withOtherMeans says that the cashier has taken other means, once that was noted.
+// withOtherMeans says first that the sale was taken by other means, once that was noted: NOT PAID would have the cashier ask again.
 function withOtherMeans(state, screen) {
   if (!state.otherMeans) return screen;
-  return { ...screen, next: both(state, 'other_means_taken'), actions: screen.actions.filter((a) => a.action !== 'other_means') };
+  return { ...screen, frame: 'elsewhere', signs: ['cash'], sound: '', message: both(state, 'other_means_done'), next: both(state, 'other_means_taken'), actions: screen.actions.filter((a) => a.action !== 'other_means') };
 }
 
 function paid(state, p) {
+  if (state.status?.training) return practised(state);
   const screen = { name: 'paid', signs: ['tick'], sound: 'paid', facts: payerFacts(state, p) };
   if (!state.recovered) {
     screen.actions = [{ key: 'Enter', action: 'next', label: label(state, 'next'), first: true }, print(state, 'print')];
@@ -155,6 +157,14 @@ function paid(state, p) {
       { ...manager(state), label: label(state, 'manager') },
       print(state, 'print'),
     ],
+  };
+}
+
+// practised is what would be PAID: at a glance it must be no real sale's screen.
+function practised(state) {
+  return {
+    name: 'paid', frame: 'practice', signs: ['flag'], sound: 'paid', spoken: 'practice_paid', message: both(state, 'practice_paid'), next: both(state, 'practice_paid_next'),
+    actions: [{ key: 'Enter', action: 'next', label: label(state, 'next'), first: true }, print(state, 'print')],
   };
 }
 
@@ -179,10 +189,19 @@ function declined(state, p) {
 
 // reversed is two screens: money goes back or may go back, or none was ever taken.
 function reversed(state, p) {
+  if (state.otherMeans) return reversedElsewhere(state);
   const untaken = p.reason === 'never_arrived' && !p.attention && !(p.late && p.late.money_seen); // one that shows up after its end has arrived after all
   return {
-    name: 'reversed', frame: untaken ? 'untaken' : '', signs: untaken ? ['zero'] : ['cross', 'returned'], sound: 'reversed',
+    name: 'reversed', frame: untaken ? 'untaken' : '', signs: untaken ? ['zero'] : ['returned'], sound: 'reversed',
     actions: [{ key: 'R', action: 'scan_again', label: label(state, 'scan_again') }, { ...otherMeans(state), pad: 'Enter' }, print(state, 'print_slip')],
+  };
+}
+
+// reversedElsewhere: the sale was taken by other means while WeChat Pay was still being asked; there is nothing to scan or to take again.
+function reversedElsewhere(state) {
+  return {
+    name: 'reversed', frame: 'elsewhere', signs: ['cash'], message: both(state, 'other_means_done'), next: both(state, 'other_means_back'),
+    actions: [{ key: 'Enter', pad: 'Escape', action: 'other_means', label: label(state, 'next'), first: true }, print(state, 'print_slip')],
   };
 }
 
@@ -218,8 +237,8 @@ function managerScreen(state, p) {
   const possible = !p.final && !p.set_aside && from !== null && p.status !== 'waiting';
   const text = from > 0 ? `${label(state, 'set_aside')} (${label(state, 'in')} ${from} s)` : label(state, 'set_aside');
   return {
-    name: 'manager', signs: ['person'], amount: p.amount_text, message: p.message, next: withAmount(p.next_step, p.amount_text),
-    facts: [[`${label(state, 'sale')} ${p.sale_ref}`, clockText(p.times.armed_at), state.status?.gateway?.host].filter(Boolean).join(' · '), `${label(state, 'order_number')} ${p.id}`,
+    name: 'manager', signs: ['person'], amount: p.amount_text, message: p.message, next: withAmount(forManager(state, p.next_step), p.amount_text),
+    facts: [[`${label(state, 'sale')} ${p.sale_ref}`, clockText(p.times.armed_at)].filter(Boolean).join(' · '), `${label(state, 'order_number')} ${p.id}`,
       p.transaction_id && `${label(state, 'transaction_id')} ${p.transaction_id}`, p.wechat_code && `WeChat Pay: ${p.wechat_code}`].filter(Boolean),
     actions: [possible && { key: 'S', action: 'ask:set_aside', label: text, disabled: from > 0 }, back(state)].filter(Boolean),
   };
@@ -235,9 +254,18 @@ function setAside(state, p) {
 
 function lost(state) {
   const { payment } = state;
-  const screen = { name: 'lost', signs: ['blank'], message: both(state, 'agent_lost'), next: both(state, 'agent_lost_idle'), sound: 'lost', actions: [] };
+  const screen = { name: 'lost', signs: ['blank'], message: both(state, 'agent_lost'), next: both(state, 'agent_lost_idle'), sound: 'lost', actions: state.view === 'manager' ? [] : [{ ...manager(state), action: 'ask:lost' }] };
   if (!payment) return screen;
   return { ...screen, frame: 'striped', signs: ['triangle', 'blank'], amount: payment.amount_text, message: both(state, 'agent_lost_wait'), next: both(state, 'agent_lost_next') };
+}
+
+// lostManager is what a manager does where the agent itself is not heard.
+function lostManager(state) {
+  const p = state.payment;
+  return {
+    ...lost(state), signs: ['person', 'blank'], message: both(state, 'lost_manager'), next: both(state, 'lost_manager_next'),
+    facts: p && [`${label(state, 'sale')} ${p.sale_ref} · ${clockText(p.times.armed_at)}`, `${label(state, 'order_number')} ${p.id}`], actions: [back(state)],
+  };
 }
 
 function starting(state) {
@@ -264,6 +292,13 @@ export function warningsFor(state, reader) {
   return all.filter((w) => w.code !== 'paid_not_announced' && (reader === 'all' || w.readers.includes(reader)));
 }
 
+// withManager gives the key M wherever the words ask for the manager: to the payment's facts, or to the manager's page.
+export function withManager(state, screen, banner) {
+  const said = [screen.message?.en, screen.next?.en, banner].join(' ');
+  if (state.view || screen.body || screen.keys?.text || screen.name === 'manager' || state.asking === 'lost' || !/manager/i.test(said) || screen.actions.some((a) => a.key === 'M')) return screen;
+  return { ...screen, actions: [...screen.actions, { ...manager(state), ...(!state.payment && { action: 'manage', label: label(state, 'manager') }) }] };
+}
+
 const lookUpKeys = { b: 'find_bill', l: 'find_last' };
 
 // lookUps lead to what was sold before; they work without network too.
@@ -271,7 +306,7 @@ function lookUps(state) {
   return [{ key: 'B', action: 'find_bill', aux: true, label: label(state, 'check_bill') }, { key: 'L', action: 'find_last', aux: true, label: label(state, 'last_payments') }];
 }
 
-function askWarnings(state) {
+export function askWarnings(state) {
   const { length } = warningsFor(state, 'all');
   return length > 0 && { key: 'W', action: 'ask:warnings', label: `${label(state, 'warnings')} (${length})` };
 }
@@ -281,10 +316,11 @@ function warnings(state) {
   const all = warningsFor(state, 'all');
   if (all.length === 0) return { name: 'warnings', signs: ['tick'], message: both(state, 'no_warnings'), next: both(state, 'back'), actions: [back(state)] };
   const at = state.warning % all.length;
+  const here = state.view === 'manager'; // commands, files and devices are for the manager's page alone
   const next = { key: 'W', pad: 'Enter', action: 'next_warning', label: label(state, 'next_warning') };
   return {
-    name: 'warnings', frame: all[at].severity, signs: [all[at].severity === 'red' ? 'cross' : 'triangle'], message: all[at].title, next: all[at].next_step,
-    facts: [all[at].detail, `${label(state, 'warnings')}: ${at + 1}/${all.length}`].filter(Boolean), actions: all.length > 1 ? [next, back(state)] : [back(state)],
+    name: 'warnings', frame: all[at].severity, signs: [all[at].severity === 'red' ? 'cross' : 'triangle'], message: all[at].title, next: here ? all[at].next_step : all[at].cashier_step,
+    facts: [here && all[at].detail && `${label(state, 'warning_detail')}: ${all[at].detail}`, `${label(state, 'warnings')}: ${at + 1}/${all.length}`].filter(Boolean), actions: [all.length > 1 && next, back(state)].filter(Boolean),
   };
 }
 

@@ -23,10 +23,10 @@ export function parts(state) {
   const network = status.gateway.reachable && status.gateway.verified;
   const offset = Math.abs(status.clock.offset_seconds || 0);
   return [
-    part(state, 'network', network, status.gateway.host, status.not_ready ? status.not_ready.reason : 'not_verified'),
-    part(state, 'clock', status.clock.known && offset < offsetMax, status.clock.known ? `${offset} s` : '', 'clock'),
-    scanners.length > 0 && part(state, 'scanner', scanners.every((d) => d.ready), scanners.map((d) => d.name).join(', '), ''),
-    printers.length > 0 && part(state, 'printer', printers.every((d) => d.ready), printers.map((d) => d.name).join(', '), ''),
+    part(state, 'network', network, '', status.not_ready ? status.not_ready.reason : 'not_verified'),
+    part(state, 'clock', status.clock.known && offset < offsetMax, offset >= offsetMax ? `${label(state, 'clock_differs')} ${offset} s` : '', 'clock'),
+    scanners.length > 0 && part(state, 'scanner', scanners.every((d) => d.ready), '', ''),
+    printers.length > 0 && part(state, 'printer', printers.every((d) => d.ready), '', ''),
     merchant && part(state, 'certificate', merchant.days_left > 0, `${merchant.days_left} ${label(state, 'days')}`, 'certificate'),
     part(state, 'journal', !status.journal.read_only && !status.journal.finding, '', 'journal'),
   ].filter(Boolean);
@@ -37,7 +37,7 @@ function part(state, name, good, detail, reason) {
   const warning = state.status.warnings.find((w) => partsOf[name].includes(w.code));
   const kind = good && !(warning && warning.severity === 'red') ? (warning ? 'warn' : 'good') : 'bad';
   let next = '';
-  if (warning) next = name === 'scanner' ? label(state, 'scanner_away_next') : warning.next_step[state.language];
+  if (warning) next = warning.cashier_step[state.language];
   else if (kind === 'bad' && reason) next = notice(state, reason).next_step[state.language];
   else if (kind === 'bad') next = label(state, 'scanner_away_next');
   return { name, kind, detail, next, title: warning ? warning.title[state.language] : '' };

@@ -68,11 +68,11 @@ function namesScreen(state, signin, kind, names) {
   };
 }
 
-const pad = ['7', '8', '9', '4', '5', '6', '1', '2', '3', '⌫', '0', '➜'];
+const pad = ['7', '8', '9', '4', '5', '6', '1', '2', '3', '↵', '0', '⌫']; // ⌫ where the amount's keypad has it
 
 function pinScreen(state, signin, kind, who, several) {
   const full = signin.digits >= digitsMin && !signin.busy;
-  const doing = { '⌫': ['signin_erase', 'erase'], '➜': ['signin_enter', 'signin_go'] };
+  const doing = { '⌫': ['signin_erase', 'erase'], '↵': ['signin_enter', 'signin_go'] };
   const said = signin.said && [label(state, signin.said), signin.wait > 0 && `${signin.wait} s`].filter(Boolean).join(' ');
   return {
     name: 'signin', keys: {}, frame: kind,
@@ -86,7 +86,7 @@ function pinScreen(state, signin, kind, who, several) {
       h('p', { class: 'whose' }, h('b', {}, who.name), ` ${who.id} · ${label(state, `signin_role_${who.role}`)}`),
       h('div', { class: 'desk' },
         h('div', { class: 'keypad' }, pad.map((k) => h('button', {
-          type: 'button', key: k, 'data-action': doing[k] ? doing[k][0] : `signin_digit:${k}`, 'aria-label': doing[k] ? label(state, doing[k][1]) : k, disabled: k === '➜' && !full,
+          type: 'button', key: k, 'data-action': doing[k] ? doing[k][0] : `signin_digit:${k}`, 'aria-label': doing[k] ? label(state, doing[k][1]) : k, disabled: k === '↵' && !full,
         }, k))),
         h('div', { class: 'typed' },
           h('p', { class: 'dots', 'aria-label': `${label(state, 'signin_pin')}: ${signin.digits}` }, '●'.repeat(signin.digits) || '–'),
@@ -101,7 +101,7 @@ export function whoIsHere(state, name) {
   if (!session || !session.set_up || name === 'signin' || state.view === 'customer') return [];
   const who = session.operator;
   const idle = name === 'idle' || name === 'manage_list';
-  if (!who) return [idle && state.view !== 'manager' && h('button', { type: 'button', key: 'signin_open', 'data-action': 'signin_open' }, label(state, 'signin_go'))];
+  if (!who) return [idle && state.view !== 'manager' && h('button', { type: 'button', class: 'way', key: 'signin_open', 'data-action': 'signin_open' }, label(state, 'signin_go'))];
   return [h('div', { class: 'person', key: 'person' }, who.name), idle && h('button', { type: 'button', key: 'signin_out', 'data-action': 'signin_out' }, label(state, 'signin_out'))];
 }
 

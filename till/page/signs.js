@@ -20,7 +20,10 @@ const drawings = {
   tick: () => [path('M12 54L40 82L88 20', { 'stroke-width': 14 })],
   cross: () => [path('M20 20L80 80M80 20L20 80', { 'stroke-width': 14 })],
   back: () => [path('M90 50H14M44 18L12 50L44 82', { 'stroke-width': 11 })],
-  returned: () => [path('M62 34H8M26 14L6 34L26 54', { 'stroke-width': 9 }), path('M40 74L56 90L92 50', { 'stroke-width': 11 })],
+  returned: () => [path('M30 12L8 36L30 60M8 36H60C82 36 92 46 92 62S82 88 60 88H36', { 'stroke-width': 11 })],
+  unequal: () => [path('M18 36H82M18 64H82', { 'stroke-width': 12 }), path('M70 12L30 88', { 'stroke-width': 9 })],
+  cash: () => [h('rect', { ...line, x: 6, y: 24, width: 88, height: 52, rx: 6 }), h('circle', { ...line, cx: 50, cy: 50, r: 13 }), path('M20 50h.1M80 50h.1')],
+  flag: () => [path('M22 94V10H86L70 32L86 54H22', { 'stroke-width': 10 })],
   plug: () => [path('M34 8V30M66 8V30M22 30H78V46C78 64 66 72 50 72C34 72 22 64 22 46ZM50 72V94'), path('M8 94L92 8', { 'stroke-width': 6 })],
   person: () => [h('circle', { ...line, cx: 50, cy: 28, r: 18 }), path('M14 92C14 64 30 56 50 56C70 56 86 64 86 92')],
   zero: () => [h('circle', { ...line, cx: 50, cy: 50, r: 42 }), h('ellipse', { ...line, cx: 50, cy: 50, rx: 13, ry: 21 })],
@@ -34,7 +37,7 @@ export function sign(name) {
 }
 
 const longNumber = 10; // characters, from 100,000.00 on
-const widths = [6, 8, 9, 12]; // characters up to which a phone shows a number in the letters of that size
+const widths = [6, 8, 9, 10, 12]; // characters up to which a number has the letters of that size where room is short
 
 // amountOf writes an amount: its number large, what it is counted in before it.
 export function amountOf(text, attrs) {

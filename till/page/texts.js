@@ -56,10 +56,20 @@ export function withAmount(texts, amount) {
   return Object.fromEntries(Object.entries(texts).map(([language, text]) => [language, text.replaceAll(amount, () => grouped(amount))]));
 }
 
+// amountAlone finds an amount, and no larger one that begins as it does.
+function amountAlone(amount) {
+  return new RegExp(`${amount.replace(/[^\w ]/g, '\\$&')}(?![\\d.,]*\\d)`);
+}
+
 // withoutAmount takes out of a message the amount that stands beside it in larger letters.
 export function withoutAmount(texts, amount) {
-  const bare = (text) => text.replace(amount, '').replace(/^[\s\-–:：，,]+|[\s\-–:：，,]+$/g, '').replace(/\s+/g, ' ');
+  const bare = (text) => text.replace(amountAlone(amount), '').replace(/^[\s\-–:：，,]+|[\s\-–:：，,]+$/g, '').replace(/\s+/g, ' ');
   return Object.fromEntries(Object.entries(texts).map(([language, text]) => [language, bare(text)]));
+}
+
+// forManager is a text without the words that call the manager: it is read by the manager.
+export function forManager(state, texts) {
+  return texts && Object.fromEntries(Object.entries(texts).map(([language, text]) => [language, text.replace(labelIn(state, language, 'call_first'), '')]));
 }
 
 // until is how many whole seconds lie between now and a time, at least 0; null without one.

@@ -1,11 +1,11 @@
 import { h } from './dom.js';
 import { amountOf, ring, sign } from './signs.js';
-import { hasSlip, screenOf, warningsFor } from './screens.js';
+import { hasSlip, screenOf, warningsFor, withManager } from './screens.js';
 import { customerPage } from './customer.js';
 import { trainingBar } from './practice.js';
 import { managerScreen } from './manager.js';
 import { signInScreen, whoIsHere } from './signin.js';
-import { amountText, clockText, grouped, label, labelIn, languages, secondOf } from './texts.js';
+import { amountText, clockText, grouped, label, labelIn, languages, notice, secondOf } from './texts.js';
 
 // render makes of a state, a plain object, what the page shows and what its keys do. It is pure: the same state gives the same screen,
 // whether it comes from a till or from the storybook.
@@ -34,10 +34,12 @@ import { amountText, clockText, grouped, label, labelIn, languages, secondOf } f
 // It returns {tree, keys, name, sound}: keys maps a key to the action that it stands for.
 export function render(state) {
   if (state.view === 'customer') return customerPage(state);
-  const screen = (!state.lost && signInScreen(state)) || (!state.lost && state.view === 'manager' && managerScreen(state)) || screenOf(state);
+  const made = (!state.lost && signInScreen(state)) || (!state.lost && state.view === 'manager' && managerScreen(state)) || screenOf(state);
+  const banner = made.name !== 'warnings' && bannerOf(state, made.name);
+  const screen = withManager(state, made, banner && banner.next && banner.next.en);
   const tree = h('div', { class: `page ${screen.name} ${screen.frame || ''}`, 'data-screen': screen.name, lang: state.language },
-    header(state, screen.name), trainingBar(state), screen.name !== 'warnings' && banners(state, screen.name), stage(state, screen), footer(state, screen), slip(state));
-  return { tree, keys: keysOf(screen, state.status && state.status.training), name: screen.name, sound: screen.sound || '' };
+    header(state, screen.name), trainingBar(state), banner !== false && banners(state, banner), stage(state, screen), footer(state, screen), slip(state));
+  return { tree, keys: keysOf(screen, state.status && state.status.training), name: screen.name, sound: screen.sound || '', spoken: screen.spoken };
 }
 
 // header names the till, what is open on the side, and the languages.
@@ -47,7 +49,7 @@ function header(state, name) {
   const aside = state.payments.filter((p) => p.set_aside && !p.final).length;
   return h('header', {},
     h('div', { class: 'name' }, till),
-    name === 'idle' && h('button', { type: 'button', 'data-action': 'ask:options', key: 'options', 'aria-label': label(state, 'options') }, h('kbd', {}, 'O'), ' ☰'),
+    name === 'idle' && h('button', { type: 'button', 'data-action': 'ask:options', key: 'options' }, h('kbd', {}, 'O'), ` ${label(state, 'options')}`),
     name === 'idle' && h('button', { type: 'button', 'data-action': 'manage', key: 'manage' }, h('kbd', {}, 'M'), ` ${label(state, 'manager')}`),
     state.view === 'manager' && status && status.holding && h('div', { class: 'aside' }, `⚠ ${label(state, 'payment_in_progress')}`),
     aside > 0 && h('div', { class: 'aside' }, `⚠ ${label(state, 'set_aside_open')}: ${aside}`),
@@ -58,23 +60,37 @@ function header(state, name) {
     }, short))));
 }
 
-// banners name the worst of what is away or will go wrong, what to do about it, and how many more there are. What only others can mend
-// stands there beside the keypad alone.
-const actOnBanner = ['idle', 'waiting', 'wrong_code']; // on any other screen there is something more urgent to do
+// What is done about a warning is said on the screens that leave room for it: on any other there is something more urgent to do.
+const actOnBanner = ['idle', 'waiting', 'wrong_code'];
 
-function banners(state, name) {
-  const own = warningsFor(state, 'cashier');
+// bannerOf is the worst of what is away or will go wrong, what to do about it, and how many more there are. What only others can mend stands there
+// beside the keypad alone, and on the manager's page.
+function bannerOf(state, name) {
+  const reader = state.view === 'manager' ? 'all' : 'cashier';
+  const own = [...away(state, name), ...warningsFor(state, reader)];
   const [worst, ...more] = own.length > 0 || name !== 'idle' ? own : warningsFor(state, 'all');
-  if (!worst) return h('div', { class: 'banners', role: 'status' });
-  const whose = own.length > 0 ? '' : `${label(state, 'manager')}: `;
-  return h('div', { class: 'banners', role: 'status' }, h('div', { class: `banner ${worst.severity} ${whose ? 'others' : ''}`, key: worst.code },
-    h('b', {}, worst.severity === 'red' ? '✖ ' : '⚠ ', whose, worst.title[state.language], more.length > 0 && ` +${more.length}`),
-    actOnBanner.includes(name) && h('p', {}, [bannerNext(state, worst), worst.detail].filter(Boolean).join(' · '))));
+  if (!worst) return null;
+  return { ...worst, whose: own.length > 0 ? '' : `${label(state, 'manager')}: `, more: more.length, next: actOnBanner.includes(name) ? worst.cashier_step : null };
 }
 
-// bannerNext is what the cashier does about a warning without leaving the screen.
-function bannerNext(state, warning) {
-  return warning.code === 'scanner_away' ? label(state, 'scanner_away_next') : warning.next_step[state.language];
+const networkWarnings = ['gateway_unreachable', 'captive_portal', 'not_verified_yet'];
+
+// away says that WeChat Pay is not reached before a warning does: a cashier at the keypad has to know it before the next customer. Over a sign-in,
+// which stands in its screen's place, it says why no payment can be taken.
+function away(state, name) {
+  const { status } = state;
+  if (!status || status.warnings.some((w) => networkWarnings.includes(w.code))) return [];
+  if (status.ready ? status.gateway.reachable : name !== 'signin') return [];
+  const texts = notice(state, status.ready ? 'no_network' : status.not_ready?.reason);
+  return [{ code: 'network_away', severity: 'red', title: texts.message, cashier_step: texts.next_step }];
+}
+
+function banners(state, banner) {
+  if (!banner) return h('div', { class: 'banners', role: 'status' });
+  const { severity, whose, title, more, next } = banner;
+  return h('div', { class: 'banners', role: 'status' }, h('div', { class: `banner ${severity} ${whose ? 'others' : ''}`, key: banner.code },
+    h('b', {}, severity === 'red' ? '✖ ' : '⚠ ', whose, title[state.language], more > 0 && ` · ${label(state, 'more_warnings')} ${more}`),
+    next && h('p', {}, next[state.language])));
 }
 
 const shortMessage = 26; // columns that fit in large letters; a Chinese character takes two
@@ -90,6 +106,7 @@ function stage(state, screen) {
     h('div', { class: 'top' },
       h('div', { class: 'signs' }, screen.signs.map(sign)),
       screen.amount && amountOf(screen.amount),
+      screen.beside && h('p', { class: 'beside' }, h('b', {}, screen.beside[0]), ' ', h('span', {}, screen.beside[1])),
       !screen.amount && lead,
       screen.ring && ring(screen.ring.seconds, screen.ring.part, screen.ring.label)),
     screen.amount && lead,

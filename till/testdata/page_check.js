@@ -27,7 +27,7 @@
 
   const phone = innerWidth < 560; // there a state's texts may scroll
   // The amount is as large as its width lets it be on a phone, and where more than 99,999.99 is being typed.
-  const amountMin = (e) => (phone ? 46 : e.closest('.idle .long') ? 56 : 96);
+  const amountMin = (e) => (phone ? (e.closest('.of12') ? 42 : 46) : e.closest('.idle .of12') ? 50 : e.closest('.idle :is(.of8, .of9, .of10)') ? 60 : 96);
 
   const ownText = (e) => [...e.childNodes].some((n) => n.nodeType === Node.TEXT_NODE && n.data.trim() !== '');
 
@@ -48,7 +48,7 @@
       if (contrast(e) < 4.5) say(`"${text}" has a contrast of ${contrast(e).toFixed(2)}`);
       if (style.display === 'none' || box.width === 0) continue;
       if (box.left < 0 || box.right > innerWidth + 1 || (!(phone && e.closest('main')) && (box.top < 0 || box.bottom > innerHeight + 1))) say(`"${text}" lies outside`);
-      if (!e.closest('header .name, .banner, .row .why') && e.scrollWidth > e.clientWidth + 2 && style.display !== 'inline') say(`"${text}" is cut off`);
+      if (e.scrollWidth > e.clientWidth + 2 && style.display !== 'inline') say(`"${text}" is cut off`);
       if (/undefined|null|NaN|\[object/.test(e.textContent)) say(`"${text}" is no text`);
     }
     for (const e of root.querySelectorAll('.amount .number')) {
@@ -57,12 +57,56 @@
     if (!root.querySelector('svg, .keypad, .tabs, .row, .parts, .hint') && !root.querySelector('.customer')) say('it has no sign');
   }
 
+  // A refund that is refused, under way or uncertain is the news: its amount is the largest number, and no other refund comes first.
+  function refunds(name, { manage }, screen, language) {
+    const say = (what) => faults.push(`${name} ${language}: ${what}`);
+    if (manage?.refund?.problem && Object.values(screen.keys).includes('refund_send')) say('a refund that was not taken is sent again by a key');
+    const open = (manage?.payment?.refunds || []).filter((r) => r.status !== 'refunded');
+    if (open.length === 0 || manage.refund || manage.asking) return;
+    const [first, ...rest] = root.querySelectorAll('footer button');
+    if (first.dataset.action === 'refund') say('another refund stands first');
+    const shown = root.querySelector('.amount').textContent.replaceAll(',', '');
+    if (!open.some((r) => r.amount_text === shown)) say(`the largest number is ${shown}, and no refund's`);
+    const label = (key) => words.languages[language].labels[key];
+    if (!root.querySelector('.beside').textContent.includes(label('refund'))) say('the number does not say that it is a refund');
+    const uncertain = (manage.payment.refunds || []).some((r) => ['requested', 'processing', 'abnormal'].includes(r.status));
+    if (uncertain && ![...root.querySelectorAll('.fact')].some((f) => f.textContent.includes(label('refund_uncertain')))) say('what is not certain is not named apart');
+    if (rest.length === 0) say('there is no way on');
+  }
+
+  const signsOf = () => [...root.querySelectorAll('.sign')].map((s) => s.getAttribute('class').replace('sign ', ''));
+  const has = (text, key, language) => text.includes(words.languages[language].labels[key]);
+
+  // What people misread is so no more.
+  function verdicts(story, screen, language) {
+    const say = (what) => faults.push(`${story.name} ${language}: ${what}`);
+    const signs = signsOf();
+    const verdict = root.querySelector('.message')?.textContent || '';
+    if (screen.name === 'reversed' && signs.length !== 1 && !story.payment.attention) say(`it shows ${signs.length} signs: ${signs}`);
+    if (signs.includes('cross') && (signs.includes('tick') || signs.includes('returned'))) say('a cross stands beside a sign of success');
+    if (story.page.otherMeans && !has(verdict, 'other_means_done', language)) say('it does not say first that it was taken by other means');
+    if (story.page.otherMeans && screen.name === 'reversed' && screen.keys.r) say('a sale that was taken by other means can be scanned again');
+    if (story.payment?.attention === 'amount_mismatch' && screen.name === 'unknown' && !verdict.includes('12.51')) say('the amount that WeChat Pay shows is not there');
+    if (story.status?.training && story.payment?.status === 'paid' && (signs.includes('tick') || !has(verdict, 'practice_paid', language))) say('practice looks like a sale');
+    const said = [screen.name === 'signin' ? '' : verdict, root.querySelector('.next')?.textContent, root.querySelector('.banner p')?.textContent].join(' ');
+    const plain = !story.view && !screen.keys.text && screen.name !== 'manager' && story.page.asking !== 'lost';
+    if (plain && /manager|店长|經理/i.test(said) && !screen.keys.m && screen.name !== 'signin') say('it asks for the manager and has no key M');
+    if (!story.view && /\/dev\/|systemctl|timedatectl|posagent (check|journal|restore|backup|certificate|operator)|chmod|\.pem|merchant: |[+]\d|☰/.test(root.querySelector('.page').textContent)) say('it shows a cashier what only an installer understands');
+    if ((story.status?.warnings || []).length > 0 && screen.name !== 'warnings' && !story.view && !story.page.asking && !root.querySelector('.banner')) say('a warning is hidden');
+    if (screen.name === 'signin' && story.status && !story.status.ready && !root.querySelector('.banner.red')) say('a sign-in hides that no payment can be taken');
+    if (story.status?.ready && !story.status.gateway.reachable && !root.querySelector('.banner.red')) say('the network is away, and it does not say so');
+    const keypad = [...root.querySelectorAll('.keypad button')].map((b) => b.dataset.action);
+    if (keypad.length > 0 && !/erase$/.test(keypad[keypad.length - 1])) say('⌫ is not the last key of the keypad');
+  }
+
   for (const story of stories) {
     for (const language of Object.keys(words.languages)) {
       const screen = render(stateOf(story, words, language));
       root.replaceChildren();
       patch(root, [screen.tree]);
       check(`${story.name} ${language} ${innerWidth}x${innerHeight}`);
+      verdicts(story, screen, language);
+      refunds(story.name, story.page, screen, language);
       if (story.payment && root.querySelector('.sign.tick') && !['paid', 'customer_paid'].includes(screen.name)) faults.push(`${story.name}: it shows the tick of a payment that has just been made`);
       if (screen.name === 'not_announced' && root.querySelector('button.first')) faults.push(`${story.name}: one answer stands before the other`);
     }
