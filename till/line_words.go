@@ -23,7 +23,7 @@ const (
 	lineGivenBack      lineCode = "money_given_back"
 	lineRefunded       lineCode = "refunded"
 	lineRefundsUnknown lineCode = "refunds_unknown"
-	lineManagerNeeded lineCode = lineCode(ManagerNeeded)
+	lineManagerNeeded  lineCode = lineCode(ManagerNeeded)
 
 	lineDaySoFar   lineCode = "day_so_far"
 	lineDayTooLong lineCode = "day_too_long"
