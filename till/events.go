@@ -33,6 +33,8 @@ type Alive struct {
 	Warnings int       `json:"warnings" doc:"How many hold; /v1/status has them."`
 	// Notice is what no payment tells, because none held the till.
 	Notice *NoticeView `json:"notice,omitempty" doc:"A scan that was refused within the last seconds while no payment held the till."`
+	// BillLooking comes at once, in an alive event of its own, where it changes.
+	BillLooking bool `json:"bill_looking,omitempty" doc:"The till's own scanner has read the number on a customer's bill, and it is being looked up; the answer comes to the call that waits for it."`
 }
 
 // noticeFor is how long a scan that was refused is told with the alive events: as long as a page says it.
@@ -49,7 +51,7 @@ func (s *Server) registerEvents(api huma.API) {
 		scopes: []Scope{ScopePay, ScopeReport}, status: http.StatusOK, problems: []ProblemCode{TooMany},
 	}.operation(api)
 	op.Description += " Events: journal (data: a journal entry; id: its sequence; none is left out behind Last-Event-ID), " +
-		"payment (data: a payment as it is now, after its journal entries), refund (data: a refund as it is now, likewise), alive (each second). " +
+		"payment (data: a payment as it is now, after its journal entries), refund (data: a refund as it is now, likewise), alive (each second, and where bill_looking changes). " +
 		"A stream begins with the payment that holds the till."
 	op.Responses["200"] = &huma.Response{Description: "OK", Content: map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{
 		Type: huma.TypeString, Description: "Lines of server-sent events; data is one of JournalEntry, Payment, Refund, Alive."}}}}
@@ -102,6 +104,8 @@ type stream struct {
 	rc    *http.ResponseController
 	last  uint64 // the sequence that was sent last
 	known bool   // last is meant
+
+	looking bool // a bill is being looked up, as the reader was told last
 }
 
 func (s *Server) stream(w http.ResponseWriter, r *http.Request, from uint64, known bool) {
@@ -120,6 +124,10 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, from uint64, kno
 	tick := time.NewTicker(aliveEvery)
 	defer tick.Stop()
 	for {
+		looking, looked := s.billScans.looks()
+		if looking != st.looking && st.alive() != nil {
+			return
+		}
 		select {
 		case <-ctx.Done():
 			return
@@ -127,6 +135,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, from uint64, kno
 			if !ok || st.change(a) != nil {
 				return // the reader connects again, and goes on behind the last event it saw
 			}
+		case <-looked:
 		case <-tick.C:
 			if st.alive() != nil {
 				return
@@ -211,6 +220,8 @@ func (st *stream) alive() error {
 	if n := st.s.cfg.Desk.LastNotice(); n.Kind == payflow.NoticeNothingArmed && alive.Now.Sub(n.At) < noticeFor {
 		alive.Notice = st.s.notice(n)
 	}
+	alive.BillLooking, _ = st.s.billScans.looks()
+	st.looking = alive.BillLooking
 	return st.send("alive", 0, alive)
 }
 

@@ -19,11 +19,11 @@ import (
 type idleLooks struct {
 	each   time.Duration // connecting, without a word: some 400 bytes
 	whole  time.Duration // connecting and TLS: some 9 kB, which is 7 MB a day
-	pause  time.Duration // between two looks, however often the network changes
+	pause  time.Duration // before a look at a network that changes: it changes more than once
 	within time.Duration // a connection comes, or does not
 }
 
-var idleLooksOfStore = idleLooks{each: 10 * time.Second / payflow.Pace, whole: 2 * time.Minute / payflow.Pace, pause: 2 * time.Second / payflow.Pace, within: 3 * time.Second / payflow.Pace}
+var idleLooksOfStore = idleLooks{each: 10 * time.Second / payflow.Pace, whole: 2 * time.Minute / payflow.Pace, pause: time.Second / payflow.Pace, within: 3 * time.Second / payflow.Pace}
 
 // watchIdleLine looks until ctx ends.
 func (a *agent) watchIdleLine(ctx context.Context, looks idleLooks, changed <-chan struct{}) {
