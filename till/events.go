@@ -41,7 +41,7 @@ type Alive struct {
 const noticeFor = 12 * time.Second
 
 type eventsInput struct {
-	Last  string `header:"Last-Event-ID" maxLength:"20" doc:"The last event that was seen: the stream goes on behind it, without a gap."`
+	Last  string `header:"Last-Event-ID" maxLength:"20" doc:"The last event that was seen: the stream goes on behind it, without a gap. One that the journal has not come to is refused: it was put back from a backup."`
 	After string `query:"after" maxLength:"20" doc:"The same, for readers that can't send the header."`
 }
 
@@ -65,6 +65,10 @@ func (s *Server) events(_ context.Context, in *eventsInput) (*huma.StreamRespons
 	from, known, problem := startOf(in)
 	if problem != nil {
 		return nil, problem
+	}
+	if known && !s.reached(from) {
+		return nil, fieldProblem("Last-Event-ID", "must be an event of this journal, which has not come so far: it was put back from a backup, or the event is another till's. "+
+			"Read the payments anew, and begin a stream without it")
 	}
 	if !s.streams.enter() {
 		return nil, newProblem(TooMany, "")
@@ -94,6 +98,16 @@ func startOf(in *eventsInput) (uint64, bool, *Problem) {
 		return 0, false, fieldProblem("Last-Event-ID", fieldRules["header.Last-Event-ID"])
 	}
 	return from, true, nil
+}
+
+// reached reports that the journal has come to an entry. One that it has not come to was seen before the journal was put back from a backup, or
+// at another till: to go on behind it would leave out, without a word, whatever came since.
+func (s *Server) reached(sequence uint64) bool {
+	if sequence <= s.cfg.Status().Journal.Sequence {
+		return true
+	}
+	page, err := s.cfg.Desk.JournalEvents(sequence-1, 1) // just written
+	return err == nil && len(page) > 0
 }
 
 // stream is one reader's events. Journal entries always come from the journal itself, in its order, so that none is missing, whatever

@@ -181,6 +181,32 @@ func TestAStreamGoesOnBehindTheLastEventWithoutGap(t *testing.T) {
 	})
 }
 
+// A journal that was put back from a backup ends before what its readers have seen: going on behind that would leave out all that comes until
+// the numbers meet again.
+func TestAnEventThatTheJournalHasNotComeToIsRefusedByName(t *testing.T) {
+	a := newTill(t)
+	a.busyDay(3) // 6 entries
+	for _, last := range []string{"7", "900", "18446744073709551615"} {
+		r := a.request(http.MethodGet, "/v1/events", "")
+		r.Header.Set("Last-Event-ID", last)
+		p := a.do(r).problem()
+		require.Len(t, p.Fields, 1, last)
+		assert.Equal(t, "Last-Event-ID", p.Fields[0].Field)
+		assert.Equal(t, BadRequest, a.get("/v1/events?after="+last).problem().Code)
+	}
+	for _, none := range []string{"-1", "1.5", "0x7", "one", "18446744073709551616", "99999999999999999999"} {
+		assert.Equal(t, BadRequest, a.get("/v1/events?after="+none).problem().Code, none)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		a := newTill(t)
+		a.busyDay(3)
+		c, _ := a.served(t)
+		assert.Empty(t, follow(t, c, 6).now().sequences, "the last one")
+		assert.Len(t, follow(t, c, 0).now().sequences, 0)
+		assert.Len(t, follow(t, c, 1).now().sequences, 5)
+	})
+}
+
 func TestAReaderThatIsTooSlowIsToldAgainFromTheJournal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newTill(t)
