@@ -99,6 +99,9 @@ func (s *Server) bill(ctx context.Context, in *billInput) (*billOutput, error) {
 		return nil, s.problemOf(ctx, err)
 	}
 	if known {
+		if _, err := s.wholeRefunded(e); err != nil {
+			return nil, s.problemOf(ctx, err) // nobody knows whether its money is still here
+		}
 		return s.billOf(e), nil
 	}
 	if s.cfg.Bills == nil {

@@ -32,8 +32,8 @@ func (s *Server) scanBill(ctx context.Context, in *billScanInput) (*billOutput, 
 		return nil, newProblem(TooMany, "")
 	}
 	defer s.polls.leave()
-	ctx, cancel := context.WithTimeout(ctx, time.Duration(in.Body.Wait)*time.Second)
-	defer cancel()
+	wait := time.NewTimer(time.Duration(in.Body.Wait) * time.Second) // for the scan: what it is looked up for has its own time
+	defer wait.Stop()
 	scans, leave := s.billScans.wait()
 	defer leave()
 	select {
@@ -41,7 +41,9 @@ func (s *Server) scanBill(ctx context.Context, in *billScanInput) (*billOutput, 
 		if !ok {
 			return s.billSays(BillNoScan, nil, nil), nil
 		}
+		defer s.billScans.look()()
 		return s.bill(ctx, &billInput{Body: BillBody{Number: text}})
+	case <-wait.C:
 	case <-ctx.Done():
 	case <-s.closing.Done():
 	}
@@ -57,10 +59,38 @@ func (s *Server) TakeBillScan(text string) bool {
 	return s.billScans.give(text)
 }
 
-// billScans hands one scan to the one who waits for it.
+// billScans hands one scan to the one who waits for it, and says that what was scanned is being looked up: WeChat Pay may take seconds.
 type billScans struct {
-	mu     sync.Mutex // guards waiter
-	waiter chan string
+	mu      sync.Mutex // guards what follows
+	waiter  chan string
+	looking int           // scans that are being looked up
+	changed chan struct{} // closed and replaced where that begins or ends; nil: nobody has asked
+}
+
+// look says that a scan is being looked up, until done is called.
+func (b *billScans) look() (done func()) {
+	b.count(1)
+	return func() { b.count(-1) }
+}
+
+func (b *billScans) count(n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.looking += n
+	if b.changed != nil {
+		close(b.changed)
+		b.changed = nil
+	}
+}
+
+// looks reports a scan that is being looked up, and when to ask again.
+func (b *billScans) looks() (looking bool, changed <-chan struct{}) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.changed == nil {
+		b.changed = make(chan struct{})
+	}
+	return b.looking > 0, b.changed
 }
 
 // wait returns where the next scan comes; it is closed when somebody else waits instead. leave ends the waiting.

@@ -3,10 +3,13 @@ package till
 import (
 	"net/http"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"posagent/payflow"
 )
 
 // waitsForBill asks for the next scan, in the background.
@@ -43,6 +46,24 @@ func TestAScanIsABillsOnlyWhileSomebodyWaitsForOneAndNoPaymentHoldsTheTill(t *te
 	answer := <-got
 	assert.Contains(t, answer.Body, `"answer":"payment_code"`)
 	assert.NotContains(t, answer.Body, eighteen)
+}
+
+// A scan that comes late in the wait for it is asked about as long as one that came at once.
+func TestALateScanIsAskedAboutAsLongAsAnEarlyOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow := &slowBills{answer: make(chan payflow.Outcome)}
+		a := newTill(t, func(c *Config) { c.Bills = slow })
+		got := make(chan answer, 1)
+		go func() { got <- a.post("/v1/bills/scan", `{"wait":8}`) }()
+		time.Sleep(8*time.Second - time.Millisecond)
+		require.True(t, a.server.TakeBillScan(billID))
+		time.Sleep(billAskWithin - time.Second)
+		select {
+		case slow.answer <- payflow.Outcome{Kind: payflow.NoSuchOrder}:
+		default:
+		}
+		assert.Contains(t, (<-got).Body, `"answer":"not_ours"`)
+	})
 }
 
 func TestWhoWaitsLaterForABillTakesThePlace(t *testing.T) {

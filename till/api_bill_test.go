@@ -3,6 +3,7 @@ package till
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -72,6 +73,14 @@ func TestABillOfThisTillIsFoundInTheJournalAlone(t *testing.T) {
 		assert.Nil(t, b.Order)
 	}
 	assert.Empty(t, asked.numbers, "what the journal knows is asked of nobody")
+}
+
+func TestABillWhoseRefundsCannotBeReadIsAnsweredByNothing(t *testing.T) {
+	a := newTill(t)
+	id := a.armed("A-1")
+	a.desk.move(id, paid)
+	a.back.unreadable = errors.New("the disk does not answer")
+	assert.Equal(t, Internal, a.post("/v1/bills", `{"number":"`+string(id)+`"}`).problem().Code, "paid would have the goods go for money that may be back")
 }
 
 func TestABillIsFoundByWeChatPaysNumberOnItsDayOrTheNext(t *testing.T) {

@@ -59,12 +59,29 @@ func (s *Server) registerSession(api huma.API) {
 type sessionKey struct{}
 
 // withSession keeps the page's session for the calls that change who has signed in on it.
-func withSession(r *http.Request) *http.Request {
-	return r.WithContext(context.WithValue(r.Context(), sessionKey{}, pageSeat{sessionOf(r), addressOf(r.RemoteAddr)}))
+func withSession(w http.ResponseWriter, r *http.Request) *http.Request {
+	return r.WithContext(context.WithValue(r.Context(), sessionKey{}, pageSeat{session: sessionOf(r), address: addressOf(r.RemoteAddr), known: knownSeatOf(r), w: w, r: r}))
 }
 
 // pageSeat is the page's session and where it is.
-type pageSeat struct{ session, address string }
+type pageSeat struct {
+	session, address string
+	known            string // what the browser says of being a known seat
+	w                http.ResponseWriter
+	r                *http.Request
+}
+
+// pin is the seat where a PIN was typed.
+func (p pageSeat) pin() PINSeat { return PINSeat{Session: p.session, Known: p.known} }
+
+// renewed gives the page a new session in the place of its own: who has signed in changes, and whoever knows the old session is to have nothing
+// of it. The page goes on with the answer's cookie, in every window; a stream that is open stays so.
+func (s *Server) renewed(seat pageSeat) pageSeat {
+	old := seat.session
+	seat.session = s.sessions.renew(seat.w, seat.r, s.now())
+	s.signIns.move(old, seat.session)
+	return seat
+}
 
 func seatOf(ctx context.Context) (pageSeat, *Problem) {
 	seat, _ := ctx.Value(sessionKey{}).(pageSeat)
@@ -108,6 +125,7 @@ func (s *Server) signIn(ctx context.Context, in *signInInput) (*sessionOutput, e
 	if problem != nil {
 		return nil, problem
 	}
+	seat = s.renewed(seat)
 	s.signIns.enter(seat.session, who, s.now())
 	s.cfg.Log.Info().Str("operator", who.ID).Str("role", string(who.Role)).Msg("an operator has signed in")
 	return s.shown(seat)
@@ -121,6 +139,7 @@ func (s *Server) giveManagerPIN(ctx context.Context, in *signInInput) (*sessionO
 	if who.Role != RoleManager {
 		return nil, newProblem(NotManager, "")
 	}
+	seat = s.renewed(seat)
 	s.signIns.decide(seat.session, who, s.now())
 	s.cfg.Log.Info().Str("operator", who.ID).Msg("a manager's PIN was given")
 	return s.shown(seat)
@@ -131,22 +150,25 @@ func (s *Server) signOut(ctx context.Context, _ *struct{}) (*sessionOutput, erro
 	if problem != nil {
 		return nil, problem
 	}
-	s.signIns.leave(seat.session)
+	if s.signIns.leave(seat.session) {
+		seat = s.renewed(seat)
+	}
 	return s.shown(seat)
 }
 
-// byPIN finds the operator whose PIN was given. What it logs of a wrong one is the operator and how many there were.
+// byPIN finds the operator whose PIN was given. What it logs of a wrong one is the operator and how many there were. A known seat waits for
+// its own wrong PINs alone, whatever comes from the same machine: there is but one address at a till.
 func (s *Server) byPIN(ctx context.Context, body SignInBody) (pageSeat, Operator, *Problem) {
 	seat, problem := seatOf(ctx)
 	if problem != nil {
 		return seat, Operator{}, problem
 	}
-	now := s.now()
-	if wait := s.wrongPINs.wait(seat.address, now); wait > 0 {
+	now, id := s.now(), strings.ToUpper(body.Operator)
+	stranger := !s.cfg.Operators.KnownSeat(seat.pin(), id)
+	if wait := s.wrongPINs.wait(seat.address, now); stranger && wait > 0 {
 		return seat, Operator{}, newProblem(TooManyWrong, "").after(wait)
 	}
-	id := strings.ToUpper(body.Operator)
-	who, trouble, err := s.cfg.Operators.SignIn(id, body.PIN, now)
+	who, trouble, err := s.cfg.Operators.SignIn(seat.pin(), id, body.PIN, now)
 	if trouble != nil {
 		s.cfg.Log.Warn().Str("error", maskDigits(trouble.Error())).Msg("wrong PINs can't be remembered over a restart")
 	}
@@ -154,17 +176,22 @@ func (s *Server) byPIN(ctx context.Context, body SignInBody) (pageSeat, Operator
 	var waits *PINWaitError
 	switch {
 	case errors.As(err, &waits):
-		return seat, who, newProblem(PINWaits, "").after(waits.Wait)
+		return seat, Operator{}, newProblem(PINWaits, "").after(waits.Wait)
 	case errors.As(err, &wrong):
-		s.wrongPINs.count(seat.address, now)
-		log := s.cfg.Log.Warn().Int("wrong", wrong.Wrong).Int64("wait_ms", wrong.Wait.Milliseconds())
+		if stranger {
+			s.wrongPINs.count(seat.address, now)
+		}
+		log := s.cfg.Log.Warn().Int("wrong", wrong.Wrong).Int64("wait_ms", wrong.Wait.Milliseconds()).Bool("known_seat", !stranger)
 		if known, is := s.cfg.Operators.Find(id); is { // what was typed in the place of an id may be anything
 			log = log.Str("operator", known.ID)
 		}
 		log.Msg("a wrong PIN")
-		return seat, who, newProblem(WrongPIN, "").after(wrong.Wait)
+		return seat, Operator{}, newProblem(WrongPIN, "").after(wrong.Wait)
 	}
-	return seat, who, nil
+	if who.Seat != "" {
+		giveSeat(seat.w, seat.r, who.Seat, now)
+	}
+	return seat, who.Operator, nil
 }
 
 // decided refuses the page a decision about money without a manager's PIN.

@@ -1,10 +1,14 @@
 package till
 
 import (
+	"bufio"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -19,10 +23,11 @@ import (
 // seat is a page with its session, at a till with operators.
 type seat struct {
 	*aTill
-	cookie *http.Cookie
+	cookie *http.Cookie // of the session
+	known  *http.Cookie // of a known seat; nil: the browser has none
 }
 
-func seatAt(a *aTill) *seat { return &seat{a, a.opened(func(*http.Request) {})} }
+func seatAt(a *aTill) *seat { return &seat{aTill: a, cookie: a.opened(func(*http.Request) {})} }
 
 func withOperators(t *testing.T) func(*Config) {
 	return func(c *Config) { c.Operators = someOperators(t) }
@@ -34,7 +39,18 @@ func (p *seat) call(method, path, body string) answer {
 	p.t.Helper()
 	r := p.ofPage(p.cookie, method, path, body)
 	r.Header.Set("Idempotency-Key", fmt.Sprintf("%x", sha256.Sum256([]byte(path+body)))[:32])
-	return p.do(r)
+	if p.known != nil && strings.HasPrefix(path, p.known.Path) {
+		r.AddCookie(p.known)
+	}
+	got := p.do(r)
+	for _, c := range (&http.Response{Header: got.Header}).Cookies() { // as a browser does
+		if c.Name == p.cookie.Name {
+			p.cookie = c
+		} else {
+			p.known = c
+		}
+	}
+	return got
 }
 
 func (p *seat) post(path, body string) answer {
@@ -97,6 +113,82 @@ func TestAnOperatorSignsInAndOutAndIsShown(t *testing.T) {
 	assert.Nil(t, seatAt(p.aTill).session().Operator, "another browser's session is its own")
 	require.Equal(t, http.StatusOK, p.post("/v1/session/sign-out", "").Status)
 	assert.Nil(t, p.session().Operator)
+}
+
+// A session that somebody else has put into the browser, or has seen, opens nothing of whoever signs in on it.
+func TestWhoeverSignsInGetsASessionThatWasInNobodysHands(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := seatAt(newTill(t, withOperators(t), pinToSell))
+		old := *p
+		with := func(c *http.Cookie) *seat { return &seat{aTill: p.aTill, cookie: c} }
+		for _, change := range []struct {
+			name string
+			make func() answer
+			who  string // signed in after it
+		}{
+			{"sign in", func() answer { return p.signIn("P001", pinOfCashier) }, "P001"},
+			{"a manager's PIN", func() answer { return p.managerPIN("M001", pinOfManager) }, "P001"},
+			{"sign out", func() answer { return p.post("/v1/session/sign-out", "") }, ""},
+		} {
+			before := p.cookie
+			require.Equal(t, http.StatusOK, change.make().Status, change.name)
+			require.NotEqual(t, before.Value, p.cookie.Value, change.name)
+			assert.True(t, p.cookie.HttpOnly)
+			assert.Equal(t, http.SameSiteStrictMode, p.cookie.SameSite)
+			s := p.session()
+			assert.Equal(t, change.who != "", s.Operator != nil, change.name)
+			assert.Equal(t, change.name == "a manager's PIN", s.Manager != nil, change.name)
+
+			left := with(before)
+			assert.Equal(t, Unauthorized, left.sell("A-1").problem().Code, "%s: the old one does nothing more", change.name)
+			assert.Equal(t, Unauthorized, left.signIn("P001", pinOfCashier).problem().Code, change.name)
+			assert.Nil(t, left.session().Operator, "%s: what was under way is read as nobody", change.name)
+			time.Sleep(renewGrace)
+			assert.Equal(t, Unauthorized, left.call(http.MethodGet, "/v1/session", "").problem().Code, change.name)
+			assert.NotNil(t, p.opened(func(r *http.Request) { r.AddCookie(before) }), "%s: its page gets a new one", change.name)
+		}
+		assert.Equal(t, Unauthorized, with(old.cookie).call(http.MethodGet, "/v1/payments", "").problem().Code)
+		before := p.cookie.Value
+		p.post("/v1/session/sign-out", "")
+		p.signIn("P001", "5790")
+		assert.Equal(t, before, p.cookie.Value, "where nothing changes, nothing is renewed")
+	})
+}
+
+func TestAStreamAndOtherWindowsGoOnWhenSomebodySignsIn(t *testing.T) {
+	a := newTill(t, withOperators(t))
+	web := httptest.NewServer(a.server.Handler())
+	defer web.Close()
+	defer a.server.close()
+	jar, err := cookiejar.New(nil)
+	require.NoError(t, err)
+	browser := &http.Client{Jar: jar}
+	loaded, err := browser.Get(web.URL + "/")
+	require.NoError(t, err)
+	require.NoError(t, loaded.Body.Close())
+	stream, err := browser.Get(web.URL + "/v1/events")
+	require.NoError(t, err)
+	defer stream.Body.Close()
+	require.Equal(t, http.StatusOK, stream.StatusCode)
+	r, err := http.NewRequest(http.MethodPost, web.URL+"/v1/session/sign-in", strings.NewReader(`{"operator":"P001","pin":"`+pinOfCashier+`"}`))
+	require.NoError(t, err)
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set(pageHeader, pageValue)
+	in, err := browser.Do(r)
+	require.NoError(t, err)
+	require.NoError(t, in.Body.Close())
+	require.Equal(t, http.StatusOK, in.StatusCode)
+	id := a.armed("A-1")
+	lines := bufio.NewScanner(stream.Body)
+	for lines.Scan() && !strings.Contains(lines.Text(), string(id)) {
+	}
+	assert.Contains(t, lines.Text(), string(id), "the stream that was open tells what comes after")
+	other, err := browser.Get(web.URL + "/v1/session")
+	require.NoError(t, err)
+	defer other.Body.Close()
+	text, err := io.ReadAll(other.Body)
+	require.NoError(t, err)
+	assert.Contains(t, string(text), `"operator":{"id":"P001"`, "every window of the browser has the new session")
 }
 
 func TestOnlyThePageSignsIn(t *testing.T) {
@@ -336,6 +428,35 @@ func TestAnOperatorWithWrongPINsWaitsAndTheAnswerSaysHowLong(t *testing.T) {
 		assert.Equal(t, http.StatusTooManyRequests, got.Status)
 		assert.Equal(t, "30", got.Header.Get("Retry-After"))
 		assert.Equal(t, http.StatusOK, p.signIn("M001", pinOfManager).Status)
+	})
+}
+
+// Whatever a program of the same machine sends, the page on which a cashier has signed in before lets that cashier in.
+func TestWhoeverTypesWrongPINsElsewhereKeepsNoCashierOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newTill(t, withOperators(t))
+		page := seatAt(a)
+		require.Equal(t, http.StatusOK, page.signIn("P001", pinOfCashier).Status)
+		require.NotNil(t, page.known)
+		assert.True(t, page.known.HttpOnly)
+		assert.Equal(t, http.SameSiteStrictMode, page.known.SameSite)
+		page.post("/v1/session/sign-out", "")
+		for i := range 40 {
+			time.Sleep(3 * time.Second)
+			for _, who := range []string{"P001", fmt.Sprint("X", i)} {
+				got := seatAt(a).signIn(who, "5790").problem().Code
+				assert.Contains(t, []ProblemCode{WrongPIN, PINWaits, TooManyWrong}, got)
+			}
+			if i%5 == 0 {
+				require.Equal(t, http.StatusOK, page.signIn("P001", pinOfCashier).Status, i)
+				page.post("/v1/session/sign-out", "")
+			}
+		}
+		assert.Contains(t, []ProblemCode{PINWaits, TooManyWrong}, seatAt(a).signIn("P001", pinOfCashier).problem().Code)
+		assert.Equal(t, []string{"P001"}, a.server.cfg.Operators.Guessed())
+		for _, want := range []ProblemCode{WrongPIN, WrongPIN, WrongPIN, PINWaits} {
+			assert.Equal(t, want, page.signIn("P001", "5790").problem().Code, "its own slips count there")
+		}
 	})
 }
 

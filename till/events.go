@@ -33,13 +33,15 @@ type Alive struct {
 	Warnings int       `json:"warnings" doc:"How many hold; /v1/status has them."`
 	// Notice is what no payment tells, because none held the till.
 	Notice *NoticeView `json:"notice,omitempty" doc:"A scan that was refused within the last seconds while no payment held the till."`
+	// BillLooking comes at once, in an alive event of its own, where it changes.
+	BillLooking bool `json:"bill_looking,omitempty" doc:"The till's own scanner has read the number on a customer's bill, and it is being looked up; the answer comes to the call that waits for it."`
 }
 
 // noticeFor is how long a scan that was refused is told with the alive events: as long as a page says it.
 const noticeFor = 12 * time.Second
 
 type eventsInput struct {
-	Last  string `header:"Last-Event-ID" maxLength:"20" doc:"The last event that was seen: the stream goes on behind it, without a gap."`
+	Last  string `header:"Last-Event-ID" maxLength:"20" doc:"The last event that was seen: the stream goes on behind it, without a gap. One that the journal has not come to is refused: it was put back from a backup."`
 	After string `query:"after" maxLength:"20" doc:"The same, for readers that can't send the header."`
 }
 
@@ -49,7 +51,7 @@ func (s *Server) registerEvents(api huma.API) {
 		scopes: []Scope{ScopePay, ScopeReport}, status: http.StatusOK, problems: []ProblemCode{TooMany},
 	}.operation(api)
 	op.Description += " Events: journal (data: a journal entry; id: its sequence; none is left out behind Last-Event-ID), " +
-		"payment (data: a payment as it is now, after its journal entries), refund (data: a refund as it is now, likewise), alive (each second). " +
+		"payment (data: a payment as it is now, after its journal entries), refund (data: a refund as it is now, likewise), alive (each second, and where bill_looking changes). " +
 		"A stream begins with the payment that holds the till."
 	op.Responses["200"] = &huma.Response{Description: "OK", Content: map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{
 		Type: huma.TypeString, Description: "Lines of server-sent events; data is one of JournalEntry, Payment, Refund, Alive."}}}}
@@ -63,6 +65,10 @@ func (s *Server) events(_ context.Context, in *eventsInput) (*huma.StreamRespons
 	from, known, problem := startOf(in)
 	if problem != nil {
 		return nil, problem
+	}
+	if known && !s.reached(from) {
+		return nil, fieldProblem("Last-Event-ID", "must be an event of this journal, which has not come so far: it was put back from a backup, or the event is another till's. "+
+			"Read the payments anew, and begin a stream without it")
 	}
 	if !s.streams.enter() {
 		return nil, newProblem(TooMany, "")
@@ -94,6 +100,16 @@ func startOf(in *eventsInput) (uint64, bool, *Problem) {
 	return from, true, nil
 }
 
+// reached reports that the journal has come to an entry. One that it has not come to was seen before the journal was put back from a backup, or
+// at another till: to go on behind it would leave out, without a word, whatever came since.
+func (s *Server) reached(sequence uint64) bool {
+	if sequence <= s.cfg.Status().Journal.Sequence {
+		return true
+	}
+	page, err := s.cfg.Desk.JournalEvents(sequence-1, 1) // just written
+	return err == nil && len(page) > 0
+}
+
 // stream is one reader's events. Journal entries always come from the journal itself, in its order, so that none is missing, whatever
 // the announcements leave out; an announcement only says that it is time to look.
 type stream struct {
@@ -102,6 +118,8 @@ type stream struct {
 	rc    *http.ResponseController
 	last  uint64 // the sequence that was sent last
 	known bool   // last is meant
+
+	looking bool // a bill is being looked up, as the reader was told last
 }
 
 func (s *Server) stream(w http.ResponseWriter, r *http.Request, from uint64, known bool) {
@@ -120,6 +138,10 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, from uint64, kno
 	tick := time.NewTicker(aliveEvery)
 	defer tick.Stop()
 	for {
+		looking, looked := s.billScans.looks()
+		if looking != st.looking && st.alive() != nil {
+			return
+		}
 		select {
 		case <-ctx.Done():
 			return
@@ -127,6 +149,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, from uint64, kno
 			if !ok || st.change(a) != nil {
 				return // the reader connects again, and goes on behind the last event it saw
 			}
+		case <-looked:
 		case <-tick.C:
 			if st.alive() != nil {
 				return
@@ -211,6 +234,8 @@ func (st *stream) alive() error {
 	if n := st.s.cfg.Desk.LastNotice(); n.Kind == payflow.NoticeNothingArmed && alive.Now.Sub(n.At) < noticeFor {
 		alive.Notice = st.s.notice(n)
 	}
+	alive.BillLooking, _ = st.s.billScans.looks()
+	st.looking = alive.BillLooking
 	return st.send("alive", 0, alive)
 }
 

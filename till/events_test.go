@@ -36,7 +36,7 @@ func follow(t *testing.T, c *Client, after uint64) *followed {
 				f.refunds = append(f.refunds, *e.Refund)
 			case e.Alive != nil:
 				f.alive++
-				f.notice = e.Alive.Notice
+				f.notice, f.looking = e.Alive.Notice, e.Alive.BillLooking
 			}
 			return nil
 		})
@@ -59,7 +59,8 @@ type seen struct {
 	payments  []Payment
 	refunds   []Refund
 	alive     int
-	notice    *NoticeView // of the last alive event
+	notice    *NoticeView // of the last alive event, as is looking
+	looking   bool
 }
 
 func (f *followed) now() seen {
@@ -125,6 +126,41 @@ func TestTheStreamTellsAScanThatCameTooEarly(t *testing.T) {
 	})
 }
 
+// The till's own scanner read a bill that WeChat Pay is asked about for seconds: every window is told in that moment, and when it is over.
+func TestTheStreamSaysAtOnceThatABillIsLookedUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow := &slowBills{answer: make(chan payflow.Outcome)}
+		a := newTill(t, func(c *Config) { c.Bills = slow })
+		c, _ := a.served(t)
+		f := follow(t, c, 0)
+		got := make(chan answer, 1)
+		go func() { got <- a.post("/v1/bills/scan", `{"wait":30}`) }()
+		synctest.Wait()
+		before := f.now().alive
+		assert.False(t, f.now().looking)
+		require.True(t, a.server.TakeBillScan(billID))
+		assert.True(t, f.now().looking)
+		assert.Equal(t, before+1, f.now().alive, "and nothing had to be waited for")
+		time.Sleep(4*time.Second + time.Millisecond)
+		assert.True(t, f.now().looking)
+		slow.answer <- payflow.Outcome{Kind: payflow.NoSuchOrder}
+		assert.False(t, f.now().looking)
+		assert.Contains(t, (<-got).Body, `"answer":"not_ours"`)
+	})
+}
+
+// slowBills answers when the test says so.
+type slowBills struct{ answer chan payflow.Outcome }
+
+func (b *slowBills) AskBill(ctx context.Context, _ payflow.TransactionID, _ payflow.OutTradeNo) (payflow.Outcome, error) {
+	select {
+	case outcome := <-b.answer:
+		return outcome, nil
+	case <-ctx.Done():
+		return payflow.Outcome{}, ctx.Err()
+	}
+}
+
 func TestAStreamGoesOnBehindTheLastEventWithoutGap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newTill(t)
@@ -142,6 +178,32 @@ func TestAStreamGoesOnBehindTheLastEventWithoutGap(t *testing.T) {
 		for i, sequence := range f.now().sequences {
 			require.Equal(t, uint64(41+i), sequence)
 		}
+	})
+}
+
+// A journal that was put back from a backup ends before what its readers have seen: going on behind that would leave out all that comes until
+// the numbers meet again.
+func TestAnEventThatTheJournalHasNotComeToIsRefusedByName(t *testing.T) {
+	a := newTill(t)
+	a.busyDay(3) // 6 entries
+	for _, last := range []string{"7", "900", "18446744073709551615"} {
+		r := a.request(http.MethodGet, "/v1/events", "")
+		r.Header.Set("Last-Event-ID", last)
+		p := a.do(r).problem()
+		require.Len(t, p.Fields, 1, last)
+		assert.Equal(t, "Last-Event-ID", p.Fields[0].Field)
+		assert.Equal(t, BadRequest, a.get("/v1/events?after="+last).problem().Code)
+	}
+	for _, none := range []string{"-1", "1.5", "0x7", "one", "18446744073709551616", "99999999999999999999"} {
+		assert.Equal(t, BadRequest, a.get("/v1/events?after="+none).problem().Code, none)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		a := newTill(t)
+		a.busyDay(3)
+		c, _ := a.served(t)
+		assert.Empty(t, follow(t, c, 6).now().sequences, "the last one")
+		assert.Len(t, follow(t, c, 0).now().sequences, 0)
+		assert.Len(t, follow(t, c, 1).now().sequences, 5)
 	})
 }
 

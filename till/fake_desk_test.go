@@ -272,7 +272,7 @@ func (d *fakeDesk) Day(day string, after payflow.OutTradeNo, n int) ([]payflow.E
 func (d *fakeDesk) JournalEvents(after uint64, n int) ([]payflow.JournalEvent, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	rest := d.events[min(int(after), len(d.events)):]
+	rest := d.events[int(min(after, uint64(len(d.events)))):]
 	return slices.Clone(rest[:min(n, len(rest))]), d.fail
 }
 

@@ -2,6 +2,7 @@ package till
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"posagent/payflow"
@@ -15,6 +16,7 @@ type fakeRefunds struct {
 	duplicates []payflow.SuspectedDuplicate
 	late       []payflow.OutTradeNo
 	refuse     error // answered by Refund
+	unreadable error // answered by RefundsOfPayment
 	calls      int   // of Refund that made one
 }
 
@@ -134,7 +136,7 @@ func (f *fakeRefunds) WaitForRefund(ctx context.Context, no payflow.OutRefundNo,
 func (f *fakeRefunds) RefundsOfPayment(no payflow.OutTradeNo) ([]payflow.RefundEntry, error) {
 	f.desk.mu.Lock()
 	defer f.desk.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(f.refunds), func(r payflow.RefundEntry) bool { return r.OutTradeNo != no }), f.desk.fail
+	return slices.DeleteFunc(slices.Clone(f.refunds), func(r payflow.RefundEntry) bool { return r.OutTradeNo != no }), errors.Join(f.desk.fail, f.unreadable)
 }
 
 func (f *fakeRefunds) OpenRefunds() []payflow.RefundEntry {

@@ -91,7 +91,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		if len(c.scopes) == 0 {
 			_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(nobodyWriteTimeout))
 		}
-		next.ServeHTTP(w, withCaller(withSession(r), c))
+		next.ServeHTTP(w, withCaller(withSession(w, r), c))
 	})
 }
 

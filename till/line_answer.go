@@ -37,26 +37,32 @@ func (s *Server) verdictLine(e payflow.Entry) string {
 	return "HOLD " + id + " " + string(reasonOf(e)) + " " + s.said(e)
 }
 
-// paidLine: goods are given for a payment whose money is still here, not for one that was given back.
+// paidLine: goods are given for a payment whose money is still here, not for one that was given back. Where its refunds can't be read nobody
+// knows which of the two it is.
 func (s *Server) paidLine(e payflow.Entry) string {
 	id := string(e.OutTradeNo)
-	switch {
-	case e.GivenBack():
+	if e.GivenBack() {
 		return "NO " + id + " money_given_back " + s.lineText(lineGivenBack)
-	case s.wholeRefunded(e):
+	}
+	whole, err := s.wholeRefunded(e)
+	switch {
+	case err != nil:
+		s.cfg.Log.Error().Str("out_trade_no", id).Str("error", maskDigits(err.Error())).Msg("the refunds of a payment could not be read")
+		return "HOLD " + id + " " + string(lineRefundsUnknown) + " " + s.lineText(lineRefundsUnknown)
+	case whole:
 		return "NO " + id + " refunded " + s.lineText(lineRefunded)
 	}
 	return "OK " + id + " " + string(e.Trade.TransactionID)
 }
 
-// wholeRefunded reports that all of a payment has gone back, or is on its way back.
-func (s *Server) wholeRefunded(e payflow.Entry) bool {
+// wholeRefunded reports that all of a payment has gone back, or is on its way back. An error means that it is not known.
+func (s *Server) wholeRefunded(e payflow.Entry) (bool, error) {
 	if s.cfg.Refunds == nil {
-		return false
+		return false, nil
 	}
 	refunds, err := s.cfg.Refunds.RefundsOfPayment(e.OutTradeNo)
 	if err != nil {
-		return false // the payment is paid: that is known
+		return false, err
 	}
 	back := int64(0)
 	for _, r := range refunds {
@@ -64,7 +70,16 @@ func (s *Server) wholeRefunded(e payflow.Entry) bool {
 			back += r.Amount.Minor
 		}
 	}
-	return back >= e.Amount.Minor
+	return back >= e.Amount.Minor, nil
+}
+
+// stillPaid reports a paid payment whose money is still here, as far as is known.
+func (s *Server) stillPaid(e payflow.Entry) bool {
+	if e.Status != payflow.Paid || e.GivenBack() {
+		return false
+	}
+	whole, err := s.wholeRefunded(e)
+	return err != nil || !whole
 }
 
 // reasonOf is the stable code of why a payment stands where it does; what needs a person goes before.
@@ -230,7 +245,9 @@ func (s *Server) lineSums(day string) (lineSums, error) {
 		}
 		for _, e := range page {
 			after = e.OutTradeNo
-			s.addToSums(&sums, e)
+			if err := s.addToSums(&sums, e); err != nil {
+				return sums, err
+			}
 		}
 		if len(page) < listMax {
 			sums.whole = true
@@ -240,7 +257,8 @@ func (s *Server) lineSums(day string) (lineSums, error) {
 	return sums, nil
 }
 
-func (s *Server) addToSums(sums *lineSums, e payflow.Entry) {
+// addToSums counts a payment. An error means that what went back of it is not known: a sum without it would be wrong.
+func (s *Server) addToSums(sums *lineSums, e payflow.Entry) error {
 	of := &sums.notPaid
 	switch {
 	case e.Status == payflow.Paid:
@@ -250,8 +268,22 @@ func (s *Server) addToSums(sums *lineSums, e payflow.Entry) {
 	}
 	of.count++
 	of.minor += e.Amount.Minor
-	if _, refunded, _ := s.refundsOf(e, s.now()); refunded > 0 {
+	if s.cfg.Refunds == nil || !mayHaveRefunds(e) {
+		return nil
+	}
+	refunds, err := s.cfg.Refunds.RefundsOfPayment(e.OutTradeNo)
+	if err != nil {
+		return err
+	}
+	refunded := int64(0)
+	for _, r := range refunds {
+		if r.Status == payflow.RefundDone {
+			refunded += r.Amount.Minor
+		}
+	}
+	if refunded > 0 {
 		sums.refunded.count++
 		sums.refunded.minor += refunded
 	}
+	return nil
 }

@@ -225,7 +225,8 @@ const (
 	lineAmountMax    = 10_000_000_000
 )
 
-// known is the newest payment of a sale at an amount.
+// known is the payment that a sale has at an amount: the newest that is paid, whose money is still here and whose goods may still go; else the
+// newest. A further tender that failed, which only the API can make, takes nothing from a sale that has its money.
 func (c *lineSession) known(sale payflow.SaleRef, amount payflow.Amount) (payflow.Entry, bool, error) {
 	if c.l.cfg.BySale == nil {
 		return payflow.Entry{}, false, nil
@@ -234,13 +235,24 @@ func (c *lineSession) known(sale payflow.SaleRef, amount payflow.Amount) (payflo
 	if err != nil {
 		return payflow.Entry{}, false, err
 	}
+	var newest payflow.Entry
+	found := false
 	for _, e := range slices.Backward(all) {
-		if e.Amount == amount {
-			now, err := c.l.s.cfg.Desk.Payment(e.OutTradeNo)
-			return now, true, err
+		if e.Amount != amount {
+			continue
+		}
+		now, err := c.l.s.cfg.Desk.Payment(e.OutTradeNo)
+		if err != nil {
+			return payflow.Entry{}, false, err
+		}
+		if !found {
+			newest, found = now, true
+		}
+		if c.l.s.stillPaid(now) && c.l.s.now().Sub(now.FinalAt) <= lineSaleAge {
+			return now, true, nil
 		}
 	}
-	return payflow.Entry{}, false, nil
+	return newest, found, nil
 }
 
 // again makes one more try of a sale whose payment ended unpaid. It names that payment, so that the same line twice is one try.
@@ -360,6 +372,10 @@ func (c *lineSession) acknowledge(ctx context.Context, fields []string) {
 	how, problem := handover(e, wished)
 	if problem != nil {
 		c.write(c.l.s.lineError(lineBadHandover))
+		return
+	}
+	if money(e, how) && c.l.s.signIns.setUp() {
+		c.write(c.l.s.lineError(lineManagerNeeded)) // no line says whose hand it is
 		return
 	}
 	e, err := c.l.s.cfg.Desk.Acknowledge(ctx, e.OutTradeNo, payflow.Acknowledgement{At: c.l.s.now(), How: how})

@@ -257,6 +257,57 @@ func TestAcknowledgingSaysTheTruth(t *testing.T) {
 	})
 }
 
+// The line has no token and no PIN, so that it is like a page on which nobody has signed in.
+func TestALineGivesNoMoneyBackWhereThatTakesAManager(t *testing.T) {
+	lined(t, func(a *aTill, dial func() *oldTill) {
+		till := dial()
+		id := idIn(till.asks("PAY A-1 500"))
+		a.desk.move(id, paid)
+		till.reads()
+		assert.Contains(t, till.asks("ACK "+string(id)+" BACK"), "ERR manager_needed ")
+		assert.Equal(t, "IDLE 1", till.asks("STATE"), "it stays on the list, for a manager")
+		assert.Equal(t, "ACKED "+string(id)+" goods_given", till.asks("ACK "+string(id)), "what a cashier may say goes through")
+		next := idIn(till.asks("PAY A-2 500"))
+		a.desk.move(next, func(e *payflow.Entry) { paid(e); e.Attention = payflow.AttentionLateSuccess })
+		till.reads()
+		assert.Contains(t, till.asks("ACK "+string(next)+" GOODS"), "ERR manager_needed ")
+	}, withOperators(t))
+}
+
+// A further tender is made by the API alone, and takes nothing from a sale that has its money.
+func TestAPaidSaleIsPaidWhateverBecameOfAFurtherTender(t *testing.T) {
+	lined(t, func(a *aTill, dial func() *oldTill) {
+		till := dial()
+		id := idIn(till.asks("PAY A-1 500"))
+		a.desk.move(id, func(e *payflow.Entry) { paid(e); e.FinalAt = time.Now() })
+		till.reads()
+		e, err := a.desk.Arm(t.Context(), payflow.ArmRequest{Amount: payflow.Amount{Minor: 500, Currency: "HKD"}, SaleRef: "A-1", IdempotencyKey: "more", AdditionalTender: true})
+		require.NoError(t, err)
+		assert.Contains(t, till.asks("PAY A-1 500"), "OK "+string(id), "while it waits too")
+		a.desk.move(e.OutTradeNo, func(e *payflow.Entry) {
+			e.Status, e.Reason, e.FinalAt = payflow.Declined, payflow.ReasonNotEnough, time.Now()
+		})
+		assert.Contains(t, till.asks("PAY A-1 500"), "OK "+string(id), "NO would have the cashier take the money once more")
+		_, err = a.back.Refund(t.Context(), payflow.RefundRequest{OutTradeNo: id, Amount: payflow.Amount{Minor: 500, Currency: "HKD"}, IdempotencyKey: "b"})
+		require.NoError(t, err)
+		assert.Contains(t, till.asks("PAY A-1 500"), "NO "+string(e.OutTradeNo), "once its money went back, the newest is what is asked about")
+	})
+}
+
+func TestAnErrorIsNoWordThatTheMoneyIsStillHere(t *testing.T) {
+	lined(t, func(a *aTill, dial func() *oldTill) {
+		till := dial()
+		id := idIn(till.asks("PAY A-1 500"))
+		a.desk.move(id, func(e *payflow.Entry) { paid(e); e.StoreDay = time.Now().UTC().Format(dayStyle) })
+		till.reads()
+		a.back.unreadable = errors.New("the disk does not answer")
+		assert.Contains(t, till.asks("PAY A-1 500"), "HOLD "+string(id)+" refunds_unknown ")
+		assert.Contains(t, till.asks("DAYEND"), "ERR internal ", "a sum without what went back is no sum")
+		a.back.unreadable = nil
+		assert.Contains(t, till.asks("PAY A-1 500"), "OK "+string(id))
+	})
+}
+
 func TestReprintGivesTheSlipAndDayEndTheDaysTotals(t *testing.T) {
 	lined(t, func(a *aTill, dial func() *oldTill) {
 		till := dial()

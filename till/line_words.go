@@ -20,8 +20,11 @@ const (
 	lineNoSlip      lineCode = "no_slip"
 	lineTooMany     lineCode = "too_many_clients"
 
-	lineGivenBack  lineCode = "money_given_back"
-	lineRefunded   lineCode = "refunded"
+	lineGivenBack      lineCode = "money_given_back"
+	lineRefunded       lineCode = "refunded"
+	lineRefundsUnknown lineCode = "refunds_unknown"
+	lineManagerNeeded  lineCode = lineCode(ManagerNeeded)
+
 	lineDaySoFar   lineCode = "day_so_far"
 	lineDayTooLong lineCode = "day_too_long"
 )
@@ -56,6 +59,10 @@ var lineTexts = map[lineCode]health.Words{
 		ZhHans: "此笔款项已用其他方式退还 - 请勿再交付商品", ZhHant: "此筆款項已用其他方式退還 - 請勿再交付商品"},
 	lineRefunded: {EN: "This payment was refunded - do not hand over goods for it",
 		ZhHans: "此笔付款已退款 - 请勿再交付商品", ZhHant: "此筆付款已退款 - 請勿再交付商品"},
+	lineRefundsUnknown: {EN: "Paid, but whether the money went back can't be read now - hand over nothing, take nothing else, and ask again in a moment",
+		ZhHans: "已付款，但暂时无法读取是否已退款 - 请勿交付商品，也勿另行收款，稍后再查询", ZhHant: "已付款，但暫時無法讀取是否已退款 - 請勿交付商品，也勿另行收款，稍後再查詢"},
+	lineManagerNeeded: {EN: "This takes a manager's PIN, and a line has none - have a manager answer this payment on posagent's page",
+		ZhHans: "此操作需要店长的 PIN，线路协议无法输入 - 请店长在 posagent 页面上处理此笔付款", ZhHant: "此操作需要店長的 PIN，線路協定無法輸入 - 請店長在 posagent 頁面上處理此筆付款"},
 	lineDaySoFar: {EN: "Totals of this store day so far, by the day of the payment - the day is not closed by this",
 		ZhHans: "本店营业日至今的合计（按付款日）- 并未日结", ZhHant: "本店營業日至今的合計（按付款日）- 並未日結"},
 	lineDayTooLong: {EN: "The day has more payments than are added up here - use the reports of posagent",

@@ -55,9 +55,9 @@ type Operators struct {
 	cost pinCost
 	fake pinHash // tried in the place of an operator that is not there
 
-	queue  gate
-	trying sync.Mutex // held while one PIN is tried: two at once would both pass before either is counted
-	tries  pinTries   // guarded by trying
+	queue, strangers gate       // PINs that wait to be tried: at known seats, and at all others
+	trying           sync.Mutex // held while one PIN is tried: two at once would both pass before either is counted
+	tries            pinTries   // guarded by trying
 
 	mu    sync.Mutex // guards what follows
 	list  []Operator
@@ -72,7 +72,7 @@ type operatorsFile struct {
 // OpenOperators reads the operators in a file; a file that is not there holds none. It refuses a file that others than its owner may open.
 func OpenOperators(file string) (*Operators, error) {
 	o := &Operators{
-		file: privateFile{path: file, what: "the operators file"}, cost: pinCostOfStore, queue: newGate(pinQueueMax),
+		file: privateFile{path: file, what: "the operators file"}, cost: pinCostOfStore, queue: newGate(pinQueueMax), strangers: newGate(pinQueueMax),
 		tries: pinTries{file: privateFile{path: strings.TrimSuffix(file, ".json") + "-tries.json", what: "the file of wrong PINs"}},
 	}
 	o.mu.Lock()
@@ -114,39 +114,63 @@ type PINWaitError struct{ Wait time.Duration }
 
 func (e *PINWaitError) Error() string { return "too many wrong PINs: wait before the next one" }
 
+// SignedIn is an operator whose right PIN was given.
+type SignedIn struct {
+	Operator
+	Seat string // for the browser to keep, and to show as PINSeat.Known from now on; "": it keeps what it has
+}
+
+// KnownSeat reports a seat at which the operator has given the right PIN before: it waits for no wrong PINs but its own.
+func (o *Operators) KnownSeat(at PINSeat, id string) bool {
+	if o == nil || at.mark() == "" {
+		return false
+	}
+	o.trying.Lock()
+	defer o.trying.Unlock()
+	_ = o.tries.refresh()
+	return o.tries.known(at, id)
+}
+
 // SignIn returns the operator whose PIN this is: else a *WrongPINError, or a *PINWaitError. What is wrong with the file of wrong PINs comes
 // beside the answer as trouble: it lets nobody in and keeps nobody out.
-func (o *Operators) SignIn(id, pin string, now time.Time) (who Operator, trouble, err error) {
+func (o *Operators) SignIn(at PINSeat, id, pin string, now time.Time) (who SignedIn, trouble, err error) {
 	if o == nil {
-		return Operator{}, nil, &WrongPINError{}
+		return SignedIn{}, nil, &WrongPINError{}
 	}
-	if !o.queue.enter() {
-		return Operator{}, nil, &PINWaitError{Wait: pinQueueWait}
+	queue := o.strangers
+	if o.KnownSeat(at, id) {
+		queue = o.queue // strangers who come all at once keep nobody out
 	}
-	defer o.queue.leave()
+	if !queue.enter() {
+		return SignedIn{}, nil, &PINWaitError{Wait: pinQueueWait}
+	}
+	defer queue.leave()
 	o.trying.Lock()
 	defer o.trying.Unlock()
 	trouble = o.tries.refresh()
-	if left := o.tries.tries[id].left(now); left > 0 {
-		return Operator{}, trouble, &PINWaitError{Wait: left}
+	o.tries.setClock(id, now)
+	if left := o.tries.left(at, id, now); left > 0 {
+		return SignedIn{}, trouble, &PINWaitError{Wait: left}
 	}
-	who, known := o.Find(id)
+	operator, known := o.Find(id)
 	if !known {
 		_ = o.fakeHash().is(pin) // as slow as a real one
-		return Operator{}, trouble, &WrongPINError{}
+		return SignedIn{}, trouble, &WrongPINError{}
 	}
-	if !who.PIN.is(pin) {
-		wait, failed := o.tries.count(id, now)
-		return Operator{}, errors.Join(trouble, failed), &WrongPINError{Wait: wait, Wrong: o.tries.tries[id].Wrong}
+	if !operator.PIN.is(pin) {
+		wrong, wait, failed := o.tries.count(at, id, now)
+		return SignedIn{}, errors.Join(trouble, failed), &WrongPINError{Wait: wait, Wrong: wrong}
 	}
-	return who, errors.Join(trouble, o.tries.forget(id)), nil
+	seat, failed := o.tries.right(at, id, now)
+	return SignedIn{operator, seat}, errors.Join(trouble, failed), nil
 }
 
 // ManyWrongPINs is how many wrong PINs in a row a store is told of: no slip of the fingers is so many.
 const ManyWrongPINs = 8
 
-// Guessed returns the ids of the operators whose newest ManyWrongPINs tries or more were wrong, in order. The right PIN ends that, and so does a
-// new one. What is wrong with the file of wrong PINs is the error of SignIn.
+// Guessed returns the ids of the operators whose newest ManyWrongPINs tries or more were wrong, in order: at one known seat, or at all others
+// together. The right PIN ends that where it is given, at a known seat also for the others once they are quiet; and so does a new PIN. What is
+// wrong with the file of wrong PINs is the error of SignIn.
 func (o *Operators) Guessed() []string {
 	if o == nil {
 		return nil
@@ -155,8 +179,8 @@ func (o *Operators) Guessed() []string {
 	defer o.trying.Unlock()
 	_ = o.tries.refresh()
 	var ids []string
-	for id, w := range o.tries.tries {
-		if _, known := o.Find(id); known && w.Wrong >= ManyWrongPINs {
+	for id, p := range o.tries.tries {
+		if _, known := o.Find(id); known && p.most() >= ManyWrongPINs {
 			ids = append(ids, id)
 		}
 	}
@@ -201,7 +225,7 @@ func (o *Operators) Remove(id string) (gone Operator, err error) {
 		gone = list[at]
 		return slices.Delete(list, at, at+1), nil
 	})
-	return gone, errors.Join(err, o.forgive(id))
+	return gone, errors.Join(err, o.forgive(id, (*pinTries).forget))
 }
 
 // SetPIN gives an operator a new PIN, ends what is signed in with the old one, and forgets the wrong ones.
@@ -214,7 +238,7 @@ func (o *Operators) SetPIN(id, pin string) (Operator, error) {
 	if err != nil {
 		return Operator{}, err
 	}
-	return changed, o.forgive(id)
+	return changed, o.forgive(id, (*pinTries).forgive)
 }
 
 // SetRole gives an operator another role, and ends what is signed in.
@@ -225,27 +249,33 @@ func (o *Operators) SetRole(id string, role Role) (Operator, error) {
 	return o.alter(id, func(k *Operator) { k.Role = role })
 }
 
-// Waiting returns how long each operator's PIN is not tried, for those of whom it is so.
+// Waiting returns how long each operator's PIN is not tried at a known seat, or at any other, for those of whom it is so: the longest wait.
 func (o *Operators) Waiting(now time.Time) (map[string]time.Duration, error) {
 	o.trying.Lock()
 	defer o.trying.Unlock()
 	err := o.tries.refresh()
 	waits := map[string]time.Duration{}
-	for id, w := range o.tries.tries {
-		if left := w.left(now); left > 0 {
+	for id, p := range o.tries.tries {
+		p = p.by(now)
+		left := p.strangersWait(now)
+		for _, k := range p.Seats {
+			left = max(left, k.left(now))
+		}
+		if left > 0 {
 			waits[id] = left
 		}
 	}
 	return waits, err
 }
 
-func (o *Operators) forgive(id string) error {
+// forgive ends what is kept of an operator's wrong PINs, in the one way or the other.
+func (o *Operators) forgive(id string, how func(*pinTries, string) error) error {
 	o.trying.Lock()
 	defer o.trying.Unlock()
 	if err := o.tries.refresh(); err != nil {
 		return err
 	}
-	return o.tries.forget(id)
+	return how(&o.tries, id)
 }
 
 // alter changes one operator in place.

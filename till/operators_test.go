@@ -3,6 +3,7 @@ package till
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -61,7 +62,7 @@ func TestAPINIsKeptAsASlowHash(t *testing.T) {
 
 	again, err := OpenOperators(file)
 	require.NoError(t, err)
-	who, trouble, err := again.SignIn("M001", "735192", time.Now())
+	who, trouble, err := again.SignIn(PINSeat{}, "M001", "735192", time.Now())
 	require.NoError(t, errorsOf(trouble, err))
 	assert.Equal(t, "Lee Ka Yan", who.Name)
 }
@@ -95,7 +96,7 @@ func TestWrongPINsMakeTheNextOneWaitAndNoLongerThanAQuarterOfAnHour(t *testing.T
 	o := someOperators(t)
 	now := noon()
 	wrong := func() time.Duration {
-		_, trouble, err := o.SignIn("P001", "0001", now)
+		_, trouble, err := o.SignIn(PINSeat{}, "P001", "0001", now)
 		require.NoError(t, trouble)
 		var w *WrongPINError
 		require.ErrorAs(t, err, &w)
@@ -106,42 +107,132 @@ func TestWrongPINsMakeTheNextOneWaitAndNoLongerThanAQuarterOfAnHour(t *testing.T
 		got := wrong()
 		assert.Equal(t, want, got)
 		if got > 0 {
-			_, _, err := o.SignIn("P001", pinOfCashier, now.Add(got-time.Second))
+			_, _, err := o.SignIn(PINSeat{}, "P001", pinOfCashier, now.Add(got-time.Second))
 			var w *PINWaitError
 			require.ErrorAs(t, err, &w, "the right one is not looked at before its time")
 			assert.Equal(t, time.Second, w.Wait)
 		}
 		now = now.Add(got)
 	}
-	_, _, err := o.SignIn("M001", pinOfManager, now)
+	_, _, err := o.SignIn(PINSeat{}, "M001", pinOfManager, now)
 	assert.NoError(t, err, "another operator does not wait")
-	_, _, err = o.SignIn("P001", pinOfCashier, now)
+	_, _, err = o.SignIn(PINSeat{}, "P001", pinOfCashier, now)
 	require.NoError(t, err, "after the wait the right one is taken")
 	assert.Zero(t, wrong(), "and the count begins anew")
 }
 
-func TestARestartForgivesNoWrongPIN(t *testing.T) {
+// guessed has strangers try a wrong PIN, each in a session of its own, until none is tried any more, and returns how many were.
+func guessed(o *Operators, id string, now time.Time) (tried int) {
+	for i := range 200 {
+		_, _, err := o.SignIn(PINSeat{Session: fmt.Sprint("stranger ", now.Unix(), i), Known: "made up"}, id, "0001", now)
+		var wrong *WrongPINError
+		if errors.As(err, &wrong) {
+			tried++
+		}
+	}
+	return tried
+}
+
+// seatOf signs an operator in at a new browser.
+func newSeatOf(t *testing.T, o *Operators, id, pin string, now time.Time) PINSeat {
+	t.Helper()
+	who, _, err := o.SignIn(PINSeat{Session: "page"}, id, pin, now)
+	require.NoError(t, err)
+	require.NotEmpty(t, who.Seat)
+	return PINSeat{Session: "page", Known: who.Seat}
+}
+
+func TestARestartForgivesNoGuesser(t *testing.T) {
 	o := someOperators(t)
+	page := newSeatOf(t, o, "P001", pinOfCashier, noon())
+	assert.Equal(t, strangersPINs.burst, guessed(o, "P001", noon()))
 	for range 3 {
-		_, _, err := o.SignIn("P001", "0001", noon())
+		_, _, err := o.SignIn(page, "P001", "0001", noon())
 		require.Error(t, err)
 	}
 	again := openedOperators(t, o.file.path)
-	_, _, err := again.SignIn("P001", pinOfCashier, noon().Add(29*time.Second))
+	assert.Zero(t, guessed(again, "P001", noon().Add(time.Minute)))
+	_, _, err := again.SignIn(page, "P001", pinOfCashier, noon().Add(29*time.Second))
 	var w *PINWaitError
 	require.ErrorAs(t, err, &w)
+	assert.Equal(t, time.Second, w.Wait)
 	waits, err := again.Waiting(noon().Add(10 * time.Second))
 	require.NoError(t, err)
-	assert.Equal(t, map[string]time.Duration{"P001": 20 * time.Second}, waits)
-
-	// The clock was wrong by a year when the wait began: nobody waits a year.
-	_, _, err = again.SignIn("P001", pinOfCashier, noon().AddDate(-1, 0, 0))
-	require.ErrorAs(t, err, &w)
-	assert.Equal(t, 30*time.Second, w.Wait)
+	assert.Equal(t, map[string]time.Duration{"P001": strangersPINs.every - 10*time.Second}, waits)
 
 	text, err := os.ReadFile(again.tries.file.path)
 	require.NoError(t, err)
 	assert.NotContains(t, string(text), "0001", "how many, never which")
+	assert.NotContains(t, string(text), page.Known, "what makes a browser a known one is not in the file")
+}
+
+func TestAClockThatRanAheadMakesNobodyWaitForIt(t *testing.T) {
+	o := someOperators(t)
+	page := newSeatOf(t, o, "P001", pinOfCashier, noon())
+	ahead := noon().AddDate(1, 0, 0)
+	guessed(o, "P001", ahead)
+	for range 3 {
+		_, _, _ = o.SignIn(page, "P001", "0001", ahead)
+	}
+	_, _, err := o.SignIn(page, "P001", pinOfCashier, noon())
+	var w *PINWaitError
+	require.ErrorAs(t, err, &w)
+	assert.Equal(t, 30*time.Second, w.Wait, "nobody waits a year")
+	_, _, err = o.SignIn(page, "P001", pinOfCashier, noon().Add(30*time.Second))
+	assert.NoError(t, err, "and the wait ends")
+	assert.Equal(t, 1, guessed(o, "P001", noon().Add(30*time.Second+strangersPINs.every)))
+}
+
+// Whoever guesses on other sessions keeps nobody out: a browser in which the operator has signed in waits for nothing but its own slips, and a
+// new one for those that all others have used up.
+func TestAGuesserKeepsNobodyOut(t *testing.T) {
+	o := someOperators(t)
+	page := newSeatOf(t, o, "P001", pinOfCashier, noon())
+	for range 5 {
+		_, _, _ = o.SignIn(PINSeat{Session: "guesser"}, "P001", "0001", noon())
+	}
+	_, _, err := o.SignIn(PINSeat{Session: "new browser"}, "P001", pinOfCashier, noon())
+	require.NoError(t, err, "another session's slips are its own")
+	tried, now := 0, noon()
+	for range 24 * 60 {
+		tried += guessed(o, "P001", now)
+		now = now.Add(time.Minute)
+		if now.Minute() == 37 {
+			who, _, err := o.SignIn(page, "P001", pinOfCashier, now)
+			require.NoError(t, err)
+			assert.Empty(t, who.Seat, "the browser keeps what it has")
+		}
+	}
+	assert.LessOrEqual(t, tried, strangersPINs.burst+int(24*time.Hour/strangersPINs.every), "however many sessions and signing in beside it")
+	assert.Greater(t, tried, 90)
+	assert.Equal(t, []string{"P001"}, o.Guessed(), "the store is told, though the operator signs in all the time")
+	now = now.Add(guessQuiet)
+	_, _, err = o.SignIn(page, "P001", pinOfCashier, now)
+	require.NoError(t, err)
+	assert.Empty(t, o.Guessed(), "until it is quiet")
+}
+
+// Whatever serves another port of this machine can put cookies of its own into the browser.
+func TestASeatThatSomebodyElsePutIntoTheBrowserIsNotTheirsToKnow(t *testing.T) {
+	o := someOperators(t)
+	theirs := newSeatOf(t, o, "I001", pinOfFitter, noon())
+	for _, planted := range []string{"made up", theirs.Known} {
+		who, _, err := o.SignIn(PINSeat{Session: "page", Known: planted}, "P001", pinOfCashier, noon())
+		require.NoError(t, err)
+		require.NotEmpty(t, who.Seat)
+		assert.NotEqual(t, planted, who.Seat)
+		assert.False(t, o.KnownSeat(PINSeat{Known: planted}, "P001"))
+		assert.True(t, o.KnownSeat(PINSeat{Known: who.Seat}, "P001"))
+		assert.Equal(t, planted == theirs.Known, o.KnownSeat(PINSeat{Known: who.Seat}, "I001"), "who has signed in at this browser before stays known there")
+	}
+	for range 3 * seatsMax {
+		newSeatOf(t, o, "P001", pinOfCashier, noon())
+	}
+	assert.Len(t, o.tries.tries["P001"].Seats, seatsMax)
+	assert.Len(t, o.tries.tries["I001"].Seats, 1, "nobody else's seats make room")
+	_, err := o.Remove("I001")
+	require.NoError(t, err)
+	assert.NotContains(t, o.tries.tries, "I001")
 }
 
 func TestManyWrongPINsAtOnceAreAllCounted(t *testing.T) {
@@ -151,7 +242,7 @@ func TestManyWrongPINsAtOnceAreAllCounted(t *testing.T) {
 	tried := 0
 	for range 40 {
 		all.Go(func() {
-			_, _, err := o.SignIn("P001", "0001", noon())
+			_, _, err := o.SignIn(PINSeat{}, "P001", "0001", noon())
 			var wrong *WrongPINError
 			if !assert.Error(t, err) {
 				return
@@ -170,17 +261,17 @@ func TestManyWrongPINsAtOnceAreAllCounted(t *testing.T) {
 func TestTheFileOfWrongPINsKeepsNobodyOut(t *testing.T) {
 	o := someOperators(t)
 	require.NoError(t, os.WriteFile(o.tries.file.path, []byte("{"), 0o600))
-	_, trouble, err := o.SignIn("P001", pinOfCashier, noon())
+	_, trouble, err := o.SignIn(PINSeat{}, "P001", pinOfCashier, noon())
 	assert.ErrorContains(t, trouble, "wrong PINs")
 	assert.NoError(t, err)
 	require.NoError(t, os.Remove(o.tries.file.path))
 	require.NoError(t, os.Mkdir(o.tries.file.path, 0o700)) // nothing can be written there
 	for range 3 {
-		_, trouble, err = o.SignIn("P001", "0001", noon())
+		_, trouble, err = o.SignIn(PINSeat{}, "P001", "0001", noon())
 		assert.Error(t, trouble)
 		assert.Error(t, err)
 	}
-	_, _, err = o.SignIn("P001", pinOfCashier, noon())
+	_, _, err = o.SignIn(PINSeat{}, "P001", pinOfCashier, noon())
 	var w *PINWaitError
 	assert.ErrorAs(t, err, &w, "and it is counted all the same")
 }
@@ -190,14 +281,14 @@ func TestANewPINEndsTheWaitAndTheOldPIN(t *testing.T) {
 	command := openedOperators(t, o.file.path)
 	before, _ := o.Find("P001")
 	for range 5 {
-		_, _, _ = o.SignIn("P001", "0001", noon())
+		_, _, _ = o.SignIn(PINSeat{}, "P001", "0001", noon())
 	}
 	_, err := command.SetPIN("P001", "369147")
 	require.NoError(t, err)
-	_, _, err = o.SignIn("P001", pinOfCashier, noon())
+	_, _, err = o.SignIn(PINSeat{}, "P001", pinOfCashier, noon())
 	var wrong *WrongPINError
 	require.ErrorAs(t, err, &wrong)
-	after, _, err := o.SignIn("P001", "369147", noon())
+	after, _, err := o.SignIn(PINSeat{}, "P001", "369147", noon())
 	require.NoError(t, err)
 	assert.NotEqual(t, before.Mark, after.Mark, "what was signed in before is at its end")
 }
@@ -292,7 +383,7 @@ func TestOfManyWritersAtOnceNoneLosesAnOperator(t *testing.T) {
 func TestAStoreIsToldOfWhoIsGuessedAt(t *testing.T) {
 	o := someOperators(t)
 	guess := func(id string, at time.Time) {
-		_, _, err := o.SignIn(id, "0001", at)
+		_, _, err := o.SignIn(PINSeat{}, id, "0001", at)
 		var wrong *WrongPINError
 		require.ErrorAs(t, err, &wrong)
 	}
@@ -305,7 +396,7 @@ func TestAStoreIsToldOfWhoIsGuessedAt(t *testing.T) {
 	assert.Equal(t, []string{"P001"}, o.Guessed())
 	guess("X999", now)
 	assert.Equal(t, []string{"P001"}, o.Guessed(), "who is no operator can't be guessed at")
-	_, _, err := o.SignIn("P001", pinOfCashier, now)
+	_, _, err := o.SignIn(PINSeat{}, "P001", pinOfCashier, now)
 	require.NoError(t, err)
 	assert.Empty(t, o.Guessed(), "the right PIN ends it")
 }

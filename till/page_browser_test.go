@@ -146,9 +146,9 @@ func (b *aBrowser) wedge(code string) {
 }
 
 // aShop is the page in a window, served by a till with a fake desk.
-func aShop(t *testing.T, browser context.Context) (*aBrowser, *aTill, *httptest.Server) {
+func aShop(t *testing.T, browser context.Context, change ...func(*Config)) (*aBrowser, *aTill, *httptest.Server) {
 	t.Helper()
-	a := newTill(t, func(c *Config) { c.Words, c.Page = loadedWords(t), Page(loadedWords(t)) })
+	a := newTill(t, append([]func(*Config){func(c *Config) { c.Words, c.Page = loadedWords(t), Page(loadedWords(t)) }}, change...)...)
 	web := httptest.NewServer(a.server.Handler())
 	t.Cleanup(web.Close)
 	t.Cleanup(a.server.close) // before the server: it ends the streams
@@ -170,6 +170,7 @@ func TestThePageInABrowser(t *testing.T) {
 		"the amount's number grows smaller by small steps":            theNumbersSize,
 		"the manager is one key away, also when nothing is heard":     theManagerIsAKeyAway,
 		"the number on a customer's bill is looked up":                aBillIsLookedUp,
+		"a bill that the till's own scanner reads is asked about":     theScannersBillIsAskedAbout,
 		"the page is light, and its first paint waits for nothing":    thePageIsLight,
 		"the last payments, and one that is asked about again":        theLastPayments,
 	} {
@@ -436,6 +437,32 @@ func theManagerIsAKeyAway(t *testing.T, browser context.Context) {
 	b.reads("restart this PC")
 	b.press(kb.Escape)
 	b.reads("This screen has lost the till program")
+}
+
+// theScannersBillIsAskedAbout: the agent's own scanner reads a bill late in the wait for it, and WeChat Pay takes long.
+func theScannersBillIsAskedAbout(t *testing.T, browser context.Context) {
+	slow := &slowBills{answer: make(chan payflow.Outcome)}
+	b, a, web := aShop(t, browser, func(c *Config) { c.Bills = slow })
+	b.do(chromedp.Navigate(web.URL))
+	b.shows("idle")
+	b.press("b")
+	b.shows("bill_scan")
+	time.Sleep(4 * time.Second)
+	require.Eventually(t, func() bool { return a.server.TakeBillScan(billID) }, showTime, 20*time.Millisecond)
+	b.shows("bill_asking")
+	time.Sleep(6 * time.Second) // longer than a call of the page's may take, with the wait before it
+	select {
+	case slow.answer <- payflow.Outcome{Kind: payflow.NoSuchOrder}:
+	case <-time.After(time.Second):
+	}
+	b.shows("found")
+	b.reads("WeChat Pay does not know")
+
+	require.Eventually(t, func() bool { return a.server.billScans.now() != nil }, showTime, 20*time.Millisecond)
+	done := a.server.billScans.look() // another window's
+	b.shows("bill_asking")
+	done()
+	b.shows("found")
 }
 
 func theLastPayments(t *testing.T, browser context.Context) {

@@ -91,7 +91,7 @@ type Server struct {
 	cfg      Config
 	mux      *http.ServeMux
 	api      huma.API
-	sessions sessions
+	sessions *sessions
 	signIns  *signIns
 	meter    *meter
 	polls    gate

@@ -113,6 +113,16 @@ func (s *signIns) valid(id, mark string) Operator {
 	return who
 }
 
+// move gives what a session has to the one that takes its place. Of that session nothing is left.
+func (s *signIns) move(from, to string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if in := s.held[from]; in != nil {
+		delete(s.held, from)
+		s.held[to] = in
+	}
+}
+
 // enter signs an operator in. A manager's PIN has just been given, so that it is good for what takes one as well.
 func (s *signIns) enter(session string, who Operator, now time.Time) {
 	s.mu.Lock()
@@ -157,11 +167,13 @@ func (s *signIns) touch(session string, now time.Time) {
 	}
 }
 
-// leave signs everybody out of a session.
-func (s *signIns) leave(session string) {
+// leave signs everybody out of a session, and reports whether somebody was signed in.
+func (s *signIns) leave(session string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	_, held := s.held[session]
 	delete(s.held, session)
+	return held
 }
 
 // room returns what a session has; of too many, the one that was idle longest makes room.

@@ -457,6 +457,7 @@ func (a *agent) run(ctx context.Context) error {
 	parts.Go(func() { a.server.CountMetrics(ctx) })
 	parts.Go(func() { a.tendJournal(ctx) })
 	parts.Go(func() { a.tendWarnings(ctx) })
+	parts.Go(func() { a.watchIdleLine(ctx, idleLooksOfStore, networkChanges(ctx)) })
 	parts.Go(func() { a.tendBackups(ctx) })
 	parts.Go(func() { a.tendRestore(ctx) })
 	err := engine(ctx)

@@ -36,14 +36,14 @@ func TestAnOperatorIsAddedListedChangedAndRemoved(t *testing.T) {
 
 	operators, err := till.OpenOperators(filepath.Join(folder, "operators.json"))
 	require.NoError(t, err, "it lies beside the tokens file")
-	_, _, err = operators.SignIn("P001", "2580", time.Now())
+	_, _, err = operators.SignIn(till.PINSeat{}, "P001", "2580", time.Now())
 	require.NoError(t, err)
 	_, _, err = typing(t, "9021\n", "operator", "pin", "P001", "--config", config)
 	require.NoError(t, err)
-	_, _, err = operators.SignIn("P001", "9021", time.Now())
+	in, _, err := operators.SignIn(till.PINSeat{}, "P001", "9021", time.Now())
 	require.NoError(t, err)
 	for range 3 {
-		_, _, _ = operators.SignIn("P001", "1111", time.Now())
+		_, _, _ = operators.SignIn(till.PINSeat{Known: in.Seat}, "P001", "1111", time.Now())
 	}
 	_, out, _ = posagent(t, "operator", "list", "--config", config)
 	assert.Regexp(t, `(?m)^M001 +manager +Lee Ka Yan$`, out)

@@ -19,6 +19,7 @@ type wechat interface {
 	Close()
 	State() wxclient.State
 	LinkUp() bool
+	Warm(ctx context.Context) error
 	Now() time.Time
 }
 

@@ -235,6 +235,9 @@ export class Actions {
   // heard is told each payment that moves.
   heard(payment) { this.finding.heard(payment); }
 
+  // looking is told whether the till's own scanner has read a bill that is being looked up.
+  looking(is) { this.finding.looking(Boolean(is)); }
+
   // noticed is told the scan that the till's own scanner gave while no payment held the till, as often as the agent says so; it is said once.
   noticed(notice) {
     if (!notice || notice.at === this.#noticedAt) return;

@@ -1,6 +1,7 @@
 // The page's calls of the local API. A write carries the header that only this page can send; a code goes into a body and nowhere else.
 
 const answerWithin = 10000; // ms
+const scanAnswerWithin = 20000; // ms: a scan is waited for, and then looked up
 
 // base is where the till of this page stands: training has one of its own beside the real one.
 export const base = location.pathname.startsWith('/training/') ? '/training' : '';
@@ -24,7 +25,7 @@ async function call(path, options) {
 }
 
 function write(path, body, headers, signal) {
-  return call(path, { ...(signal && { signal: AbortSignal.any ? AbortSignal.any([signal, AbortSignal.timeout(answerWithin)]) : signal }), method: 'POST', body: JSON.stringify(body), headers: { 'Content-Type': 'application/json', 'X-Posagent': 'page', ...headers } });
+  return call(path, { ...(signal && { signal: AbortSignal.any ? AbortSignal.any([signal, AbortSignal.timeout(scanAnswerWithin)]) : signal }), method: 'POST', body: JSON.stringify(body), headers: { 'Content-Type': 'application/json', 'X-Posagent': 'page', ...headers } });
 }
 
 let askPerson = null;

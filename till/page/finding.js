@@ -2,6 +2,7 @@ import { reasonOf } from './agent.js';
 
 const scanWait = 8; // s that one question for a scan lasts
 const pauseAfterFault = 1000; // ms
+const answerAfter = 1000; // ms at most between the end of a look and its answer
 
 // Finding looks payments up: by the number on a customer's bill, which a scanner or a hand gives, or out of the last ones. It arms and
 // changes nothing; the one wish that it sends is to ask WeChat Pay again.
@@ -58,6 +59,22 @@ export class Finding {
     const finding = { step: 'asking', typed: '', bill: null, from };
     this.state.finding = finding;
     this.#show(finding, await this.#ask(number));
+  }
+
+  // looking says at once that the till's own scanner has read a bill: what comes of it may take seconds. Where the answer goes to another window,
+  // this one goes back to what it showed.
+  looking(is) {
+    const { finding } = this.state;
+    if (is && finding && ['scan', 'answer'].includes(finding.step)) {
+      this.state.finding = { step: 'asking', typed: '', bill: null, from: finding.from, before: finding };
+      this.show();
+    }
+    if (is || !finding?.before) return;
+    setTimeout(() => {
+      if (this.state.finding !== finding) return;
+      this.state.finding = finding.before;
+      this.show();
+    }, answerAfter);
   }
 
   // heard looks again where the payment on the screen has moved on.

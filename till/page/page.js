@@ -194,7 +194,10 @@ function heard(kind, data) {
     return;
   }
   ahead = Date.parse(data.now) - Date.now();
-  if (!managing) actions.noticed(data.notice);
+  if (!managing) {
+    actions.noticed(data.notice);
+    actions.looking(data.bill_looking);
+  }
   const { status } = state;
   if (!status || status.ready !== data.ready || status.warnings.length !== data.warnings) refresh();
 }
