@@ -17,6 +17,9 @@ import (
 // billAskWithin bounds asking WeChat Pay about a number that this till does not know: a customer stands there.
 const billAskWithin = 8 * time.Second
 
+// billLookEvery is how often the journal is looked at while the engine asks again about a payment of this till.
+const billLookEvery = 50 * time.Millisecond
+
 // BillDesk asks WeChat Pay about a number that this till's journal does not know. It only reads.
 type BillDesk interface {
 	// AskBill asks about a number of WeChat Pay's or, where that is empty, about an order number of this merchant. Errors are those of a
@@ -111,7 +114,7 @@ func (s *Server) bill(ctx context.Context, in *billInput) (*billOutput, error) {
 		return nil, newProblem(TooMany, "")
 	}
 	defer s.bills.leave()
-	return s.askBill(ctx, number), nil
+	return s.askBill(ctx, number)
 }
 
 // transactionNumber is the form of WeChat Pay's own numbers: 28 digits, of which the 11th to 18th are its day in GMT+8.
@@ -227,8 +230,8 @@ func billAnswer(e payflow.Entry, p Payment) BillAnswer {
 	return BillNotPaid
 }
 
-// askBill asks WeChat Pay. What it says decides nothing here: no payment of this till is touched.
-func (s *Server) askBill(ctx context.Context, number string) *billOutput {
+// askBill asks WeChat Pay. What it says decides nothing here: no payment of this till is touched, but that WeChat Pay is asked again about one.
+func (s *Server) askBill(ctx context.Context, number string) (*billOutput, error) {
 	ctx, cancel := context.WithTimeout(ctx, billAskWithin)
 	defer cancel()
 	id, no := payflow.TransactionID(""), payflow.OutTradeNo(number)
@@ -238,20 +241,60 @@ func (s *Server) askBill(ctx context.Context, number string) *billOutput {
 	outcome, err := s.cfg.Bills.AskBill(ctx, id, no)
 	switch {
 	case err != nil:
-		return s.billSays(BillNotAsked, nil, nil)
+		return s.billSays(BillNotAsked, nil, nil), nil
 	case outcome.Kind != payflow.Found:
-		return s.billSays(BillNotOurs, nil, nil)
+		return s.billSays(BillNotOurs, nil, nil), nil
 	}
 	t := outcome.Trade
+	own, err := s.cfg.Desk.Payment(t.OutTradeNo)
+	switch {
+	case err == nil:
+		return s.ownBill(ctx, own, t), nil
+	case !errors.Is(err, payflow.ErrNoPayment):
+		return nil, s.problemOf(ctx, err)
+	}
 	order := &BillOrder{Number: t.OutTradeNo, TransactionID: t.TransactionID, State: t.State, Amount: t.Amount.Minor, Currency: t.Amount.Currency,
 		AmountText: t.Amount.String(), PaidAt: t.SuccessTime}
 	if t.State == payflow.TradeSuccess {
-		return s.billSays(BillOtherPaid, nil, order)
+		return s.billSays(BillOtherPaid, nil, order), nil
 	}
-	return s.billSays(BillOtherUnpaid, nil, order)
+	return s.billSays(BillOtherUnpaid, nil, order), nil
+}
+
+// ownBill is about a payment of this till whose number at WeChat Pay the journal has not learnt: it is still open, or it ended unpaid. Where
+// WeChat Pay shows the money of one that is over, the engine is told to ask again, as by look-again, and takes the money back.
+func (s *Server) ownBill(ctx context.Context, e payflow.Entry, t payflow.Trade) *billOutput {
+	if t.State != payflow.TradeSuccess || e.Open() || e.Status == payflow.Paid || e.Late.MoneySeen || s.cfg.Late == nil {
+		return s.billOf(e)
+	}
+	if _, err := s.cfg.Late.LookAgain(via(ctx), e.OutTradeNo, callerOf(ctx).who("")); err == nil {
+		e = s.moneySeen(ctx, e)
+	}
+	if e.Late.MoneySeen {
+		return s.billOf(e)
+	}
+	p := s.view(e, s.now())
+	return s.billSays(BillUndecided, &p, nil) // "nothing was taken" is not true of it
 }
 
 func (s *Server) billSays(answer BillAnswer, p *Payment, o *BillOrder) *billOutput {
 	message, next := s.cfg.Words.Notice("bill_" + string(answer))
 	return &billOutput{Body: Bill{Answer: answer, Message: inAll(message), NextStep: inAll(next), Payment: p, Order: o}}
+}
+
+// moneySeen waits until the engine has seen the money of a payment that it asks about once more, or ctx ends: no version counts that.
+func (s *Server) moneySeen(ctx context.Context, e payflow.Entry) payflow.Entry {
+	tick := time.NewTicker(billLookEvery)
+	defer tick.Stop()
+	for !e.Late.MoneySeen {
+		select {
+		case <-ctx.Done():
+			return e
+		case <-tick.C:
+		}
+		if now, err := s.cfg.Desk.Payment(e.OutTradeNo); err == nil {
+			e = now
+		}
+	}
+	return e
 }

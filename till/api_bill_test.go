@@ -124,6 +124,48 @@ func TestABillOfAnotherTillIsAskedForAndDecidesNothing(t *testing.T) {
 	assert.Empty(t, a.desk.events, "a question is no entry of the journal")
 }
 
+// The number on a customer's bill is WeChat Pay's, and the journal learns it only with an answer that shows it.
+func TestABillOfThisTillWhoseNumberTheJournalHasNotLearntIsNoOtherTills(t *testing.T) {
+	asked := &askedBills{}
+	a := newTill(t, func(c *Config) { c.Bills = asked })
+	id := a.armed("A-1")
+	shows := func(state payflow.TradeState) {
+		asked.outcome = payflow.Outcome{Kind: payflow.Found, Trade: payflow.Trade{State: state, OutTradeNo: id, TransactionID: billID, Amount: payflow.Amount{Minor: 880, Currency: "HKD"}}}
+	}
+	shows(payflow.TradeSuccess)
+	a.desk.move(id, confirming)
+	assert.Equal(t, BillUndecided, a.bill(billID).Answer, "it is still being asked about")
+
+	a.desk.move(id, func(e *payflow.Entry) {
+		e.Status, e.CodeSpent, e.Late = payflow.Declined, true, payflow.Late{Stage: payflow.LateClear}
+	})
+	learnt := make(chan struct{})
+	go func() {
+		defer close(learnt)
+		for { // the engine, told to look again
+			e, err := a.desk.Payment(id)
+			if err != nil || e.Late.Stage == payflow.LateOwed {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
+		a.desk.move(id, func(e *payflow.Entry) { e.Late = payflow.Late{Stage: payflow.LateTakingBack, MoneySeen: true} })
+	}()
+	b := a.bill(billID)
+	<-learnt
+	assert.Equal(t, BillLate, b.Answer, "money taken after the end: it goes back, and nobody is sent to another till")
+	require.NotNil(t, b.Payment)
+	assert.Equal(t, id, b.Payment.ID)
+	assert.Nil(t, b.Order)
+
+	a.desk.move(id, func(e *payflow.Entry) { e.Late = payflow.Late{Stage: payflow.LateClear} })
+	shows(payflow.TradeRevoked)
+	assert.Equal(t, BillNotPaid, a.bill(billID).Answer)
+	e, err := a.desk.Payment(id)
+	require.NoError(t, err)
+	assert.Equal(t, payflow.LateClear, e.Late.Stage, "nothing is asked anew where no money is seen")
+}
+
 func TestAPaymentCodeIsNoBillAndIsNotShown(t *testing.T) {
 	asked := &askedBills{}
 	a := newTill(t, func(c *Config) { c.Bills = asked })

@@ -34,8 +34,23 @@ type pageTill struct {
 	sales   int
 }
 
+// pageTillWish is what a till of a test has beyond the usual.
+type pageTillWish struct {
+	flow       string                           // lines of the [flow] section
+	scanWithin string                           // "": 90s
+	more       string                           // lines behind the [[scanner]] section: of it, and further sections
+	prepare    func(dir string, gateway *trial) // before the agent is made
+	unready    bool                             // it can't sell from the start
+	path       string                           // of the page that is opened; "" is the cashier's
+}
+
 // openPageTill opens the till and its page; flow are lines of the [flow] section.
 func openPageTill(t testing.TB, browser context.Context, flow string) *pageTill {
+	t.Helper()
+	return openPageTillWith(t, browser, pageTillWish{flow: flow})
+}
+
+func openPageTillWith(t testing.TB, browser context.Context, wish pageTillWish) *pageTill {
 	t.Helper()
 	dir := t.TempDir()
 	gateway, err := openTrial(filepath.Join(dir, "wechat-pay"), payflow.APIv3)
@@ -46,9 +61,14 @@ func openPageTill(t testing.TB, browser context.Context, flow string) *pageTill 
 	t.Cleanup(func() { _ = pty.Close() })
 	device := filepath.Join(dir, "scanner") // by a name of its own, as udev gives one: another till may be given the number of one that was unplugged
 	require.NoError(t, pty.Link(device))
-	config := trialConfig{StoreID: "SZTX001", TillID: "T1", Account: gateway.account(), Scanner: device, AllowCode: true, Flow: flow}
+	config := trialConfig{StoreID: "SZTX001", TillID: "T1", Account: gateway.account(), Scanner: device, AllowCode: true, Flow: wish.flow, ScanWithin: wish.scanWithin}
 	require.NoError(t, writeTrialConfig(dir, config))
-	cfg, err := LoadConfig(filepath.Join(dir, "posagent.toml"))
+	file := filepath.Join(dir, "posagent.toml")
+	appendTo(t, file, wish.more)
+	if wish.prepare != nil {
+		wish.prepare(dir, gateway)
+	}
+	cfg, err := LoadConfig(file)
 	require.NoError(t, err)
 	a, err := newAgent(cfg, agentOptions{Log: zerolog.Nop()})
 	require.NoError(t, err)
@@ -58,9 +78,16 @@ func openPageTill(t testing.TB, browser context.Context, flow string) *pageTill 
 	go func() { ended <- a.run(ctx) }()
 	t.Cleanup(func() { stop(); assert.NoError(t, <-ended) })
 	p := &pageTill{t: t, browser: browser, agent: a, gateway: gateway, pty: pty, device: device, line: openPageLine(t, a.listeners[0].Addr().String())}
-	require.Eventually(t, func() bool { return a.engine.Ready() == nil && p.scannerReady() }, time.Minute, 20*time.Millisecond)
-	p.window = p.open("/")
+	require.Eventually(t, func() bool { return (wish.unready || a.engine.Ready() == nil) && p.scannerReady() }, time.Minute, 20*time.Millisecond)
+	p.window = p.open("/" + wish.path)
 	return p
+}
+
+func appendTo(t testing.TB, file, text string) {
+	t.Helper()
+	before, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(file, append(before, text...), 0o600))
 }
 
 func (p *pageTill) scannerReady() bool {
