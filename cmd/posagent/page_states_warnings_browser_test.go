@@ -15,6 +15,7 @@ import (
 	"posagent/health"
 	"posagent/payflow"
 	"posagent/scanner"
+	"posagent/till"
 	"posagent/wxclient"
 	"posagent/wxclient/v2"
 	"posagent/wxsim"
@@ -204,7 +205,7 @@ func meetWarningsOfThisPC(s *stateTill) {
 	s.agent.backups.mu.Unlock()
 	s.agent.lookAtBackups()
 	for n := range 8 {
-		_, _, err := s.agent.operators.SignIn("I001", "000000", time.Now().Add(time.Duration(n)*time.Hour))
+		_, _, err := s.agent.operators.SignIn(till.PINSeat{}, "I001", "000000", time.Now().Add(time.Duration(n)*time.Hour))
 		require.Error(s.t, err)
 	}
 	s.agent.health.Set(health.RestoreAsking, "12 of 60 numbers asked for") // as warnOfRestore, openJournal and the check of the journal hand theirs
