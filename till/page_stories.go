@@ -57,6 +57,7 @@ func stories(w Words) []story {
 	b.attention()
 	b.ends()
 	b.recovered()
+	b.large()
 	b.offline()
 	b.found()
 	b.shift()
@@ -232,6 +233,18 @@ func (b *storyBook) recovered() {
 	b.add("reversed-not-announced", aStory(payflow.Reversed, payflow.ReasonClosed), opened)
 	b.add("paid-after-the-end", lateStory(payflow.LateTakingBack), opened)
 	b.add("paid-after-the-end-given-back", lateStory(payflow.LateGivenBack), opened)
+}
+
+// large are the screens whose amount has least room, with amounts of each length.
+func (b *storyBook) large() {
+	for _, minor := range []int64{123_45, 1_234_56, 12_345_67, 123_456_78, 9_999_999_99} {
+		of := func(e *payflow.Entry) { e.Amount.Minor = minor }
+		late := func(e *payflow.Entry) { e.Late = payflow.Late{Stage: payflow.LateTakingBack, MoneySeen: true} }
+		b.add(fmt.Sprintf("large-waiting-%d", minor), aStory(payflow.Waiting, payflow.ReasonWaiting, of))
+		b.add(fmt.Sprintf("large-unknown-%d", minor), aStory(payflow.Confirming, payflow.ReasonUnknown, of))
+		b.add(fmt.Sprintf("large-late-%d", minor), aStory(payflow.Reversed, payflow.ReasonNeverArrived, of, late), func(s *story) { s.Page.Recovered = true })
+		b.add(fmt.Sprintf("large-customer-%d", minor), aStory(payflow.Waiting, payflow.ReasonWaiting, of), func(s *story) { s.View = "customer" })
+	}
 }
 
 // lateStory is a payment that WeChat Pay turned out to hold the money of, after it had ended.

@@ -36,7 +36,7 @@ export function sign(name) {
   return h('svg', { key: name, class: `sign ${name}`, viewBox: '0 0 100 100', 'aria-hidden': 'true' }, drawings[name]());
 }
 
-const longNumber = 10; // characters, from 100,000.00 on
+const longNumber = 6; // characters, from 100.00 on
 const widths = [6, 8, 9, 10, 12]; // characters up to which a number has the letters of that size where room is short
 
 // amountOf writes an amount: its number large, what it is counted in before it.

@@ -27,7 +27,7 @@
 
   const phone = innerWidth < 560; // there a state's texts may scroll
   // The amount is as large as its width lets it be on a phone, and where more than 99,999.99 is being typed.
-  const amountMin = (e) => (phone ? (e.closest('.of12') ? 42 : 46) : e.closest('.idle .of12') ? 50 : e.closest('.idle :is(.of8, .of9, .of10)') ? 60 : 96);
+  const amountMin = (e) => (phone ? (e.closest('.of12') ? 42 : 46) : e.closest('.idle .of12') ? 50 : e.closest('.idle :is(.of8, .of9, .of10)') ? 60 : e.closest('.of12') ? 58 : e.closest('.of10') ? 68 : e.closest('.of9') ? 76 : e.closest('.of8') ? 86 : 96);
 
   const ownText = (e) => [...e.childNodes].some((n) => n.nodeType === Node.TEXT_NODE && n.data.trim() !== '');
 
