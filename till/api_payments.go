@@ -74,11 +74,13 @@ func (s *Server) arm(ctx context.Context, in *armInput) (*paymentOutput, error) 
 	if wait > 0 {
 		defer s.polls.leave()
 	}
-	request.Operator = callerOf(ctx).who(request.Operator)
+	c, wish := callerOf(ctx), "payment "+in.Key
+	request.Operator = s.firstBy.operator(c, wish, c.who(request.Operator))
 	entry, err := s.cfg.Desk.Arm(via(ctx), request)
 	if err != nil {
 		return nil, s.problemOf(ctx, err)
 	}
+	s.firstBy.made(c, wish, request.Operator)
 	out := &paymentOutput{Status: http.StatusCreated, Location: "/v1/payments/" + string(entry.OutTradeNo)}
 	if wait > 0 {
 		out.Applied = "wait=" + strconv.Itoa(int(wait/time.Second))

@@ -99,6 +99,7 @@ type Server struct {
 	bills    gate // questions about a bill's number, one at a time
 
 	billScans billScans
+	firstBy   firstBy
 
 	training atomic.Pointer[Server] // the training till; nil: none
 	pole     *Pole                  // nil: no display of an old till is read
