@@ -120,10 +120,10 @@ func (s *Server) getRefund(ctx context.Context, in *refundQuery) (*refundOutput,
 
 // waitForRefund is a long poll, as waitFor is.
 func (s *Server) waitForRefund(ctx context.Context, entry payflow.RefundEntry, since uint64, wait time.Duration) (payflow.RefundEntry, error) {
-	if !s.polls.enter() {
+	if !s.polls.enter(placeOf(ctx)) {
 		return entry, newProblem(TooMany, "")
 	}
-	defer s.polls.leave()
+	defer s.polls.leave(placeOf(ctx))
 	ctx, stop := s.until(ctx, wait)
 	defer stop()
 	return s.cfg.Refunds.WaitForRefund(ctx, entry.OutRefundNo, since)
