@@ -28,10 +28,10 @@ func (s *Server) registerBillScan(api huma.API) {
 
 // scanBill waits for a scan in the place of the engine. One waits at a time; who comes later takes the place of who was there.
 func (s *Server) scanBill(ctx context.Context, in *billScanInput) (*billOutput, error) {
-	if !s.polls.enter() {
+	if !s.polls.enter(placeOf(ctx)) {
 		return nil, newProblem(TooMany, "")
 	}
-	defer s.polls.leave()
+	defer s.polls.leave(placeOf(ctx))
 	wait := time.NewTimer(time.Duration(in.Body.Wait) * time.Second) // for the scan: what it is looked up for has its own time
 	defer wait.Stop()
 	scans, leave := s.billScans.wait()

@@ -68,17 +68,19 @@ func (s *Server) arm(ctx context.Context, in *armInput) (*paymentOutput, error) 
 		return nil, problem
 	}
 	wait := preferredWait(in.Prefer)
-	if wait > 0 && !s.polls.enter() {
+	if wait > 0 && !s.polls.enter(placeOf(ctx)) {
 		return nil, newProblem(TooMany, "")
 	}
 	if wait > 0 {
-		defer s.polls.leave()
+		defer s.polls.leave(placeOf(ctx))
 	}
-	request.Operator = callerOf(ctx).who(request.Operator)
+	c, wish := callerOf(ctx), "payment "+in.Key
+	request.Operator = s.firstBy.operator(c, wish, c.who(request.Operator))
 	entry, err := s.cfg.Desk.Arm(via(ctx), request)
 	if err != nil {
 		return nil, s.problemOf(ctx, err)
 	}
+	s.firstBy.made(c, wish, request.Operator)
 	out := &paymentOutput{Status: http.StatusCreated, Location: "/v1/payments/" + string(entry.OutTradeNo)}
 	if wait > 0 {
 		out.Applied = "wait=" + strconv.Itoa(int(wait/time.Second))
@@ -196,10 +198,10 @@ func (s *Server) payment(ctx context.Context, in *paymentInput) (*paymentOutput,
 
 // waitFor is a long poll: it ends with the change, the time, the caller, or the server's end.
 func (s *Server) waitFor(ctx context.Context, entry payflow.Entry, since uint64, wait time.Duration) (payflow.Entry, error) {
-	if !s.polls.enter() {
+	if !s.polls.enter(placeOf(ctx)) {
 		return entry, newProblem(TooMany, "")
 	}
-	defer s.polls.leave()
+	defer s.polls.leave(placeOf(ctx))
 	ctx, stop := s.until(ctx, wait)
 	defer stop()
 	return s.cfg.Desk.WaitFor(ctx, entry.OutTradeNo, since)

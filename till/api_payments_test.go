@@ -188,11 +188,11 @@ func TestMoreLongPollsThanTheBoundAreRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newTill(t)
 		id := a.armed("A-1001")
-		for range pollsMax {
-			require.True(t, a.server.polls.enter())
+		for i := range pollsMax {
+			require.True(t, a.server.polls.enter(fmt.Sprint(i)))
 		}
 		assert.Equal(t, TooMany, a.get("/v1/payments/"+string(id)+"?since=1&wait=25").problem().Code)
-		a.server.polls.leave()
+		a.server.polls.leave("0")
 		assert.Equal(t, http.StatusOK, a.get("/v1/payments/"+string(id)+"?since=1&wait=25").Status)
 	})
 }

@@ -84,12 +84,15 @@ func (s *Server) refund(ctx context.Context, in *refundInput) (*refundOutput, er
 	}
 	_, err := s.cfg.Refunds.RefundOf(payflow.NewOutRefundNo(id, payflow.WishPerson, in.Key))
 	known := err == nil
+	c, wish := callerOf(ctx), "refund "+string(id)+" "+in.Key
+	operator := s.firstBy.operator(c, wish, c.decides(in.Body.Operator))
 	entry, err := s.cfg.Refunds.Refund(via(ctx), payflow.RefundRequest{
-		OutTradeNo: id, Amount: payflow.Amount{Minor: in.Body.Amount}, Reason: in.Body.Reason, Operator: callerOf(ctx).decides(in.Body.Operator), IdempotencyKey: in.Key,
+		OutTradeNo: id, Amount: payflow.Amount{Minor: in.Body.Amount}, Reason: in.Body.Reason, Operator: operator, IdempotencyKey: in.Key,
 	})
 	if err != nil {
 		return nil, s.problemOf(ctx, err)
 	}
+	s.firstBy.made(c, wish, operator)
 	out := &refundOutput{Status: http.StatusCreated, Location: "/v1/refunds/" + string(entry.OutRefundNo), Body: s.viewRefund(entry, s.now())}
 	if known {
 		out.Status = http.StatusOK
@@ -117,10 +120,10 @@ func (s *Server) getRefund(ctx context.Context, in *refundQuery) (*refundOutput,
 
 // waitForRefund is a long poll, as waitFor is.
 func (s *Server) waitForRefund(ctx context.Context, entry payflow.RefundEntry, since uint64, wait time.Duration) (payflow.RefundEntry, error) {
-	if !s.polls.enter() {
+	if !s.polls.enter(placeOf(ctx)) {
 		return entry, newProblem(TooMany, "")
 	}
-	defer s.polls.leave()
+	defer s.polls.leave(placeOf(ctx))
 	ctx, stop := s.until(ctx, wait)
 	defer stop()
 	return s.cfg.Refunds.WaitForRefund(ctx, entry.OutRefundNo, since)

@@ -2,6 +2,7 @@ package till
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -172,8 +173,8 @@ func TestALongPollOfARefundEndsWithItsChange(t *testing.T) {
 		assert.Equal(t, 7*time.Second, time.Since(began))
 		assert.Equal(t, payflow.RefundDone, a.get("/v1/refunds/"+string(made.ID)+"?since=2&wait=3").refund().Status)
 		assert.Equal(t, 10*time.Second, time.Since(began), "nothing changes any more")
-		for range pollsMax {
-			require.True(t, a.server.polls.enter())
+		for i := range pollsMax {
+			require.True(t, a.server.polls.enter(fmt.Sprint(i)))
 		}
 		assert.Equal(t, TooMany, a.get("/v1/refunds/"+string(made.ID)+"?since=2&wait=3").problem().Code)
 	})

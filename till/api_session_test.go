@@ -191,6 +191,36 @@ func TestAStreamAndOtherWindowsGoOnWhenSomebodySignsIn(t *testing.T) {
 	assert.Contains(t, string(text), `"operator":{"id":"P001"`, "every window of the browser has the new session")
 }
 
+// A page whose answer was lost asks again with the same key, and somebody else may have typed a PIN in between.
+func TestTheSameWishOfThePageIsTheSameWhoeverHasSignedInSince(t *testing.T) {
+	p := seatAt(newTill(t, withOperators(t), pinToSell))
+	p.desk.strict = true
+	p.signIn("P001", pinOfCashier)
+	first := p.sell("A-1001")
+	require.Equal(t, http.StatusCreated, first.Status, first.Body)
+	p.signIn("M001", pinOfManager)
+	again := p.sell("A-1001")
+	require.Equal(t, http.StatusCreated, again.Status, again.Body)
+	assert.Equal(t, first.payment().ID, again.payment().ID)
+	assert.Equal(t, "P001", again.payment().Operator, "in the name of whoever made it")
+	id := string(first.payment().ID)
+	p.desk.move(first.payment().ID, paid)
+	refund := func() answer {
+		return p.post("/v1/payments/"+id+"/refunds", `{"amount":250}`)
+	}
+	require.Equal(t, http.StatusCreated, refund().Status)
+	_, err := p.server.cfg.Operators.Add("M002", "Ho", RoleManager, "8642")
+	require.NoError(t, err)
+	p.managerPIN("M002", "8642")
+	assert.Equal(t, http.StatusOK, refund().Status)
+	assert.Equal(t, "M001", refund().refund().Operator)
+	assert.Equal(t, 1, p.back.calls)
+	for i := range 2 * firstByMax {
+		p.server.firstBy.made(caller{page: true}, fmt.Sprint(i), "P001")
+	}
+	assert.Len(t, p.server.firstBy.by, firstByMax)
+}
+
 func TestOnlyThePageSignsIn(t *testing.T) {
 	a := newTill(t, withOperators(t))
 	assert.Equal(t, Forbidden, a.get("/v1/session").problem().Code)

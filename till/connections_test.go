@@ -85,7 +85,7 @@ func TestAConnectionThatIsBeingAnsweredIsNotGivenAway(t *testing.T) {
 	id := a.armed("A-1001")
 	address := a.onLoopback()
 	poll := connect(t, address, fmt.Sprintf("GET /v1/payments/%s?since=1&wait=20 HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n\r\n", id, address, a.token))
-	require.Eventually(t, func() bool { return len(a.server.polls) == 1 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return a.server.polls.taken() == 1 }, 10*time.Second, time.Millisecond)
 	for range 2 * connectionsMax {
 		connect(t, address, "")
 	}
@@ -187,7 +187,7 @@ func TestAskingForAStreamsHeadersHoldsNoPlace(t *testing.T) {
 	for range streamsMax + 1 {
 		assert.Equal(t, http.StatusOK, asked(t, address, "HEAD /v1/events HTTP/1.1\r\nHost: "+address+"\r\nAuthorization: Bearer "+a.token+"\r\n\r\n"))
 	}
-	assert.Eventually(t, func() bool { return len(a.server.streams) == 0 }, 10*time.Second, time.Millisecond)
+	assert.Eventually(t, func() bool { return a.server.streams.taken() == 0 }, 10*time.Second, time.Millisecond)
 }
 
 func TestNoPathLeadsOutOfTheCallsAndThePage(t *testing.T) {
@@ -219,4 +219,10 @@ func TestATokenInTheURLOpensNothingAndIsNotLogged(t *testing.T) {
 	a.get("/v1/" + a.token)
 	a.get("/" + a.token)
 	assert.NotContains(t, a.log.String(), a.token)
+}
+
+func (p *places) taken() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.all
 }

@@ -61,7 +61,7 @@ func (s *Server) registerEvents(api huma.API) {
 }
 
 // events checks what can be refused, then streams.
-func (s *Server) events(_ context.Context, in *eventsInput) (*huma.StreamResponse, error) {
+func (s *Server) events(asked context.Context, in *eventsInput) (*huma.StreamResponse, error) {
 	from, known, problem := startOf(in)
 	if problem != nil {
 		return nil, problem
@@ -70,11 +70,12 @@ func (s *Server) events(_ context.Context, in *eventsInput) (*huma.StreamRespons
 		return nil, fieldProblem("Last-Event-ID", "must be an event of this journal, which has not come so far: it was put back from a backup, or the event is another till's. "+
 			"Read the payments anew, and begin a stream without it")
 	}
-	if !s.streams.enter() {
+	caller := placeOf(asked)
+	if !s.streams.enter(caller) {
 		return nil, newProblem(TooMany, "")
 	}
 	return &huma.StreamResponse{Body: func(ctx huma.Context) {
-		defer s.streams.leave()
+		defer s.streams.leave(caller)
 		r, w := humago.Unwrap(ctx)
 		if r.Method == http.MethodHead { // its reader would never see the end, and hold a stream's place
 			w.Header().Set("Content-Type", "text/event-stream")

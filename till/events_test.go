@@ -3,7 +3,9 @@ package till
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -271,13 +273,44 @@ func TestTheServersEndEndsStreamsAndLongPolls(t *testing.T) {
 
 func TestMoreStreamsThanTheBoundAreRefused(t *testing.T) {
 	a := newTill(t)
-	for range streamsMax {
-		require.True(t, a.server.streams.enter())
+	for i := range streamsMax {
+		require.True(t, a.server.streams.enter(fmt.Sprint(i)))
 	}
 	assert.Equal(t, TooMany, a.get("/v1/events").problem().Code)
 	r := a.request(http.MethodGet, "/v1/events", "")
 	r.Header.Set("Last-Event-ID", "yesterday")
 	assert.Equal(t, "Last-Event-ID", a.do(r).problem().Fields[0].Field)
+}
+
+// A program that opens streams and closes none keeps no page, and no other program, without one.
+func TestAProgramThatForgetsItsStreamsTakesNobodysPlace(t *testing.T) {
+	a := newTill(t)
+	web := httptest.NewServer(a.server.Handler())
+	defer web.Close()
+	defer a.server.close()
+	other, _, err := a.server.cfg.Tokens.Create("another", []Scope{ScopePay})
+	require.NoError(t, err)
+	open := func(token string) *http.Response {
+		r, err := http.NewRequest(http.MethodGet, web.URL+"/v1/events", nil)
+		require.NoError(t, err)
+		r.Header.Set("Authorization", "Bearer "+token)
+		answer, err := (&http.Client{Transport: &http.Transport{}}).Do(r)
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = answer.Body.Close() })
+		return answer
+	}
+	var held []*http.Response
+	for range streamsMax / 2 {
+		held = append(held, open(a.token))
+		require.Equal(t, http.StatusOK, held[len(held)-1].StatusCode)
+	}
+	assert.Equal(t, http.StatusTooManyRequests, open(a.token).StatusCode)
+	for range streamsMax / 2 {
+		assert.Equal(t, http.StatusOK, open(other).StatusCode)
+	}
+	assert.Equal(t, http.StatusTooManyRequests, open(other).StatusCode)
+	require.NoError(t, held[0].Body.Close())
+	require.Eventually(t, func() bool { return open(a.token).StatusCode == http.StatusOK }, 10*time.Second, 20*time.Millisecond, "a place is given back")
 }
 
 func TestAnEventCountsAsSeenOnlyOnceItIsWhole(t *testing.T) {

@@ -22,6 +22,7 @@ type fakeDesk struct {
 	notReady *payflow.NotReadyError
 	fail     error // answered by every call that can fail
 	notice   payflow.Notice
+	strict   bool   // the operator is a part of the request, as it is at the engine
 	via, by  string // the way by which the last wish came, and its operator
 }
 
@@ -49,7 +50,7 @@ func (d *fakeDesk) Arm(ctx context.Context, r payflow.ArmRequest) (payflow.Entry
 	}
 	if id, ok := d.keys[r.IdempotencyKey]; ok {
 		e := d.payments[d.index(id)]
-		if e.SaleRef != r.SaleRef || e.Amount != r.Amount {
+		if e.SaleRef != r.SaleRef || e.Amount != r.Amount || d.strict && e.Operator != r.Operator {
 			return payflow.Entry{}, payflow.ErrKeyReused
 		}
 		return e, nil

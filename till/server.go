@@ -26,8 +26,8 @@ const (
 	idleTimeout       = 2 * time.Minute
 	waitMax           = 120 * time.Second // of one long poll; a longer wish is cut to it
 	writeTimeout      = waitMax + 15*time.Second
-	pollsMax          = 32 // long polls that wait at one time
-	streamsMax        = 16 // event streams at one time
+	pollsMax          = 32 // long polls that wait at one time; half of them one caller's
+	streamsMax        = 16 // event streams at one time; half of them one caller's
 )
 
 // pageCSP lets the page load what the agent itself serves and nothing else.
@@ -94,11 +94,12 @@ type Server struct {
 	sessions *sessions
 	signIns  *signIns
 	meter    *meter
-	polls    gate
-	streams  gate
+	polls    *places
+	streams  *places
 	bills    gate // questions about a bill's number, one at a time
 
 	billScans billScans
+	firstBy   firstBy
 
 	training atomic.Pointer[Server] // the training till; nil: none
 	pole     *Pole                  // nil: no display of an old till is read
@@ -127,7 +128,7 @@ func New(cfg Config) (*Server, error) {
 		cfg.Status = func() Status { return Status{} }
 	}
 	s := &Server{
-		cfg: cfg, mux: http.NewServeMux(), sessions: newSessions(), meter: newMeter(), polls: newGate(pollsMax), streams: newGate(streamsMax), bills: newGate(1),
+		cfg: cfg, mux: http.NewServeMux(), sessions: newSessions(), meter: newMeter(), polls: newPlaces(pollsMax), streams: newPlaces(streamsMax), bills: newGate(1),
 		wrongTokens: newLimiter(wrongTokensEach, wrongTokensAll), wrongPINs: newLimiter(wrongPINsEach, wrongPINsAll),
 	}
 	s.signIns = newSignIns(cfg, s.sell)

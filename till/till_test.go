@@ -37,7 +37,11 @@ func newTill(t *testing.T, change ...func(*Config)) *aTill {
 	require.NoError(t, err)
 	cfg := Config{Desk: a.desk, Refunds: a.back, Late: a.back, Location: time.UTC, Words: plainWords{}, Tokens: tokens, Currency: "HKD", Store: "Tencent Building Branch", Till: "T1",
 		Log: zerolog.New(zerolog.SyncWriter(a.log)).Level(zerolog.DebugLevel)}
-	cfg.Status = func() Status { return Status{Version: "1.0", Journal: Journal{Sequence: uint64(len(a.desk.events))}} }
+	cfg.Status = func() Status {
+		a.desk.mu.Lock()
+		defer a.desk.mu.Unlock()
+		return Status{Version: "1.0", Journal: Journal{Sequence: uint64(len(a.desk.events))}}
+	}
 	for _, c := range change {
 		c(&cfg)
 	}

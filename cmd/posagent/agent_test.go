@@ -39,4 +39,29 @@ func TestASocketIsTakenOverOnlyFromTheDead(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, []byte("somebody's"), 0o600))
 	assert.ErrorContains(t, removeDeadSocket(path), "no socket")
 	assert.FileExists(t, path)
+
+	dead, link := filepath.Join(t.TempDir(), "dead"), filepath.Join(t.TempDir(), "link")
+	other, err = net.Listen("unix", dead)
+	require.NoError(t, err)
+	other.(*net.UnixListener).SetUnlinkOnClose(false)
+	require.NoError(t, other.Close())
+	require.NoError(t, os.Symlink(dead, link))
+	assert.ErrorContains(t, removeDeadSocket(link), "no socket", "a link is followed by nobody")
+	_, err = os.Lstat(link)
+	assert.NoError(t, err)
+	assert.FileExists(t, dead)
+}
+
+// Whatever the umask of whoever starts the daemon, the socket's file lets in its owner and its group alone.
+func TestTheSocketsFileLetsInItsOwnerAndGroup(t *testing.T) {
+	a := &agent{}
+	defer a.close()
+	path := filepath.Join(t.TempDir(), "run", "posagent.sock")
+	require.NoError(t, a.listenSocket(path))
+	info, err := os.Lstat(path)
+	require.NoError(t, err)
+	assert.Equal(t, os.FileMode(0o660), info.Mode().Perm())
+	info, err = os.Lstat(filepath.Dir(path))
+	require.NoError(t, err)
+	assert.Zero(t, info.Mode().Perm()&0o027)
 }
