@@ -133,6 +133,12 @@ func (b *storyBook) idle() {
 	b.add("idle-scanned-too-early", nil, func(s *story) { s.Page.Refused = payflow.NoticeNothingArmed })
 	b.add("idle-network-away", nil, func(s *story) { s.Status.Gateway.Reachable = false })
 	b.add("scanner-away", nil, func(s *story) { s.Status.Warnings = warned(health.ScannerAway, "/dev/posagent-scanner") })
+	b.add("idle-long-warning", nil, func(s *story) {
+		s.Status.Warnings = append(warned(health.CaptivePortal, ""), warned(health.ScannerAway, "")...)
+	})
+	b.add("unknown-long-warning", aStory(payflow.Confirming, payflow.ReasonUnknown), func(s *story) {
+		s.Status.Warnings = append(warned(health.CaptivePortal, ""), warned(health.ScannerAway, "")...)
+	})
 	b.add("certificate-warning", nil, func(s *story) { s.Status.Warnings = warned(health.Certificate14Days, "merchant: 11 days") })
 }
 

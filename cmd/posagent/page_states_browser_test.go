@@ -41,8 +41,9 @@ var notReached = map[string]string{
 	"offline":             "no network never comes without its warning, as offline-warned",
 	"bill-check-again":    "stands for the moment of one call",
 	"cancelled-no-scan":   "90 s without a scan",
-	"idle-network-away":   "stands for the seconds before the warning comes",
-	"wrong-code-misread":  "a line that loses bytes; the scanner's stories tell it",
+	"idle-long-warning":   "a warning and the keypad are reached; this is the longest of them", "unknown-long-warning": "the same",
+	"idle-network-away":  "stands for the seconds before the warning comes",
+	"wrong-code-misread": "a line that loses bytes; the scanner's stories tell it",
 }
 
 // pageWords are the files of the catalogue, by language.

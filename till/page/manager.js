@@ -43,7 +43,7 @@ function listScreen(state) {
     actions: [
       pages > 1 && { key: 'N', pad: 'Enter', action: 'next_rows', label: `${label(state, 'more_rows')} (${manage.page % pages + 1}/${pages})` },
       { key: 'Esc', action: 'to_till', label: label(state, 'to_till') },
-      askWarnings(state),
+      ...[askWarnings(state)].filter(Boolean).map((w) => ({ ...w, alarm: true })),
     ].filter(Boolean),
     body: [
       h('div', { class: 'tabs', role: 'tablist' }, tabs.map(([tab, key]) => h('button', {

@@ -64,10 +64,10 @@ function header(state, name) {
 const actOnBanner = ['idle', 'waiting', 'wrong_code'];
 
 // bannerOf is the worst of what is away or will go wrong, what to do about it, and how many more there are. What only others can mend stands there
-// beside the keypad alone, and on the manager's page.
+// beside the keypad alone. The manager's page counts them all at its key W.
 function bannerOf(state, name) {
-  const reader = state.view === 'manager' ? 'all' : 'cashier';
-  const own = [...away(state, name), ...warningsFor(state, reader)];
+  if (state.view === 'manager' && name !== 'signin') return null;
+  const own = [...away(state, name), ...warningsFor(state, 'cashier')];
   const [worst, ...more] = own.length > 0 || name !== 'idle' ? own : warningsFor(state, 'all');
   if (!worst) return null;
   return { ...worst, whose: own.length > 0 ? '' : `${label(state, 'manager')}: `, more: more.length, next: actOnBanner.includes(name) ? worst.cashier_step : null };
@@ -119,7 +119,7 @@ function stage(state, screen) {
 // footer holds the keys that do something now, each also a button.
 function footer(state, screen) {
   return h('footer', {}, screen.actions.map((a) => h('button', {
-    type: 'button', 'data-action': a.action, class: a.first ? 'first' : a.aux ? 'aux' : '', disabled: a.disabled || false, key: a.action,
+    type: 'button', 'data-action': a.action, class: a.first ? 'first' : a.aux ? 'aux' : a.alarm ? 'alarm' : '', disabled: a.disabled || false, key: a.action,
   }, h('kbd', {}, a.key), h('span', {}, a.label))),
   state.note && h('span', { class: 'note', role: 'status' }, label(state, state.note)));
 }
