@@ -41,13 +41,15 @@ var notReached = map[string]string{
 	"manage-payment-late-person":    "half an hour after the end; the stories of package till tell it",
 	"manage-payment-many-refunds":   "a refund that nobody settles takes an hour; the stories of package till tell it",
 	"manage-payment-refused-unseen": "a refund that is refused when nobody waits for it any more; the stories of package till tell it", "manage-seen-asked": "the same",
-	"offline-starting":    "the agent answers only once it has started",
-	"offline":             "no network never comes without its warning, as offline-warned",
-	"declined-no-network": "a broken connection is noticed before the scan, which is refused then; it must break in the milliseconds between scan and call",
-	"bill-paid":           "a paid payment that nobody has answered is on the screen before anything can be looked up",
-	"bill-taking-back":    "the same of one that is being taken back",
-	"bill-undecided":      "the same; one that was set aside says to call the manager",
-	"bill-check-again":    "stands for the moment of one call",
+	"manage-payment-large-refund": "the same as manage-payment-requested, with larger amounts",
+	"manage-refund-unheard":       "twenty tries against an agent that answers none of them; the stories of package till tell it",
+	"offline-starting":            "the agent answers only once it has started",
+	"offline":                     "no network never comes without its warning, as offline-warned",
+	"declined-no-network":         "a broken connection is noticed before the scan, which is refused then; it must break in the milliseconds between scan and call",
+	"bill-paid":                   "a paid payment that nobody has answered is on the screen before anything can be looked up",
+	"bill-taking-back":            "the same of one that is being taken back",
+	"bill-undecided":              "the same; one that was set aside says to call the manager",
+	"bill-check-again":            "stands for the moment of one call",
 }
 
 // pageWords are the files of the catalogue, by language.

@@ -7,7 +7,9 @@ import (
 	"github.com/chromedp/chromedp/kb"
 	"github.com/stretchr/testify/require"
 
+	"posagent/health"
 	"posagent/payflow"
+	"posagent/scanner"
 	"posagent/wxsim"
 )
 
@@ -76,6 +78,16 @@ func (s *stateTill) refunded(scenario string) {
 
 func meetTheManager(s *stateTill) {
 	s.sees("manage-empty", "")
+	another := scanner.Event{Kind: scanner.KindState, Device: "hid:1", State: scanner.Lost, At: time.Now()}
+	s.agent.feed.take(s.t.Context(), another)
+	s.agent.health.Set(health.DiskFull, "")
+	s.sees("manage-warned", "")
+	s.press("w")
+	s.sees("manage-warning", "")
+	s.press(kb.Escape)
+	another.State = scanner.Ready
+	s.agent.feed.take(s.t.Context(), another)
+	s.agent.health.Clear(health.DiskFull)
 	s.sold("pays-at-once")
 	s.opens()
 	s.sees("manage-payment", "")
@@ -145,6 +157,15 @@ func meetTheRefunds(s *stateTill) {
 	}
 	s.refunded("pays-at-once")
 	s.sees("manage-payment-refunded", "")
+	whole := s.sold("pays-at-once")
+	s.answer(whole, payflow.GoodsGiven)
+	s.back(whole, 1250, "k-1")
+	s.eventually("all of it is back", func() bool {
+		refunds, err := s.agent.engine.RefundsOfPayment(whole)
+		return err == nil && len(refunds) == 1 && refunds[0].Status == payflow.RefundDone
+	})
+	s.opens()
+	s.sees("manage-payment-all-given-back", "")
 	s.refunded("refund-no-money")
 	s.sees("manage-payment-refused", "")
 	s.refunded("refund-abnormal")
