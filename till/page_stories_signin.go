@@ -52,7 +52,7 @@ func (b *storyBook) signIns() {
 	b.add("signin-wrong", nil, with(session(), signInPage{Chosen: "P001", Said: "signin_wrong"}))
 	b.add("signin-wait", nil, with(session(), signInPage{Chosen: "P001", Said: "signin_wait", Wait: 900}))
 	b.add("signin-manager", paidStory(), with(here, signInPage{Open: "manager"}))
-	b.add("signin-manager-refused", paidStory(), with(here, signInPage{Open: "manager", Digits: 8, Said: "signin_no_manager"}))
+	b.add("signin-manager-refused", paidStory(), with(here, signInPage{Open: "manager", Said: "signin_no_manager"}))
 	b.add("idle-signed-in", nil, with(here, signInPage{}))
 	b.add("idle-free-to-sign-in", nil, with(session(func(s *Session) { s.PINToSell = false }), signInPage{}))
 	b.add("paid-signed-out", paidStory(), with(session(), signInPage{}))

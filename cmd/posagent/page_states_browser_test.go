@@ -26,24 +26,31 @@ import (
 // notReached are the states of the storybook that this test does not reach, each with the reason; a name that ends in * stands for all that
 // begin so.
 var notReached = map[string]string{
-	"large-*":   "screens that are reached, with larger amounts",
-	"warning-*": "one screen with the words of another warning; two warnings are reached, and every one is in the table of package health",
-	"manage-*":  "the manager's page: its stories are told in package till, its refund in TestASaleByTabAndEnterAlone",
-	"signin-*":  "signing in: its stories are told in package till", "idle-signed-in": "the same", "idle-free-to-sign-in": "the same", "paid-signed-out": "the same",
-	"attention-reverse-refused": "three refusals of the reverse take a minute; the engine's stories tell it",
-	"reversed-never-arrived":    "75 s after the scan; the tour and the engine's stories tell it", "reversed-revoked": "only after an order was lost from sight",
-	"paid-after-the-end": "minutes after the end; the tour tells it", "paid-after-the-end-given-back": "the same", "bill-late": "the same",
-	"offline-starting": "the agent answers only once it has started", "offline-key-mismatch": "no agent starts with such a key", "certificate-warning": "needs a certificate about to end",
-	"declined-no-network": "the network must go between the scan and the call",
-	"bill-paid":           "a paid payment that nobody has answered is on the screen before anything can be looked up",
-	"bill-taking-back":    "the same of one that is being taken back",
-	"bill-undecided":      "the same; one that was set aside says to call the manager",
-	"offline":             "no network never comes without its warning, as offline-warned",
-	"bill-check-again":    "stands for the moment of one call",
-	"cancelled-no-scan":   "90 s without a scan",
-	"idle-long-warning":   "a warning and the keypad are reached; this is the longest of them", "unknown-long-warning": "the same",
-	"idle-network-away":  "stands for the seconds before the warning comes",
-	"wrong-code-misread": "a line that loses bytes; the scanner's stories tell it",
+	"large-*": "screens that are reached, with larger amounts", "idle-network-away": "stands for the seconds before the warning comes",
+	"warning-answers_unverified": "nothing gives this warning", "warning-clock_unsure": "the same", "warning-journal_damaged": "the same",
+	"warning-journal_key_not_copied": "the same", "warning-order_numbers_run_short": "the same",
+	"warning-journal_fast_commit": "posagent check alone tells it", "warning-api_open_to_network": "the same",
+	"warning-certificate_wrong_kind": "no agent starts with such a file, and one that runs keeps what it had", "warning-certificate_wrong_merchant": "the same",
+	"warning-certificate_unreadable": "the same", "warning-key_mismatch": "the same", "warning-key_unreadable": "the same", "warning-public_key_unreadable": "the same",
+	"offline-key-mismatch":        "the same",
+	"warning-disk_nearly_full":    "the agent looks at the disk every 2 s: it takes one that is nearly full, as the tests with a full disk have it",
+	"warning-paid_not_announced":  "it has a screen of its own, paid-not-announced, and the page leaves it out of the warnings",
+	"warning-late_unanswered":     "half an hour after the end; the engine's stories tell it",
+	"warning-suspected_duplicate": "a customer of simulated WeChat Pay has one code; the engine's stories tell it",
+	"manage-twice":                "the same", "manage-duplicate": "the same",
+	"manage-payment-late-person":    "half an hour after the end; the stories of package till tell it",
+	"manage-payment-many-refunds":   "a refund that nobody settles takes an hour; the stories of package till tell it",
+	"manage-payment-refused-unseen": "a refund that is refused when nobody waits for it any more; the stories of package till tell it", "manage-seen-asked": "the same",
+	"manage-payment-large-refund": "the same as manage-payment-requested, with larger amounts",
+	"manage-refund-unheard":       "twenty tries against an agent that answers none of them; the stories of package till tell it",
+	"offline-starting":            "the agent answers only once it has started",
+	"offline":                     "no network never comes without its warning, as offline-warned",
+	"declined-no-network":         "a broken connection is noticed before the scan, which is refused then; it must break in the milliseconds between scan and call",
+	"bill-paid":                   "a paid payment that nobody has answered is on the screen before anything can be looked up",
+	"bill-taking-back":            "the same of one that is being taken back",
+	"bill-undecided":              "the same; one that was set aside says to call the manager",
+	"bill-check-again":            "stands for the moment of one call",
+	"idle-long-warning":           "a warning and the keypad are reached; this is the longest of them", "unknown-long-warning": "the same",
 }
 
 // pageWords are the files of the catalogue, by language.
@@ -268,7 +275,8 @@ type stateStory struct {
 }
 
 // TestEveryStateOfThePageIsReachedInThreeLanguages meets the screens at real tills: the last two digits of a code choose what the wallet does, and
-// faults of simulated WeChat Pay, of the line and of the scanner do the rest. Several tills run side by side, because the rules count in
+// faults of simulated WeChat Pay, of the line and of the scanner do the rest; where a warning's cause can't be had cheaply, the agent is handed the
+// condition that the part concerned would hand it. Several tills run side by side, because the rules count in
 // quarters of a minute.
 func TestEveryStateOfThePageIsReachedInThreeLanguages(t *testing.T) {
 	browser := newBrowser(t)
@@ -283,15 +291,16 @@ func TestEveryStateOfThePageIsReachedInThreeLanguages(t *testing.T) {
 	tills = append(tills, managerStories()...)
 	tills = append(tills, warningStories()...)
 	if asked(t, "POSAGENT_PAGE_STATES", 0) == 0 {
-		t.Skip("every state of the page at real tills is asked for with POSAGENT_PAGE_STATES=1: it takes up to three minutes of a machine that does nothing else")
+		t.Skip("every state of the page at real tills is asked for with POSAGENT_PAGE_STATES=1: it takes four to five minutes of a machine that does nothing else")
 	}
+	only := os.Getenv("POSAGENT_PAGE_STATES_TILL") // one till's name, to look into its story
 	t.Run("tills", func(t *testing.T) {
 		var open sync.WaitGroup
 		defer open.Wait()
 		places := make(chan struct{}, tillsAtOnce)
 		for _, till := range tills {
-			if only := os.Getenv("POSAGENT_PAGE_STATES_TILL"); only != "" && only != till.name {
-				continue // one till alone, where its story is looked into; what the others reach is missed then
+			if only != "" && only != till.name {
+				continue
 			}
 			places <- struct{}{}
 			open.Go(func() {
@@ -302,6 +311,10 @@ func TestEveryStateOfThePageIsReachedInThreeLanguages(t *testing.T) {
 			})
 		}
 	})
+	if only != "" {
+		t.Logf("%d states reached at the till %q alone", len(tour.reached), only)
+		return
+	}
 	names := storyNames(t)
 	require.Greater(t, len(names), 100)
 	for _, name := range names {

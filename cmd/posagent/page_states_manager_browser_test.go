@@ -7,7 +7,9 @@ import (
 	"github.com/chromedp/chromedp/kb"
 	"github.com/stretchr/testify/require"
 
+	"posagent/health"
 	"posagent/payflow"
+	"posagent/scanner"
 	"posagent/wxsim"
 )
 
@@ -76,6 +78,16 @@ func (s *stateTill) refunded(scenario string) {
 
 func meetTheManager(s *stateTill) {
 	s.sees("manage-empty", "")
+	another := scanner.Event{Kind: scanner.KindState, Device: "hid:1", State: scanner.Lost, At: time.Now()}
+	s.agent.feed.take(s.t.Context(), another)
+	s.agent.health.Set(health.DiskFull, "")
+	s.sees("manage-warned", "")
+	s.press("w")
+	s.sees("manage-warning", "")
+	s.press(kb.Escape)
+	another.State = scanner.Ready
+	s.agent.feed.take(s.t.Context(), another)
+	s.agent.health.Clear(health.DiskFull)
 	s.sold("pays-at-once")
 	s.opens()
 	s.sees("manage-payment", "")
@@ -115,6 +127,9 @@ func meetTheManager(s *stateTill) {
 	s.press(kb.Enter)
 	s.sees("manage-refund-sending", "labels.refund_sending|labels.refund_sure_how")
 	s.line.flow()
+	for range 2 { // more than one page of the list
+		s.sold("pays-at-once")
+	}
 	s.arm()
 	s.opens()
 	s.press(kb.Escape)
@@ -132,28 +147,25 @@ func meetTheRefunds(s *stateTill) {
 	s.refunded("refund-never-ends")
 	s.sees("manage-payment-processing", "")
 	var mends []func()
-	for _, call := range []wxsim.Call{wxsim.Refund, wxsim.RefundQuery, wxsim.Refunds} {
-		mends = append(mends, s.gateway.sim.Inject(wxsim.Fault{On: call, Kind: wxsim.DropUnread, Times: -1}))
+	for _, call := range []wxsim.Call{wxsim.Refund, wxsim.RefundQuery} {
+		mends = append(mends, s.gateway.sim.Inject(wxsim.Fault{On: call, Kind: wxsim.DropAnswer, Times: -1}))
 	}
 	s.refunded("refund-error")
 	s.sees("manage-payment-requested", "")
-	unseen := s.newest() // refused in the end, when nobody waits for it any more
-	time.AfterFunc(time.Minute, func() {
-		for _, mend := range mends {
-			mend()
-		}
-	})
-	s.eventually("the refund that was lost is refused", func() bool {
-		refunds, err := s.agent.engine.RefundsOfPayment(unseen)
-		return err == nil && len(refunds) == 1 && refunds[0].Attention != ""
-	})
-	s.opens()
-	s.sees("manage-payment-refused-unseen", "")
-	s.press("s", "m", "0", "0", "1")
-	s.sees("manage-seen-asked", "labels.seen_sure|labels.seen_how")
-	s.press(kb.Enter)
+	for _, mend := range mends {
+		mend()
+	}
 	s.refunded("pays-at-once")
 	s.sees("manage-payment-refunded", "")
+	whole := s.sold("pays-at-once")
+	s.answer(whole, payflow.GoodsGiven)
+	s.back(whole, 1250, "k-1")
+	s.eventually("all of it is back", func() bool {
+		refunds, err := s.agent.engine.RefundsOfPayment(whole)
+		return err == nil && len(refunds) == 1 && refunds[0].Status == payflow.RefundDone
+	})
+	s.opens()
+	s.sees("manage-payment-all-given-back", "")
 	s.refunded("refund-no-money")
 	s.sees("manage-payment-refused", "")
 	s.refunded("refund-abnormal")

@@ -11,7 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"posagent/payflow"
+	"posagent/scanner"
 	"posagent/till"
+	"posagent/wxclient"
 )
 
 // signInStories are the tills with operators.
@@ -57,6 +59,21 @@ func (s *stateTill) says(label string) {
 
 func meetSigningIn(s *stateTill) {
 	s.sees("signin-names", "labels.signin_title|")
+	s.agent.journalAt.set("a payment was changed")
+	s.sees("signin-names-offline", "")
+	s.agent.journalAt.set("")
+	another := scanner.Event{Kind: scanner.KindState, Device: "hid:1", State: scanner.Lost, At: time.Now()}
+	s.agent.feed.take(s.t.Context(), another)
+	s.happens(wxclient.Condition{Kind: wxclient.GatewayUnreachable, Text: "no answer"})
+	s.sees("signin-names-warned", "labels.signin_title|")
+	s.choose("陳小明")
+	s.types("246825")
+	s.sees("signin-pin-warned", "labels.signin_pin|")
+	s.press(kb.Escape)
+	another.State = scanner.Ready
+	s.agent.feed.take(s.t.Context(), another)
+	s.happens(wxclient.Condition{Kind: wxclient.GatewayUnreachable, Over: true})
+	s.sees("signin-names", "labels.signin_title|")
 	s.choose("Maria Fernanda Gonçalves de Albuquerque")
 	s.sees("signin-long-name", "labels.signin_pin|")
 	reads(s.t, s.window, "Maria Fernanda Gonçalves de Albuquerque")
@@ -88,7 +105,10 @@ func meetSigningIn(s *stateTill) {
 	s.sees("paid-signed-out", "states.paid")
 	require.NoError(s.t, chromedp.Do(s.window, chromedp.Navigate("http://"+s.line.address()+"/")))
 	onScreen(s.t, s.window, "not_announced") // to whom it was shown has left
-	s.press("b", kb.Enter)                   // money back takes a manager
+	s.press("b", kb.Enter)                   // giving money back takes somebody, and then a manager
+	s.choose("陳小明")
+	s.types("864202")
+	s.press(kb.Enter)
 	s.sees("signin-manager", "labels.signin_manager|")
 	s.types("000000")
 	s.press(kb.Enter)
@@ -105,9 +125,10 @@ func meetSigningIn(s *stateTill) {
 	s.press(kb.Escape)
 	s.answer(id, payflow.GoodsGiven)
 	for n := range 14 {
-		_, err := s.agent.operators.Add(fmt.Sprintf("P1%02d", n), "Chan Siu Ming", till.RoleCashier, "555555")
+		_, err := s.agent.operators.Add(fmt.Sprintf("P1%02d", n), fmt.Sprintf("Chan Siu Ming %d", n), till.RoleCashier, fmt.Sprintf("5555%02d", n))
 		require.NoError(s.t, err)
 	}
+	tap(s.t, s.window, "signin_out")
 	s.sees("signin-many-names", "labels.signin_title|")
 }
 

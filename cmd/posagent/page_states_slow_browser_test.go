@@ -56,14 +56,9 @@ func meetNeverArrived(s *stateTill) {
 
 func meetReverseRefused(s *stateTill) {
 	onScreen(s.t, s.window, "idle")
-	s.sell()
-	s.gateway.sim.NetworkDown()
-	s.scan(s.gateway.code("pays-at-once"))
-	s.sees("declined-no-network", "states.declined.no_network")
-	require.NoError(s.t, s.gateway.sim.NetworkUp())
-	s.press("k")
-	s.eventually("the network is back", func() bool { return s.agent.engine.Ready() == nil })
-	id := s.meet("reverse-refused")
+	s.gateway.sim.Behave(wxsim.Behaviour{RevokeAfter: time.Hour})
+	s.gateway.sim.Inject(wxsim.Fault{On: wxsim.Reverse, Kind: wxsim.Refuse, Status: 403, Code: "TRADE_ERROR", Times: -1})
+	id := s.meet("password-never")
 	onScreen(s.t, s.window, "password")
 	_, err := s.agent.engine.Cancel(s.t.Context(), id, "P001")
 	require.NoError(s.t, err)
