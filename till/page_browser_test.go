@@ -126,9 +126,16 @@ func (b *aBrowser) html() string {
 	return html
 }
 
+// still waits until the page takes keys again: behind a change that came by itself it does not for a moment.
+func (b *aBrowser) still() {
+	b.t.Helper()
+	b.do(chromedp.WaitReady(`body:not(:has([data-still]))`))
+}
+
 // press sends keys as a hand does, one after another.
 func (b *aBrowser) press(keys ...string) {
 	b.t.Helper()
+	b.still()
 	for _, key := range keys {
 		b.do(chromedp.KeyEvent(key), chromedp.Sleep(70*time.Millisecond))
 	}
@@ -169,6 +176,10 @@ func TestThePageInABrowser(t *testing.T) {
 		"the customer's window shows no more than the customer needs": theCustomersWindow,
 		"the amount's number grows smaller by small steps":            theNumbersSize,
 		"the manager is one key away, also when nothing is heard":     theManagerIsAKeyAway,
+		"a payment that no code can reach ends by K, or goes on":      anUnreachedPayment,
+		"a hand meant for another screen does nothing":                aHandMeantForAnotherScreen,
+		"a scan before R is told, and a bill asked about":             aScanBeforeScanAgain,
+		"the tone of WAIT comes when it lasts":                        theToneOfWait,
 		"the number on a customer's bill is looked up":                aBillIsLookedUp,
 		"a bill that the till's own scanner reads is asked about":     theScannersBillIsAskedAbout,
 		"the page is light, and its first paint waits for nothing":    thePageIsLight,

@@ -33,6 +33,8 @@ type pageState struct {
 	Lost       bool   `json:"lost,omitempty"`
 	Refused    string `json:"refused,omitempty"`
 	Note       string `json:"note,omitempty"`
+	NoteAmount string `json:"noteAmount,omitempty"`
+	Refusals   int    `json:"refusals,omitempty"`
 
 	Finding *findingPage `json:"finding,omitempty"` // what is being looked up
 	Muted   string       `json:"muted,omitempty"`
@@ -131,6 +133,8 @@ func (b *storyBook) idle() {
 		}
 	})
 	b.add("idle-scanned-too-early", nil, func(s *story) { s.Page.Refused = payflow.NoticeNothingArmed })
+	b.add("idle-other-means", nil, func(s *story) { s.Page.Note, s.Page.NoteAmount = "other_means_note", "HK$ 27.30" })
+	b.add("idle-cancelled", nil, func(s *story) { s.Page.Note = "cancelled_note" })
 	b.add("idle-network-away", nil, func(s *story) { s.Status.Gateway.Reachable = false })
 	b.add("scanner-away", nil, func(s *story) { s.Status.Warnings = warned(health.ScannerAway, "/dev/posagent-scanner") })
 	b.add("idle-long-warning", nil, func(s *story) {
@@ -158,6 +162,15 @@ func (b *storyBook) waiting() {
 	}
 	b.add("waiting", armed())
 	b.add("waiting-scanner-away", armed(), func(s *story) { s.Status.Warnings = warned(health.ScannerAway, "/dev/posagent-scanner") })
+	unready := func(reason string) func(*story) {
+		return func(s *story) {
+			s.Status.Ready, s.Status.NotReady = false, b.server.notReady(&payflow.NotReadyError{Code: reason, Text: reason})
+		}
+	}
+	b.add("waiting-network-away", armed(), unready("no_network"))
+	b.add("waiting-network-away-scanned", armed(refused("no_network")), unready("no_network"), func(s *story) { s.Status.Warnings = warned(health.GatewayUnreachable, "") })
+	b.add("waiting-captive-portal", armed(), unready("captive_portal"), func(s *story) { s.Status.Warnings = warned(health.CaptivePortal, "") })
+	b.add("waiting-journal", armed(), unready("journal"))
 	b.add("waiting-typed-code", armed(), func(s *story) { s.Page.CodeOpen, s.Page.CodeLength = true, 11 })
 	b.add("wrong-code-alipay", armed(refused(string(payflow.CodeAlipay))))
 	b.add("wrong-code-unionpay", armed(refused(string(payflow.CodeUnionPay))))
@@ -217,6 +230,8 @@ func (b *storyBook) ends() {
 	b.add("reversed-revoked", aStory(payflow.Reversed, payflow.ReasonRevoked))
 	b.add("reversed-never-arrived", aStory(payflow.Reversed, payflow.ReasonNeverArrived))
 	b.add("declined-code-expired", aStory(payflow.Declined, payflow.ReasonCodeExpired))
+	b.add("declined-scanned-too-early", aStory(payflow.Declined, payflow.ReasonNotEnough), func(s *story) { s.Page.Refused, s.Page.Refusals = "scan_again_first", 1 })
+	b.add("declined-bill-scan", aStory(payflow.Declined, payflow.ReasonCard), func(s *story) { s.Page.Finding = &findingPage{Step: "scan"} })
 	b.add("declined-not-enough", aStory(payflow.Declined, payflow.ReasonNotEnough))
 	b.add("declined-configuration", aStory(payflow.Declined, payflow.ReasonConfiguration))
 	b.add("declined-no-network", aStory(payflow.Declined, payflow.ReasonNoNetwork))
@@ -239,6 +254,12 @@ func (b *storyBook) recovered() {
 	b.add("reversed-not-announced", aStory(payflow.Reversed, payflow.ReasonClosed), opened)
 	b.add("paid-after-the-end", lateStory(payflow.LateTakingBack), opened)
 	b.add("paid-after-the-end-given-back", lateStory(payflow.LateGivenBack), opened)
+	since := func(s *story) {
+		e := paidStory(answeredWith(payflow.GoodsGiven), func(e *payflow.Entry) { e.OutTradeNo = "SZTX001T1261128000043AB12C9" })
+		s.Payments = []Payment{b.server.view(*e, s.Now)}
+	}
+	b.add("paid-after-the-end-paid-since", lateStory(payflow.LateTakingBack), opened, since)
+	b.add("paid-after-the-end-given-back-paid-since", lateStory(payflow.LateGivenBack), opened, since)
 }
 
 // large are the screens whose amount has least room, with amounts of each length.

@@ -107,9 +107,18 @@ func sellOnPage(t *testing.T, browser context.Context, code, end, answer string)
 
 func splitKeys(code string) []string { return strings.Split(code, "") }
 
+// still waits until the page takes keys again: behind a change that came by itself it does not for a moment.
+func still(t *testing.T, browser context.Context) {
+	t.Helper()
+	within, stop := context.WithTimeout(browser, time.Minute)
+	defer stop()
+	require.NoError(t, chromedp.Do(within, chromedp.WaitReady(`body:not(:has([data-still]))`)))
+}
+
 // press sends keys as a hand does, one after another.
 func press(t *testing.T, browser context.Context, keys ...string) {
 	t.Helper()
+	still(t, browser)
 	for _, key := range keys {
 		require.NoError(t, chromedp.Do(browser, chromedp.KeyEvent(key), chromedp.Sleep(90*time.Millisecond)))
 	}

@@ -37,6 +37,7 @@ type centre struct{ X, Y float64 }
 // tap touches the button of an action.
 func tap(t *testing.T, window context.Context, action string) {
 	t.Helper()
+	still(t, window)
 	at := `(() => { const b = [...document.querySelectorAll('[data-action="` + action + `"]')].find((b) => !b.disabled); if (!b) return null;
 		const r = b.getBoundingClientRect(); return { X: r.x + r.width / 2, Y: r.y + r.height / 2 }; })()`
 	var place *centre

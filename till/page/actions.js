@@ -7,7 +7,7 @@ const digitsMax = 9; // of an amount: 9,999,999.99 is more than a till sells at 
 const codeMax = 64; // keys
 const refusedFor = 8000; // ms that a refusal is said
 const noticedWithin = 5000; // ms: an older refusal is no news to a page that was just opened
-const noteFor = 4000; // ms
+const noteFor = 8000; // ms
 const armTries = 20; // of one payment with one key, while the agent does not answer
 
 // Actions carries out what the cashier wants. Every wish is one call of the agent; what comes of it arrives as the payment's news.
@@ -22,6 +22,7 @@ export class Actions {
     Object.assign(this, parts);
     this.mine = new Set(); // payments that this page saw before their end
     this.finding = new Finding(parts);
+    this.open = 0; // wishes under way: what changes meanwhile is the cashier's doing
   }
 
   // key carries out a key of the screen: its action, or a digit or letter of what is being typed.
@@ -41,7 +42,7 @@ export class Actions {
     const { payment } = this.state;
     if (this.state.finding) return void this.finding.look(text);
     if (payment && payment.status === 'waiting' && !this.state.lost) return this.#give(payment.id, text);
-    this.#refuse(payment && !payment.final ? 'busy' : 'nothing_armed');
+    this.#refuse(payment && !payment.final ? 'busy' : this.offers('scan_again') ? 'scan_again_first' : 'nothing_armed');
   }
 
   // carry carries out an action by its name.
@@ -77,7 +78,8 @@ export class Actions {
     ask(question) { Object.assign(this.state, { asking: question, operator: operatorOf(this.state), warning: 0 }); },
     next_warning() { this.state.warning++; },
     back() { this.state.asking = ''; this.state.operator = ''; },
-    cancel() { this.state.asking = ''; this.#on((id) => this.agent.cancel(id), this.#leaveCancelled); },
+    cancel() { this.state.asking = ''; this.#on((id) => this.agent.cancel(id), (p) => this.#leaveCancelled(p, 'cancelled_note')); },
+    end_for_other_means() { this.#on((id) => this.agent.cancel(id), (p) => this.#leaveCancelled(p, 'other_means_note')); },
     next() { this.#answer(this.state.payment.status === 'paid' ? 'goods_given' : 'seen'); },
     seen() { this.#answer('seen'); },
     goods_given() { this.state.asking = ''; this.#answer('goods_given'); },
@@ -92,6 +94,7 @@ export class Actions {
   #digits(digits) {
     const typed = (this.state.typed + digits).replace(/^0+/, '');
     this.state.refused = '';
+    this.state.note = '';
     if (typed.length <= digitsMax) this.state.typed = typed;
   }
 
@@ -166,7 +169,8 @@ export class Actions {
   #otherMeans() {
     const p = this.state.payment;
     if (!p.final) this.state.otherMeans = true;
-    else this.#answer('seen');
+    else if (this.state.otherMeans) this.#answer('seen');
+    else this.#answer('seen', () => this.#say('other_means_note', p.amount_text));
   }
 
   #setAside() {
@@ -187,10 +191,10 @@ export class Actions {
     }
   }
 
-  #leaveCancelled(payment) {
+  // leaveCancelled says that it has ended only where it has: a code that was scanned in the same moment may have been faster.
+  #leaveCancelled(payment, note) {
     if (payment.status !== 'cancelled') return;
-    this.#say('cancelled_note');
-    this.#answerFor(payment.id, 'seen');
+    this.#answerFor(payment.id, 'seen', () => this.#say(note, payment.amount_text));
   }
 
   #on(call, then) {
@@ -211,6 +215,7 @@ export class Actions {
   async #do(wish, then) {
     if (this.#busy) return;
     this.#busy = true;
+    this.open++;
     try {
       const payment = await wish();
       this.learn(payment);
@@ -221,6 +226,7 @@ export class Actions {
     } finally {
       this.#busy = false;
       this.show();
+      this.open--;
     }
   }
 
@@ -242,19 +248,22 @@ export class Actions {
   noticed(notice) {
     if (!notice || notice.at === this.#noticedAt) return;
     this.#noticedAt = notice.at;
-    if (this.state.payment || this.state.finding || this.state.now - Date.parse(notice.at) > noticedWithin) return;
-    this.#refuse(notice.kind);
+    const { payment, finding, now } = this.state;
+    if (finding || now - Date.parse(notice.at) > noticedWithin) return;
+    if (payment && !(payment.final && this.offers('scan_again'))) return;
+    this.#refuse(payment ? 'scan_again_first' : notice.kind);
     this.show();
   }
 
   #refuse(kind) {
-    this.state.refused = kind;
+    Object.assign(this.state, { refused: kind, refusedAt: this.state.now, refusals: this.state.refusals + 1, note: '' });
     clearTimeout(this.#refusal);
     this.#refusal = setTimeout(() => { this.state.refused = ''; this.show(); }, refusedFor);
   }
 
-  #say(note) {
-    this.state.note = note;
+  #say(note, amount = '') {
+    Object.assign(this.state, { note, noteAmount: amount });
+    this.show();
     clearTimeout(this.#note);
     this.#note = setTimeout(() => { this.state.note = ''; this.show(); }, noteFor);
   }

@@ -34,7 +34,7 @@ function facing(state) {
   const p = state.payment;
   if (!p) return state.status && state.status.ready ? say('welcome') : say('closed', 'plug');
   switch (p.status) {
-    case 'waiting': return say('scan', 'barcode');
+    case 'waiting': return state.status && !state.status.ready ? say('wait', 'hourglass') : say('scan', 'barcode');
     case 'paying': return say('wait', 'hourglass');
     case 'confirming': return p.reason === 'customer_enters_password' && !p.attention ? say('password', 'phone') : say('wait', 'hourglass');
     case 'paid': return state.status?.training ? { name: 'paid', signs: ['flag'], texts: both(state, 'practice_paid') } : { name: 'paid', signs: ['tick'], texts: both(state, 'customer_paid_done') };

@@ -1,6 +1,7 @@
 import { agent, base, ProblemError, Stream } from './agent.js';
 import { Actions } from './actions.js';
 import { patch } from './dom.js';
+import { Guard } from './guard.js';
 import { KeyReader, keyOf, quietAfter } from './keys.js';
 import { again, Sounds } from './sound.js';
 import { choose } from './choose.js';
@@ -22,15 +23,18 @@ const known = new Map(); // payments by id, each in its newest form
 const state = {
   base,
   words: null, language: '', view: query.get('view') || '', now: Date.now(), status: null, payment: null, payments: [],
-  typed: '', codeOpen: false, codeLength: 0, asking: '', warning: 0, operator: '', recovered: false, otherMeans: false, finding: null, muted: setting('muted'), theme: setting('theme'), lost: false, refused: '', note: '', manage: newManage(), session: null, signin: newSignin(),
+  typed: '', codeOpen: false, codeLength: 0, asking: '', warning: 0, operator: '', recovered: false, otherMeans: false, finding: null, muted: setting('muted'), theme: setting('theme'), lost: false, refused: '', refusedAt: 0, refusals: 0, note: '', noteAmount: '', manage: newManage(), session: null, signin: newSignin(),
 };
 
 let ahead = 0; // the agent's clock minus this page's, in ms
 let screen = { keys: {}, name: '', sound: '' };
+let told = ''; // the result whose tone was heard last
+let own = false; // a key or a touch is being carried out
+const guard = new Guard(root);
 let heardAt = 0; // when the screen's tone was last heard
 
 const managing = state.view === 'manager';
-const parts = { state, agent, ProblemError, learn, settle, show, language: setLanguage, setting: set, openCustomer, print: () => window.print(), go: (where) => { location.href = where; }, reasonText };
+const parts = { state, agent, ProblemError, learn, settle, show, language: setLanguage, setting: set, openCustomer, print: () => window.print(), go: (where) => { location.href = where; }, reasonText, offers: (action) => Object.values(screen.keys).includes(action) };
 applySettings();
 const actions = managing ? new Manage(parts) : new Actions(parts);
 const signin = new SignIn(parts);
@@ -41,18 +45,25 @@ function show() {
   if (!managing) choose(state, known, actions.mine);
   signin.watch();
   const before = screen;
-  screen = render(state);
+  screen = { ...render(state), id: state.payment?.id };
+  if (!state.view) guard.watch(before, screen, own || actions.open > 0);
   patch(root, [screen.tree]);
   document.documentElement.lang = state.language;
   sound(before);
 }
 
+const results = ['paid', 'declined', 'reversed']; // each is heard once
+
 // sound plays the tone of a screen when it comes, and of some again while they stay.
 function sound(before) {
   const now = performance.now();
+  if (screen.alert && screen.alert !== before.alert) sounds.play('wrong_code');
   const came = screen.name !== before.name || screen.sound !== before.sound;
   if (!screen.sound) return;
   if (!came && !(again[screen.sound] && now - heardAt > again[screen.sound] * 1000)) return;
+  const result = results.includes(screen.sound) ? `${screen.sound} ${screen.id}` : '';
+  if (result && result === told) return; // it was looked up in between
+  told = result || told;
   heardAt = now;
   sounds.play(screen.sound);
   if (came && screen.sound === 'paid') sounds.say(`${labelIn(state, state.language, screen.spoken || 'spoken_paid')} ${state.payment.amount_text}`, state.language);
@@ -212,6 +223,17 @@ async function start() {
   setInterval(show, 250);
 }
 
+// ownDoing carries out what a hand has done, and shows it as such.
+function ownDoing(act) {
+  own = true;
+  try {
+    act();
+    show();
+  } finally {
+    own = false;
+  }
+}
+
 // pressed carries out what the reader is sure of.
 function pressed(events) {
   for (const event of events) {
@@ -220,9 +242,8 @@ function pressed(events) {
       show();
       continue;
     }
-    if (event.scan !== undefined) actions.scanned(event.scan);
-    else actions.key(event.key, screen.keys);
-    show();
+    if (event.scan === undefined && guard.holds(screen.keys[event.key], event.key)) continue;
+    ownDoing(() => (event.scan === undefined ? actions.key(event.key, screen.keys) : actions.scanned(event.scan)));
   }
 }
 
@@ -262,10 +283,10 @@ document.addEventListener('click', (event) => {
   if (!button) return;
   button.blur(); // the next Enter is the screen's, not this button's
   const { action } = button.dataset;
+  if (!signin.active && guard.holds(action)) return;
   afterKeys(() => {
     if (!button.isConnected || button.dataset.action !== action) return; // a key has led to another screen
-    (action.startsWith('signin_') ? signin : actions).carry(action);
-    show();
+    ownDoing(() => (action.startsWith('signin_') ? signin : actions).carry(action));
   });
 });
 

@@ -3,14 +3,14 @@ import { amountOf } from './signs.js';
 import { findScreens, lastOf, markOf } from './find.js';
 import { practice, trainingQuestion } from './practice.js';
 import { optionsScreen, shiftLine, shiftScreen } from './shift.js';
-import { amountText, both, clockText, forManager, grouped, label, notice, since, until, withAmount, withoutAmount } from './texts.js';
+import { amountText, both, clockText, filled, forManager, grouped, label, notice, noteText, since, until, withAmount, withoutAmount } from './texts.js';
 
 // screenOf chooses the one screen of a state: its name, signs, texts, and the keys that do something now. What binds the cashier most
 // comes first: a lost agent, then the payment, then why none can be taken, then the keypad.
 export function screenOf(state) {
   if (state.lost) return state.asking === 'lost' ? lostManager(state) : lost(state);
   if (state.asking && questions[state.asking] && state.payment) return questions[state.asking](state, state.payment);
-  if (state.payment) return paymentScreen(state, state.payment);
+  if (state.payment && !(state.finding && looksUpFrom(state.payment))) return paymentScreen(state, state.payment);
   if (!state.status) return starting(state);
   if (state.finding) return findScreens[state.finding.step](state);
   if (aside[state.asking]) return aside[state.asking](state);
@@ -21,6 +21,9 @@ export function screenOf(state) {
 // aside are the screens that stand beside the keypad, and about no payment.
 const aside = { warnings, shift: shiftScreen, options: optionsScreen, training: trainingQuestion };
 
+// looksUpFrom reports a result whose bill may be looked up before it is answered: not paid here, and the customer's phone may say paid.
+const looksUpFrom = (p) => p.status === 'declined';
+
 const noticeSeconds = 12; // how long a refused scan is said
 
 // paymentScreen is the screen of a payment's status, with the texts that came with it.
@@ -30,6 +33,7 @@ function paymentScreen(state, p) {
   screen.message ??= withoutAmount(p.message, p.amount_text);
   screen.next ??= withAmount(p.next_step, p.amount_text);
   if (p.attention) needsPerson(state, p, screen);
+  if (p.final && p.status !== 'paid' && p.late?.money_seen) earlierSale(state, p, screen);
   if (p.status !== 'waiting') alsoRefused(state, p, screen);
   return screen;
 }
@@ -51,15 +55,31 @@ function paidAfterTheEnd(state, p, screen) {
   screen.signs = ['person', 'question'];
 }
 
+// earlierSale says first that the page is about a sale of before, and takes no money for one that another try has paid.
+function earlierSale(state, p, screen) {
+  screen.lead = `${label(state, 'earlier_sale')} · ${clockText(p.times.armed_at)} · ${grouped(p.amount_text)}`;
+  if (!state.payments.some((q) => q.id !== p.id && q.sale_ref === p.sale_ref && q.status === 'paid')) return;
+  screen.lead += ` · ${label(state, 'sale_paid_since')}`;
+  if (p.attention) return;
+  screen.facts = [];
+  screen.next = both(state, 'sale_paid_since_next');
+  screen.actions = [{ key: 'Enter', action: 'seen', label: label(state, 'seen') }, hasSlip(p) && print(state, 'print_slip')].filter(Boolean);
+}
+
 // hasSlip reports that something true can stand on paper: NOT PAID is not true of what was paid after the end.
 export function hasSlip(p) {
   return ['paid', 'declined', 'reversing', 'reversed'].includes(p.status) && p.attention !== 'paid_after_the_end';
 }
 
-// alsoRefused says beside a running payment that a scan was not taken.
+// alsoRefused says beside a payment that a scan was not taken; where R comes before the next one, in the place of what to do.
 function alsoRefused(state, p, screen) {
-  const kind = state.refused || (recent(state, p.notice) && p.notice.kind);
+  const kind = state.refused || (!p.final && recent(state, p.notice) && p.notice.kind);
   if (!kind) return;
+  if (kind === 'scan_again_first') {
+    screen.next = notice(state, kind).next_step;
+    screen.alert = `${kind} ${state.refusals || 0}`;
+    return;
+  }
   screen.facts = [`✖ ${notice(state, kind).message[state.language]}`, ...(screen.facts || [])];
 }
 
@@ -71,17 +91,44 @@ const statuses = { waiting, paying, confirming, reversing, paid, declined, rever
 
 function waiting(state, p) {
   const kind = state.refused || (recent(state, p.notice) && p.notice.kind);
-  const screen = kind ? wrongCode(state, kind) : { name: 'waiting', signs: ['barcode'], sound: 'waiting' };
+  const unready = unreadyFor(state, p, kind);
+  if (unready) return unreached(state, unready, kind && `${kind} ${state.refused ? state.refusals : p.notice.at}`);
+  const screen = kind && !unreadyKinds.includes(kind) ? wrongCode(state, kind) : { name: 'waiting', signs: ['barcode'], sound: 'waiting' };
   const left = until(state, p.times.scan_until);
   const whole = (Date.parse(p.times.scan_until) - Date.parse(p.times.armed_at)) / 1000;
   if (left !== null) screen.ring = { seconds: left, part: Math.min(1, left / whole), label: label(state, 'left') };
   screen.actions = state.codeOpen
     ? [{ key: 'Enter', action: 'send_code', label: label(state, 'send_code'), first: true, disabled: !state.codeLength }, { key: '⌫', action: 'erase', label: label(state, 'erase') }, { key: 'Esc', action: 'close_code', label: label(state, 'back') }]
-    : [otherWallets.includes(kind) && { key: 'K', action: 'cancel', label: label(state, 'other_means') }, { key: 'Esc', action: 'cancel', label: label(state, 'cancel') }, { key: 'T', action: 'type_code', label: label(state, 'type_code') }].filter(Boolean);
+    : [otherWallets.includes(kind) && endByOtherMeans(state), { key: 'Esc', action: 'cancel', label: label(state, 'cancel') }, { key: 'T', action: 'type_code', label: label(state, 'type_code') }].filter(Boolean);
   screen.keys = { digits: 'code' };
   if (state.codeOpen) screen.facts = [`${label(state, 'type_code')}: ${'●'.repeat(Math.min(state.codeLength, 24))} (${state.codeLength}/18)`];
   return practice(state, screen);
 }
+
+const unreachedKinds = ['no_network', 'captive_portal', 'not_verified', 'clock_unset'];
+const unreadyKinds = [...unreachedKinds, 'starting', 'stopping', 'clock', 'journal', 'key_mismatch', 'certificate', 'certificate_refused', 'certificate_early', 'no_certificate'];
+
+// unreadyFor is why a code would not be taken for a payment that waits for one: as the status says, or a refused scan that is newer than the status.
+function unreadyFor(state, p, kind) {
+  const { status } = state;
+  if (status && !status.ready) return status.not_ready?.reason || 'other';
+  if (!unreadyKinds.includes(kind)) return '';
+  const at = state.refused ? state.refusedAt : Date.parse(p.notice.at);
+  return status && Date.parse(status.now) > at ? '' : kind;
+}
+
+// unreached is a payment that is still armed while no code can be taken: it ends by K, or goes on by itself.
+function unreached(state, kind, alert) {
+  const away = unreachedKinds.includes(kind);
+  return {
+    name: 'unreached', signs: ['plug'], sound: 'offline', alert, message: away ? both(state, 'armed_unreached') : notice(state, kind).message,
+    next: both(state, away ? 'armed_unreached_next' : 'armed_unready_next'),
+    actions: [endByOtherMeans(state), { key: 'Esc', action: 'cancel', label: label(state, 'cancel') }],
+  };
+}
+
+// endByOtherMeans ends a payment that waits for a code, and says that its amount is taken by other means.
+const endByOtherMeans = (state) => ({ key: 'K', action: 'end_for_other_means', label: label(state, 'other_means') });
 
 const otherWallets = ['alipay', 'unionpay', 'wrong_prefix']; // the customer may want to pay with what was scanned
 
@@ -110,18 +157,25 @@ function confirming(state, p) {
 
 function password(state, p) {
   const early = until(state, p.times.cancel_from);
-  const from = Math.ceil((Date.parse(p.times.cancel_from) - Date.parse(startOf(p))) / 1000); // counted as the ring counts
-  const text = early ? `${label(state, 'cancel')} (${label(state, 'from')} ${from} s)` : label(state, 'cancel_now');
-  return { name: 'password', signs: ['phone'], ring: seconds(state, p), sound: 'password', actions: [{ key: 'C', pad: 'Escape', action: 'ask:cancel', label: text, disabled: early > 0 }] };
+  const text = early ? filled(state, 'cancel_in', early) : label(state, 'cancel_now');
+  return { name: 'password', signs: ['phone'], ring: seconds(state, p), sound: 'password', facts: endsByItself(state, p), actions: [{ key: 'C', pad: 'Escape', action: 'ask:cancel', label: text, disabled: early > 0 }] };
 }
+
+// endsByItself is when the till takes back what has no result by then.
+function endsByItself(state, p) {
+  const left = until(state, p.times.reverse_at);
+  return left > 0 && !p.attention && !p.set_aside ? [filled(state, 'ends_itself', left)] : [];
+}
+
+const soundAfter = 4; // s that an answer is open: before that it would be heard as a failure of what is paid a moment later
 
 function unknown(state, p) {
   const wait = until(state, p.times.next_step_at);
   const gone = seconds(state, p);
   return {
-    name: 'unknown', frame: 'striped', signs: ['triangle'], sound: 'unknown', actions: [manager(state)],
+    name: 'unknown', frame: 'striped', signs: ['triangle'], sound: p.attention || !gone || gone.seconds >= soundAfter ? 'unknown' : '', actions: [manager(state)],
     ring: { seconds: wait ?? 0, part: null, label: label(state, 'to_answer') },
-    facts: [[gone && `${gone.seconds} s ${gone.label}`, wait > 0 ? `${label(state, 'asked_again')} ${wait} s` : label(state, 'asking_now')].filter(Boolean).join(' · ')],
+    facts: [[gone && `${gone.seconds} s ${gone.label}`, wait > 0 ? `${label(state, 'asked_again')} ${wait} s` : label(state, 'asking_now'), ...endsByItself(state, p)].filter(Boolean).join(' · ')],
   };
 }
 
@@ -181,10 +235,12 @@ function payerFacts(state, p) {
 }
 
 function declined(state, p) {
-  const offline = p.reason === 'no_network';
-  const again = { key: 'R', pad: 'Enter', action: 'scan_again', label: label(state, 'scan_again') };
   const other = otherMeans(state);
-  return { name: 'declined', signs: offline ? ['cross', 'plug'] : ['cross'], sound: 'declined', actions: offline ? [{ ...other, pad: 'Enter' }, { ...again, pad: '' }] : [again, other] };
+  if (p.reason === 'no_network') return { name: 'declined', signs: ['cross', 'plug'], sound: 'declined', actions: [other, scanAgain(state)] };
+  return {
+    name: 'declined', signs: ['cross'], sound: 'declined', facts: [label(state, 'phone_says_paid')],
+    actions: [{ ...scanAgain(state), pad: 'Enter' }, other, { key: 'B', action: 'find_bill', label: label(state, 'check_bill') }],
+  };
 }
 
 // reversed is two screens: money goes back or may go back, or none was ever taken.
@@ -193,7 +249,7 @@ function reversed(state, p) {
   const untaken = p.reason === 'never_arrived' && !p.attention && !(p.late && p.late.money_seen); // one that shows up after its end has arrived after all
   return {
     name: 'reversed', frame: untaken ? 'untaken' : '', signs: untaken ? ['zero'] : ['returned'], sound: 'reversed',
-    actions: [{ key: 'R', action: 'scan_again', label: label(state, 'scan_again') }, { ...otherMeans(state), pad: 'Enter' }, print(state, 'print_slip')],
+    actions: [otherMeans(state), print(state, 'print_slip'), scanAgain(state)], // the first two where they were while it was taken back
   };
 }
 
@@ -206,9 +262,10 @@ function reversedElsewhere(state) {
 }
 
 function cancelled(state) {
-  return { name: 'cancelled', signs: ['cross'], actions: [{ key: 'R', action: 'scan_again', label: label(state, 'scan_again') }, { key: 'Enter', pad: 'Escape', action: 'next', label: label(state, 'next'), first: true }] };
+  return { name: 'cancelled', signs: ['cross'], actions: [scanAgain(state), { key: 'Enter', pad: 'Escape', action: 'next', label: label(state, 'next'), first: true }] };
 }
 
+const scanAgain = (state) => ({ key: 'R', action: 'scan_again', label: label(state, 'scan_again') });
 const otherMeans = (state) => ({ key: 'K', pad: 'Escape', action: 'other_means', label: label(state, 'other_means') });
 const manager = (state) => ({ key: 'M', action: 'ask:manager', label: label(state, 'call_manager') });
 const print = (state, name) => ({ key: 'P', action: 'print', label: label(state, name) });
@@ -217,7 +274,7 @@ const back = (state) => ({ key: 'Esc', action: 'back', label: label(state, 'back
 const questions = {
   cancel: (state, p) => ({
     name: 'question', signs: ['question'], amount: p.amount_text, message: both(state, 'cancel_sure'), next: both(state, 'cancel_what'),
-    actions: [{ key: 'Enter', pad: 'c', action: 'cancel', label: label(state, 'cancel_yes') }, back(state)],
+    actions: [{ key: 'Enter', action: 'cancel', label: label(state, 'cancel_yes') }, back(state)],
   }),
   goods_given: (state, p) => ({
     name: 'question', signs: ['question'], amount: p.amount_text, lead: saleLead(state, p), message: both(state, 'goods_given_sure'), next: both(state, 'goods_given_how'),
@@ -277,7 +334,7 @@ function offline(state) {
   const why = state.status.not_ready || { reason: 'other' };
   const texts = notice(state, why.reason);
   const waits = ['starting', 'stopping', 'recovering'].includes(why.reason);
-  return { name: 'offline', lead: !waits && nothingOpen(state) ? label(state, 'nothing_charged') : '', signs: [waits ? 'hourglass' : 'plug'], message: texts.message, next: texts.next_step, sound: waits ? '' : 'offline', actions: [!waits && { key: 'K', pad: 'Escape', action: 'clear', label: label(state, 'other_means') }, askWarnings(state)].filter(Boolean), keys: lookUpKeys };
+  return { name: 'offline', lead: noteText(state) || (!waits && nothingOpen(state) ? label(state, 'nothing_charged') : ''), signs: [waits ? 'hourglass' : 'plug'], message: texts.message, next: texts.next_step, sound: waits ? '' : 'offline', actions: [!waits && { key: 'K', pad: 'Escape', action: 'clear', label: label(state, 'other_means') }, askWarnings(state)].filter(Boolean), keys: lookUpKeys };
 }
 
 // nothingOpen reports that no payment is under way, not even one that was set aside.
@@ -338,13 +395,18 @@ function idle(state) {
     actions: [enter, { key: 'Esc', action: 'clear', label: label(state, 'clear') }, ...lookUps(state), askWarnings(state)].filter(Boolean),
     body: [
       h('h1', { class: 'message' }, label(state, 'enter_amount'), ' ', h('span', { class: 'second', lang: other(state) }, both(state, 'enter_amount')[other(state)])),
-      amountOf(amountText(state, typed || '0', currency), { 'aria-live': 'polite' }),
+      amountOf(amountText(state, typed || '0', currency), { 'aria-live': 'polite' }, said(state)),
       h('div', { class: 'desk' },
         h('div', { class: 'keypad' }, pad.map((k) => h('button', { type: 'button', key: k, 'data-action': k === '⌫' ? 'erase' : `digit:${k}`, 'aria-label': k === '⌫' ? label(state, 'erase') : k }, k))),
         next ? refusedNote(state, next) : lastPayments(state)),
       shiftLine(state),
     ],
   };
+}
+
+// said stands over the empty amount for a moment, so that no key moves.
+function said(state) {
+  return noteText(state) && !state.typed && h('p', { class: 'said', role: 'status' }, noteText(state));
 }
 
 function other(state) {

@@ -40,10 +40,10 @@ const longNumber = 6; // characters, from 100.00 on
 const widths = [6, 8, 9, 10, 12]; // characters up to which a number has the letters of that size where room is short
 
 // amountOf writes an amount: its number large, what it is counted in before it.
-export function amountOf(text, attrs) {
+export function amountOf(text, attrs, over) {
   const [unit, number] = grouped(text).split(' ');
   const size = number.length < 6 ? '' : ` of${widths.find((w) => number.length <= w) || 12}`;
-  return h('div', { class: `amount${number.length >= longNumber ? ' long' : ''}${size}`, ...attrs }, h('span', { class: 'unit' }, unit), ' ', h('span', { class: 'number' }, number));
+  return h('div', { class: `amount${number.length >= longNumber ? ' long' : ''}${size}`, ...attrs }, h('span', { class: 'unit' }, unit), ' ', h('span', { class: 'number' }, number), over);
 }
 
 const round = 2 * Math.PI * 42;

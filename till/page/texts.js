@@ -21,6 +21,16 @@ export function labelIn(state, language, key) {
   return words.labels[key] || key;
 }
 
+// filled is a label with a number put in.
+export function filled(state, key, n) {
+  return label(state, key).replace('{n}', n);
+}
+
+// noteText is what is said for a moment, with the amount that it is about.
+export function noteText(state) {
+  return state.note ? label(state, state.note).replace('{amount}', grouped(state.noteAmount || '')) : '';
+}
+
 // both returns a label in every language, as the texts of a payment come.
 export function both(state, key) {
   return Object.fromEntries(languages.map(([language]) => [language, labelIn(state, language, key)]));

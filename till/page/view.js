@@ -5,7 +5,7 @@ import { customerPage } from './customer.js';
 import { trainingBar } from './practice.js';
 import { managerScreen } from './manager.js';
 import { signInScreen, whoIsHere } from './signin.js';
-import { amountText, clockText, grouped, label, labelIn, languages, notice, secondOf } from './texts.js';
+import { amountText, both, clockText, grouped, label, labelIn, languages, notice, secondOf } from './texts.js';
 
 // render makes of a state, a plain object, what the page shows and what its keys do. It is pure: the same state gives the same screen,
 // whether it comes from a till or from the storybook.
@@ -28,10 +28,11 @@ import { amountText, clockText, grouped, label, labelIn, languages, notice, seco
 //   state.otherMeans the cashier has taken other means for the payment that is being taken back
 //   state.lost       nothing has come from the agent for too long
 //   state.refused    why the last scan or wish was refused (a key of notices), while it is said
-//   state.note       a label that is said for a moment
+//   state.note, noteAmount   a label that is said for a moment, and the amount in it
+//   state.refusedAt, refusals   when it was refused, in ms, and how often that has happened
 //   state.session, state.signin   who has signed in, and the screen for it (signin.js)
 //
-// It returns {tree, keys, name, sound}: keys maps a key to the action that it stands for.
+// It returns {tree, keys, name, sound, alert}: keys maps a key to the action that it stands for; another alert is a scan that was refused.
 export function render(state) {
   if (state.view === 'customer') return customerPage(state);
   const made = (!state.lost && signInScreen(state)) || (!state.lost && state.view === 'manager' && managerScreen(state)) || screenOf(state);
@@ -39,7 +40,7 @@ export function render(state) {
   const screen = withManager(state, made, banner && banner.next && banner.next.en);
   const tree = h('div', { class: `page ${screen.name} ${screen.frame || ''}`, 'data-screen': screen.name, lang: state.language },
     header(state, screen.name), trainingBar(state), banner !== false && banners(state, banner), stage(state, screen), footer(state, screen), slip(state));
-  return { tree, keys: keysOf(screen, state.status && state.status.training), name: screen.name, sound: screen.sound || '', spoken: screen.spoken };
+  return { tree, keys: keysOf(screen, state.status && state.status.training), name: screen.name, sound: screen.sound || '', spoken: screen.spoken, alert: screen.alert || '', acts: screen.actions.map((a) => a.action) };
 }
 
 // header names the till, what is open on the side, and the languages.
@@ -70,7 +71,12 @@ function bannerOf(state, name) {
   const own = [...away(state, name), ...warningsFor(state, 'cashier')];
   const [worst, ...more] = own.length > 0 || name !== 'idle' ? own : warningsFor(state, 'all');
   if (!worst) return null;
-  return { ...worst, whose: own.length > 0 ? '' : `${label(state, 'manager')}: `, more: more.length, next: actOnBanner.includes(name) ? worst.cashier_step : null };
+  return { ...worst, whose: own.length > 0 ? '' : `${label(state, 'manager')}: `, more: more.length, next: actOnBanner.includes(name) ? stepOf(state, worst) : null };
+}
+
+// stepOf is what to do about a warning: a payment that waits for a code must be ended before cash is taken.
+function stepOf(state, warning) {
+  return state.payment && networkWarnings.includes(warning.code) ? both(state, 'armed_unreached_next') : warning.cashier_step;
 }
 
 const networkWarnings = ['gateway_unreachable', 'captive_portal', 'not_verified_yet'];
@@ -81,7 +87,7 @@ function away(state, name) {
   const { status } = state;
   if (!status || status.warnings.some((w) => networkWarnings.includes(w.code))) return [];
   if (status.ready ? status.gateway.reachable : name !== 'signin') return [];
-  const texts = notice(state, status.ready ? 'no_network' : status.not_ready?.reason);
+  const texts = state.payment ? { message: both(state, 'unreached'), next_step: both(state, 'armed_unreached_next') } : notice(state, status.ready ? 'no_network' : status.not_ready?.reason); // no cash beside a payment that is under way
   return [{ code: 'network_away', severity: 'red', title: texts.message, cashier_step: texts.next_step }];
 }
 
@@ -120,10 +126,10 @@ function stage(state, screen) {
 function footer(state, screen) {
   return h('footer', {}, screen.actions.map((a) => h('button', {
     type: 'button', 'data-action': a.action, class: a.first ? 'first' : a.aux ? 'aux' : a.alarm ? 'alarm' : '', disabled: a.disabled || false, key: a.action,
-  }, h('kbd', {}, a.key), h('span', {}, a.label))),
-  state.note && h('span', { class: 'note', role: 'status' }, label(state, state.note)));
+  }, h('kbd', {}, a.key), !state.view && padNames[a.pad] && h('kbd', {}, padNames[a.pad]), h('span', {}, a.label))));
 }
 
+const padNames = { Enter: 'Enter', Escape: 'Esc' }; // a keypad without letters has these
 const keyNames = { Enter: 'Enter', Esc: 'Escape', '⌫': 'Backspace' };
 
 function keysOf(screen, training) {

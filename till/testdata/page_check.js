@@ -95,6 +95,14 @@
     if ((story.status?.warnings || []).length > 0 && screen.name !== 'warnings' && !story.view && !story.page.asking && !root.querySelector('.banner')) say('a warning is hidden');
     if (screen.name === 'signin' && story.status && !story.status.ready && !root.querySelector('.banner.red')) say('a sign-in hides that no payment can be taken');
     if (story.status?.ready && !story.status.gateway.reachable && !root.querySelector('.banner.red')) say('the network is away, and it does not say so');
+    const waits = story.payment?.status === 'waiting' && story.status && !story.status.ready && !story.view;
+    if (waits && (screen.keys.k !== 'end_for_other_means' || screen.name !== 'unreached')) say('a payment waits that no code can reach, and there is no K that ends it');
+    if (story.payment && root.querySelector('.page').textContent.includes(words.languages[language].notices.no_network.message)) say('it says that no payment follows, and one is armed');
+    const written = [...root.querySelectorAll('footer button')].filter((b) => [...b.querySelectorAll('kbd')].some((k) => k.textContent === 'Enter'));
+    if (!story.view && screen.name !== 'signin' && screen.keys.Enter && !written.some((b) => b.dataset.action === screen.keys.Enter)) say(`Enter does ${screen.keys.Enter}, and no button says so`);
+    const paidSince = story.payment && !story.view && (story.payments || []).some((p) => p.sale_ref === story.payment.sale_ref && p.status === 'paid' && p.id !== story.payment.id);
+    if (paidSince && (Object.values(screen.keys).includes('scan_again') || !has(root.querySelector('.lead').textContent, 'sale_paid_since', language))) say('it does not say that its sale was paid since, or would take it again');
+    if (!story.view && story.payment?.late?.money_seen && story.payment.status !== 'paid' && !story.page.finding && !has(root.querySelector('.lead')?.textContent || '', 'earlier_sale', language)) say('it does not say that it is an earlier sale');
     const keypad = [...root.querySelectorAll('.keypad button')].map((b) => b.dataset.action);
     if (keypad.length > 0 && !/erase$/.test(keypad[keypad.length - 1])) say('⌫ is not the last key of the keypad');
   }
