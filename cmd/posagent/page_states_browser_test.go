@@ -42,6 +42,9 @@ var notReached = map[string]string{
 	"bill-check-again":    "stands for the moment of one call",
 	"cancelled-no-scan":   "90 s without a scan",
 	"idle-network-away":   "stands for the seconds before the warning comes",
+	"bill-goods-given-from-the-list": "bill-goods-given without a bill", "bill-goods-given-refund": "a refund beside a bill: told in package till", "bill-paid-refund": "the same",
+	"bill-money-going-back": "the same", "bill-money-gone-back": "the same", "bill-not-sent": "a cancelled payment, looked up: told in package till",
+	"bill-taken-back-money": "money that was seen and taken back, looked up: told in package till", "bill-asked-again": "check again: told in package till", "bill-asked-clear-again": "the same",
 	"wrong-code-misread":  "a line that loses bytes; the scanner's stories tell it",
 }
 
@@ -384,7 +387,7 @@ func meetTheCounter(s *stateTill) {
 	require.NoError(s.t, err)
 	s.sees("paying-cancel-noted", "states.paying.cancel")
 	s.sees("paid", "states.paid")
-	reads(s.t, s.window, s.tour.words.text("en", "labels.customer_paid"))
+	reads(s.t, s.window, s.tour.words.text("en", "labels.paid_yuan"))
 	s.sees("paid-from-another-wallet", "states.paid")
 	s.press(kb.Enter)
 	s.sees("idle-after-sales", "labels.enter_amount|")
@@ -429,7 +432,7 @@ func meetLookingUp(s *stateTill) {
 	onScreen(s.t, s.window, "paid")
 	s.answer(id, payflow.MoneyGivenBack)
 	onScreen(s.t, s.window, "idle")
-	s.bill(string(id), "bill-money-back", "notices.bill_money_back")
+	s.bill(string(id), "bill-money-back", "notices.bill_money_back_by_hand")
 	id = s.meet("no-money")
 	onScreen(s.t, s.window, "declined")
 	s.press("k")
@@ -467,7 +470,7 @@ func meetThePassword(s *stateTill) {
 	onScreen(s.t, s.window, "password")
 	_, err = s.agent.engine.Cancel(s.t.Context(), id, "P001")
 	require.NoError(s.t, err)
-	s.sees("reversed", "states.reversed")
+	s.sees("reversed", "states.reversed.money_seen")
 	s.press("k")
 }
 
@@ -489,7 +492,7 @@ func meetTheUnknown(s *stateTill) {
 	s.meet("system-error-unpaid")
 	s.sees("unknown", "states.confirming")
 	s.press("m")
-	s.sees("unknown-manager", "states.confirming")
+	s.sees("unknown-manager", "states.confirming.message|labels.manager_waits")
 	s.press(kb.Escape)
 	s.sees("unknown", "states.confirming")
 	s.line.stall()

@@ -95,6 +95,26 @@
     if ((story.status?.warnings || []).length > 0 && screen.name !== 'warnings' && !story.view && !story.page.asking && !root.querySelector('.banner')) say('a warning is hidden');
     if (screen.name === 'signin' && story.status && !story.status.ready && !root.querySelector('.banner.red')) say('a sign-in hides that no payment can be taken');
     if (story.status?.ready && !story.status.gateway.reachable && !root.querySelector('.banner.red')) say('the network is away, and it does not say so');
+    // Advice names no key that is not there.
+    for (const [, key] of said.matchAll(/[(（]([A-Z])[)）]/g)) {
+      if (!screen.keys[key.toLowerCase()] && !(key === 'M' && story.view) && ![...root.querySelectorAll('footer kbd')].some((k) => k.textContent === key)) say(`it names the key ${key}, which is not there`);
+    }
+    const arrow = root.querySelector('.next');
+    if (arrow && arrow.lastChild.textContent === '') say('an arrow leads to nothing');
+    // What is typed can be touched, and a number that names who decides is asked for only where nobody gave a PIN.
+    const types = ['amount', 'refund_amount', 'code'].includes(screen.keys.digits) || screen.keys.text;
+    if (types && (screen.keys.digits !== 'code' || story.page.codeOpen) && !root.querySelector('.keypad')) say('what is typed can not be touched');
+    if (story.page.session?.manager && ['manager', 'operator'].includes(screen.keys.text)) say('it asks for a number of a manager who has given a PIN');
+    const { refund } = story.page.manage || {};
+    if (refund?.step === 'amount' && has(said, 'refund_amount_how', language) !== Boolean(refund.fresh)) say('it says that all goes back where that is not so');
+    if (refund?.pinLike && Object.values(screen.keys).includes('refund_send')) say('what may be a PIN is sent');
+    const shownRing = root.querySelector('.ring .count')?.textContent;
+    if (/^0\b/.test(shownRing || '') && screen.name === 'unknown') say('its seconds stand at 0');
+    if (language !== 'en' && / s$/.test(shownRing || '')) say('its seconds are English');
+    // The bent arrow is for money that was seen to be taken.
+    const p = story.payment || story.page.finding?.bill?.payment;
+    const taken = p && (p.status === 'paid' || p.money_return?.was_taken || p.late?.money_seen);
+    if (signs.includes('returned') && !story.view && p && !taken && !['taking_back'].includes(story.page.finding?.bill?.answer)) say('money goes back that was not seen to be taken');
     const keypad = [...root.querySelectorAll('.keypad button')].map((b) => b.dataset.action);
     if (keypad.length > 0 && !/erase$/.test(keypad[keypad.length - 1])) say('⌫ is not the last key of the keypad');
   }
