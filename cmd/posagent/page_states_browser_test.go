@@ -34,6 +34,8 @@ var notReached = map[string]string{
 	"reversed-never-arrived":    "75 s after the scan; the tour and the engine's stories tell it", "reversed-revoked": "only after an order was lost from sight",
 	"paid-after-the-end": "minutes after the end; the tour tells it", "paid-after-the-end-given-back": "the same", "bill-late": "the same",
 	"offline-starting": "the agent answers only once it has started", "offline-key-mismatch": "no agent starts with such a key", "certificate-warning": "needs a certificate about to end",
+	"paid-after-the-end-paid-since": "minutes after the end of a sale that another try has paid meanwhile", "paid-after-the-end-given-back-paid-since": "the same",
+	"waiting-network-away-scanned": "waiting-network-away, with the scan that was refused", "waiting-captive-portal": "the same words with another warning", "waiting-journal": "a journal that breaks between arming and scan",
 	"declined-no-network": "the network must go between the scan and the call",
 	"bill-paid":           "a paid payment that nobody has answered is on the screen before anything can be looked up",
 	"bill-taking-back":    "the same of one that is being taken back",
@@ -374,7 +376,15 @@ func meetTheCounter(s *stateTill) {
 	s.sees("wrong-code-used", "notices.same_code")
 	s.scan(s.gateway.code("no-money"))
 	s.sees("declined-not-enough", "states.declined", "not_enough_money")
+	s.scan(s.gateway.code("pays-at-once"))
+	s.sees("declined-scanned-too-early", "states.declined.message|notices.scan_again_first.next_step", "not_enough_money")
+	s.press("b")
+	s.sees("declined-bill-scan", "labels.bill_scan|labels.bill_scan_how")
+	s.press(kb.Escape)
+	onScreen(s.t, s.window, "declined")
 	s.press("k")
+	reads(s.t, s.window, "Ended without WeChat Pay: take HK$ 12.50 by other means")
+	s.sees("idle-other-means", "labels.enter_amount|")
 	id := s.meet("slow-answer")
 	s.sees("paying", "states.paying")
 	s.scan(s.gateway.code("pays-at-once"))
@@ -439,6 +449,8 @@ func meetLookingUp(s *stateTill) {
 		s.sell()
 		s.press(kb.Escape)
 		onScreen(s.t, s.window, "idle")
+		reads(s.t, s.window, s.tour.words.text("en", "labels.cancelled_note"))
+		s.sees("idle-cancelled", "labels.enter_amount|")
 	}
 	s.press("l")
 	s.sees("last-payments", "labels.last_payments|")
@@ -581,7 +593,13 @@ func meetOffline(s *stateTill) {
 	s.gateway.sim.NetworkDown()
 	s.sell() // an idle till asks WeChat Pay only now and then
 	require.Eventually(s.t, func() bool { return s.agent.engine.Ready() != nil }, 2*time.Minute, 50*time.Millisecond)
-	s.press(kb.Escape)
+	s.sees("waiting-network-away", "labels.armed_unreached|labels.armed_unreached_next")
+	require.NoError(s.t, s.gateway.sim.NetworkUp())
+	s.sees("waiting-scanner-away", "states.waiting") // it was armed all the time
+	s.gateway.sim.NetworkDown()
+	s.sees("waiting-network-away", "labels.armed_unreached|labels.armed_unreached_next")
+	s.press("k")
+	reads(s.t, s.window, "Ended without WeChat Pay: take HK$ 12.50 by other means")
 	s.sees("offline-warned", "notices.no_network")
 	login, err := net.Listen("tcp", strings.TrimPrefix(s.gateway.url, "https://"))
 	require.NoError(s.t, err)
