@@ -65,6 +65,14 @@ func anUnreachedPayment(t *testing.T, browser context.Context) {
 
 	id := a.armed("A-2")
 	b.shows("waiting")
+	a.desk.ready("no_network")
+	a.desk.move(id, func(e *payflow.Entry) { e.Notice = payflow.Notice{At: time.Now(), Kind: "no_network"} })
+	b.shows("unreached")
+	a.desk.ready("")
+	b.shows("waiting")
+	b.wedge(eighteen)
+	b.shows("paying")
+	assert.NotContains(t, b.text(), "take cash", "what kept the scan before it back is over")
 	a.desk.move(id, func(e *payflow.Entry) {
 		e.Status, e.Reason, e.FinalAt = payflow.Declined, payflow.ReasonNotEnough, noon()
 	})

@@ -54,6 +54,8 @@ var notReached = map[string]string{
 	"bill-goods-given-from-the-list": "bill-goods-given without a bill", "bill-goods-given-refund": "a refund beside a bill: told in package till", "bill-paid-refund": "the same",
 	"bill-money-going-back": "the same", "bill-money-gone-back": "the same", "bill-not-sent": "a cancelled payment, looked up: told in package till",
 	"bill-taken-back-money": "money that was seen and taken back, looked up: told in package till", "bill-asked-again": "check again: told in package till", "bill-asked-clear-again": "the same",
+	"paid-after-the-end-paid-since": "minutes after the end of a sale that another try has paid meanwhile", "paid-after-the-end-given-back-paid-since": "the same",
+	"waiting-network-away-scanned": "waiting-network-away, with the scan that was refused", "waiting-captive-portal": "the same words with another warning", "waiting-journal": "a journal that breaks between arming and scan",
 }
 
 // pageWords are the files of the catalogue, by language.
@@ -391,7 +393,15 @@ func meetTheCounter(s *stateTill) {
 	s.sees("wrong-code-used", "notices.same_code")
 	s.scan(s.gateway.code("no-money"))
 	s.sees("declined-not-enough", "states.declined", "not_enough_money")
+	s.scan(s.gateway.code("pays-at-once"))
+	s.sees("declined-scanned-too-early", "states.declined.message|notices.scan_again_first.next_step", "not_enough_money")
+	s.press("b")
+	s.sees("declined-bill-scan", "labels.bill_scan|labels.bill_scan_how")
+	s.press(kb.Escape)
+	onScreen(s.t, s.window, "declined")
 	s.press("k")
+	reads(s.t, s.window, "Ended without WeChat Pay: take HK$ 12.50 by other means")
+	s.sees("idle-other-means", "labels.enter_amount|")
 	id := s.meet("slow-answer")
 	s.sees("paying", "states.paying")
 	s.scan(s.gateway.code("pays-at-once"))
@@ -456,6 +466,8 @@ func meetLookingUp(s *stateTill) {
 		s.sell()
 		s.press(kb.Escape)
 		onScreen(s.t, s.window, "idle")
+		reads(s.t, s.window, s.tour.words.text("en", "labels.cancelled_note"))
+		s.sees("idle-cancelled", "labels.enter_amount|")
 	}
 	s.press("l")
 	s.sees("last-payments", "labels.last_payments|")
@@ -598,7 +610,13 @@ func meetOffline(s *stateTill) {
 	s.gateway.sim.NetworkDown()
 	s.sell() // an idle till asks WeChat Pay only now and then
 	require.Eventually(s.t, func() bool { return s.agent.engine.Ready() != nil }, 2*time.Minute, 50*time.Millisecond)
-	s.press(kb.Escape)
+	s.sees("waiting-network-away", "labels.armed_unreached|labels.armed_unreached_next")
+	require.NoError(s.t, s.gateway.sim.NetworkUp())
+	s.sees("waiting-scanner-away", "states.waiting") // it was armed all the time
+	s.gateway.sim.NetworkDown()
+	s.sees("waiting-network-away", "labels.armed_unreached|labels.armed_unreached_next")
+	s.press("k")
+	reads(s.t, s.window, "Ended without WeChat Pay: take HK$ 12.50 by other means")
 	s.sees("offline-warned", "notices.no_network")
 	login, err := net.Listen("tcp", strings.TrimPrefix(s.gateway.url, "https://"))
 	require.NoError(s.t, err)

@@ -8,6 +8,7 @@ export function choose(state, known, mine) {
   const shown = holding || newest(state.payments.filter((p) => waitsForAnswer(state, p, mine)));
   if ((state.payment && state.payment.id) !== (shown && shown.id)) forget(state, shown);
   if (shown && state.payment && shown.status !== state.payment.status) state.asking = '';
+  if (shown && state.payment?.status === 'waiting' && shown.status !== 'waiting') state.refused = ''; // it was of a scan before the one that was taken
   state.payment = shown || null;
   state.recovered = Boolean(shown && shown.final && !mine.has(shown.id));
 }

@@ -75,8 +75,8 @@ export function hasSlip(p) {
 
 // alsoRefused says beside a payment that a scan was not taken; where R comes before the next one, in the place of what to do.
 function alsoRefused(state, p, screen) {
-  const kind = state.refused || (!p.final && recent(state, p.notice) && p.notice.kind);
-  if (!kind) return;
+  const kind = state.refused || (!p.final && recent(state, p.notice) && !(p.notice.at < p.times.scanned_at) && p.notice.kind);
+  if (!kind || (!state.refused && unreadyKinds.includes(kind))) return; // what kept an earlier scan of it back is over
   if (kind === 'scan_again_first') {
     screen.next = notice(state, kind).next_step;
     screen.alert = `${kind} ${state.refusals || 0}`;
