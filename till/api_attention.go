@@ -186,6 +186,9 @@ func (s *Server) settleLate(ctx context.Context, in *lateInput) (*paymentOutput,
 	if problem != nil {
 		return nil, problem
 	}
+	if problem := s.refusePIN(ctx, in.Body.Operator); problem != nil {
+		return nil, problem
+	}
 	if in.Body.Note == "" {
 		return nil, fieldProblem("note", "must be text of 1 to 200 characters: what was done")
 	}

@@ -202,8 +202,14 @@ func (s *Server) findInDayByTransaction(day string, id payflow.TransactionID) (p
 
 // billOf is what a payment of this till means to a customer who shows its bill.
 func (s *Server) billOf(e payflow.Entry) *billOutput {
-	p := s.view(e, s.now())
-	out := s.billSays(billAnswer(e, p), &p, nil)
+	return s.billOfView(e, s.view(e, s.now()))
+}
+
+func (s *Server) billOfView(e payflow.Entry, p Payment) *billOutput {
+	answer := billAnswer(e, p)
+	out := s.billSays(answer, &p, nil)
+	message, next := s.cfg.Words.Notice("bill_" + billCase(answer, e, p))
+	out.Body.Message, out.Body.NextStep = inAll(message), inAll(next)
 	if p.Attention != "" && out.Body.Answer != BillLate {
 		out.Body.NextStep = p.NextStep // a person must look, and that binds more
 	}
@@ -228,6 +234,25 @@ func billAnswer(e payflow.Entry, p Payment) BillAnswer {
 		return BillTakenBack
 	}
 	return BillNotPaid
+}
+
+// billCase names the words of an answer: money is said to go back only where it may have been taken, a refund is never left out, and to check
+// again is advised only where WeChat Pay was asked for money at all.
+func billCase(answer BillAnswer, e payflow.Entry, p Payment) string {
+	seen := e.MoneySeen || e.Late.MoneySeen
+	switch {
+	case answer == BillMoneyBack && p.Refunded < p.Amount && e.Acknowledged.How == payflow.MoneyGivenBack:
+		return "money_back_by_hand"
+	case answer == BillMoneyBack && p.Refunded < p.Amount:
+		return "money_going_back"
+	case (answer == BillPaid || answer == BillGoodsGiven) && len(p.Refunds) > 0:
+		return string(answer) + "_refund"
+	case answer == BillTakenBack && seen:
+		return "taken_back_money"
+	case answer == BillNotPaid && e.FirstPayAt.IsZero():
+		return "not_sent"
+	}
+	return string(answer)
 }
 
 // askBill asks WeChat Pay. What it says decides nothing here: no payment of this till is touched, but that WeChat Pay is asked again about one.

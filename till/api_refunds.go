@@ -73,6 +73,9 @@ func (s *Server) refund(ctx context.Context, in *refundInput) (*refundOutput, er
 	if problem != nil {
 		return nil, problem
 	}
+	if problem := s.refusePIN(ctx, in.Body.Operator); problem != nil {
+		return nil, problem
+	}
 	if !printable(in.Key) {
 		return nil, newProblem(KeyMissing, "")
 	}
@@ -131,6 +134,9 @@ func (s *Server) waitForRefund(ctx context.Context, entry payflow.RefundEntry, s
 
 func (s *Server) acknowledgeRefund(ctx context.Context, in *refundSeenInput) (*refundOutput, error) {
 	if p := s.refuseSecrets(map[string]string{"operator": in.Body.Operator, "note": in.Body.Note}); p != nil {
+		return nil, p
+	}
+	if p := s.refusePIN(ctx, in.Body.Operator); p != nil {
 		return nil, p
 	}
 	id, problem := refundID(in.ID)

@@ -115,6 +115,9 @@ func (s *Server) setAside(ctx context.Context, in *setAsideInput) (*paymentOutpu
 	if problem != nil {
 		return nil, problem
 	}
+	if problem := s.refusePIN(ctx, in.Body.Operator); problem != nil {
+		return nil, problem
+	}
 	entry, err := s.cfg.Desk.SetAside(via(ctx), id, callerOf(ctx).decides(in.Body.Operator), in.Body.Reason)
 	return s.wished(ctx, http.StatusOK, entry, err)
 }

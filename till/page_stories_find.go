@@ -17,6 +17,9 @@ type findingPage struct {
 	Page  int    `json:"page"`
 	From  string `json:"from"`
 	Note  string `json:"note,omitempty"`
+	Asked string `json:"asked,omitempty"` // when WeChat Pay was asked again
+
+	Scanned bool `json:"scanned,omitempty"` // the number is a bill's, and was not chosen from the list
 }
 
 // found are the look-ups: each answer to a customer's bill, and the last payments.
@@ -32,8 +35,9 @@ func (b *storyBook) found() {
 		aStory(payflow.Declined, payflow.ReasonNotEnough), lateStory(payflow.LateTakingBack),
 	} {
 		bill := b.server.billOf(*e).Body
-		b.add("bill-"+dashed(string(bill.Answer)), nil, finding(findingPage{Step: "answer", Bill: &bill}))
+		b.add("bill-"+dashed(string(bill.Answer)), nil, finding(findingPage{Step: "answer", Bill: &bill, Scanned: true}))
 	}
+	b.foundApart()
 	order := &BillOrder{Number: "SZTX001T2261128000017AB12C9", State: payflow.TradeSuccess, Amount: 8_888_00, Currency: "HKD", AmountText: "HK$ 8888.00", PaidAt: storyAt.Add(-time.Hour)}
 	for _, answer := range []BillAnswer{BillOtherPaid, BillOtherUnpaid, BillNotOurs, BillNotAsked, BillCode, BillNoNumber} {
 		bill := b.server.billSays(answer, nil, nil).Body
@@ -53,8 +57,44 @@ func (b *storyBook) found() {
 			})
 			s.Payments = append(s.Payments, b.server.view(*e, s.Now))
 		}
+		s.Payments[1].SaleRef, s.Payments[0].Attempt = s.Payments[0].SaleRef, 2
+		b.withRefunds(&s.Payments[0], true, []payflow.RefundEntry{aRefund(payflow.RefundDone, payflow.ReasonRefundDone)})
 	})
 	b.add("last-payments-none", nil, finding(findingPage{Step: "last"}))
+}
+
+// foundApart are bills whose words say more than their answer does.
+func (b *storyBook) foundApart() {
+	add := func(name string, bill Bill, change ...func(*findingPage)) {
+		page := findingPage{Step: "answer", Bill: &bill}
+		for _, c := range change {
+			c(&page)
+		}
+		b.add(name, nil, func(s *story) { s.Page.Finding = &page })
+	}
+	goods := paidStory(answeredWith(payflow.GoodsGiven))
+	whole := aRefund(payflow.RefundProcessing, payflow.ReasonRefundProcessing)
+	whole.Amount.Minor = 1250
+	done := whole
+	done.Status, done.Why = payflow.RefundDone, payflow.ReasonRefundDone
+	add("bill-goods-given-from-the-list", b.billWith(goods))
+	add("bill-goods-given-refund", b.billWith(goods, aRefund(payflow.RefundDone, payflow.ReasonRefundDone)), func(f *findingPage) { f.Scanned = true })
+	add("bill-paid-refund", b.billWith(paidStory(), aRefund(payflow.RefundAbnormal, payflow.AttentionRefundAbnormal)))
+	add("bill-money-going-back", b.billWith(goods, whole))
+	add("bill-money-gone-back", b.billWith(goods, done))
+	add("bill-taken-back-money", b.billWith(aStory(payflow.Reversed, payflow.ReasonRefunded, func(e *payflow.Entry) { e.MoneySeen = true })))
+	add("bill-not-sent", b.billWith(aStory(payflow.Cancelled, payflow.ReasonScanTimeout, func(e *payflow.Entry) { e.FirstPayAt = time.Time{} })))
+	for stage, name := range map[payflow.LateStage]string{payflow.LateOwed: "asked", payflow.LateClear: "asked-clear"} {
+		e := aStory(payflow.Reversed, payflow.ReasonClosed, func(e *payflow.Entry) { e.Late.Stage = stage })
+		add("bill-"+name+"-again", b.billWith(e), func(f *findingPage) { f.Asked = "12:30:20" })
+	}
+}
+
+// billWith is what a payment with refunds means to its customer.
+func (b *storyBook) billWith(e *payflow.Entry, refunds ...payflow.RefundEntry) Bill {
+	p := b.server.view(*e, storyAt)
+	b.withRefunds(&p, e.Status == payflow.Paid, refunds)
+	return b.server.billOfView(*e, p).Body
 }
 
 func answeredWith(how payflow.Handover) func(*payflow.Entry) {

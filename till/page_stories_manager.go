@@ -17,6 +17,7 @@ type managePage struct {
 	Payment  *Payment               `json:"payment"`
 	Asking   string                 `json:"asking"`
 	Operator string                 `json:"operator"`
+	PINLike  bool                   `json:"pinLike"` // what was typed may be a PIN, and was dropped
 	Refund   *manageRefund          `json:"refund"`
 	Lists    map[string][]manageRow `json:"lists"`
 }
@@ -34,8 +35,10 @@ type manageRow struct {
 type manageRefund struct {
 	Step     string `json:"step"`
 	Amount   string `json:"amount"`
+	Fresh    bool   `json:"fresh"` // nothing was typed yet: all that is left
 	Why      string `json:"why"`
 	Operator string `json:"operator"`
+	PINLike  bool   `json:"pinLike"`
 	Sending  bool   `json:"sending"`
 	Problem  string `json:"problem"`
 }
@@ -52,7 +55,9 @@ func (b *storyBook) manager() {
 	}
 	full["person"] = []manageRow{b.abnormal(), b.row(aStory(payflow.Reversing, payflow.ReasonTakingBack, func(e *payflow.Entry) { e.Attention = payflow.AttentionReverseRefused }))}
 	full["twice"] = []manageRow{b.twice()}
-	full["untold"] = full["recent"][:2]
+	again := func(e *payflow.Entry) { e.OutTradeNo, e.Attempt, e.ArmedAt = "SZTX001T1261128000050AB12C9", 2, storyAt.Add(2*time.Minute) }
+	full["untold"] = []manageRow{b.row(paidStory(again)), b.row(lateStory(payflow.LateGivenBack))} // two tries of one sale
+	full["recent"] = append([]manageRow{full["untold"][0]}, full["recent"]...)
 	for _, tab := range []string{"late", "person", "twice", "untold", "recent"} {
 		b.manage("manage-"+tab, full, func(m *managePage) { m.Tab = tab })
 	}
@@ -69,6 +74,8 @@ func (b *storyBook) manager() {
 
 func (b *storyBook) managePayments() {
 	b.manageOne("manage-payment", paidStory(), nil)
+	b.manageOne("manage-payment-answered", paidStory(answeredWith(payflow.GoodsGiven)), nil)
+	b.manageOne("manage-payment-late-given-back", lateStory(payflow.LateGivenBack), nil)
 	b.manageOne("manage-payment-late", lateStory(payflow.LateTakingBack), nil)
 	for status, why := range map[payflow.RefundStatus]payflow.Reason{
 		payflow.RefundRequested: payflow.ReasonRefundUnknown, payflow.RefundProcessing: payflow.ReasonRefundProcessing, payflow.RefundDone: payflow.ReasonRefundDone,
@@ -102,9 +109,10 @@ func (b *storyBook) managePayments() {
 
 func (b *storyBook) manageRefunds() {
 	for name, r := range map[string]manageRefund{
-		"amount": {Step: "amount", Amount: "1250", Why: "1"}, "amount-part": {Step: "amount", Amount: "250", Why: "1"},
+		"amount": {Step: "amount", Amount: "1250", Why: "1", Fresh: true}, "amount-part": {Step: "amount", Amount: "250", Why: "1"},
 		"amount-over": {Step: "amount", Amount: "1251", Why: "1"}, "amount-none": {Step: "amount", Why: "1"},
 		"reason": {Step: "reason", Amount: "250", Why: "1"}, "sure": {Step: "sure", Amount: "250", Why: "1"},
+		"sure-pin": {Step: "sure", Amount: "250", Why: "4", PINLike: true},
 		"sure-typed": {Step: "sure", Amount: "250", Why: "4", Operator: "M001"}, "sending": {Step: "sure", Amount: "250", Why: "4", Operator: "M001", Sending: true},
 		"refused": {Step: "sure", Amount: "250", Why: "4", Operator: "M001", Problem: string(RefundTooMuch)},
 		"again":   {Step: "sure", Amount: "250", Why: "4", Operator: "M001", Problem: string(KeyReused)},
@@ -112,6 +120,8 @@ func (b *storyBook) manageRefunds() {
 	} {
 		b.manageOne("manage-refund-"+name, paidStory(), nil, func(m *managePage) { m.Refund = &r })
 	}
+	b.manageOne("manage-refund-sure-manager", paidStory(), nil, func(m *managePage) { m.Refund = &manageRefund{Step: "sure", Amount: "250", Why: "4"} })
+	b.all[len(b.all)-1].Page.Session = &Session{SetUp: true, Operator: &Person{ID: "P001", Name: "Wong Mei Ling", Role: RoleCashier}, Manager: &Person{ID: "M001", Name: "Lee Ka Yan", Role: RoleManager}}
 }
 
 // manage keeps a story of the manager's page.
@@ -127,7 +137,18 @@ func (b *storyBook) manage(name string, lists map[string][]manageRow, change fun
 // manageOne keeps a story of one payment that the manager looks at.
 func (b *storyBook) manageOne(name string, e *payflow.Entry, refunds []payflow.RefundEntry, change ...func(*managePage)) {
 	p := b.server.view(*e, storyAt)
-	if e.Status == payflow.Paid {
+	b.withRefunds(&p, e.Status == payflow.Paid, refunds)
+	b.manage(name, b.lists(), func(m *managePage) {
+		m.Open, m.Payment = string(p.ID), &p
+		for _, c := range change {
+			c(m)
+		}
+	})
+}
+
+// withRefunds counts refunds in a payment's view, as the desk does.
+func (b *storyBook) withRefunds(p *Payment, paid bool, refunds []payflow.RefundEntry) {
+	if paid {
 		p.Refundable = p.Amount
 	}
 	for _, r := range refunds {
@@ -139,12 +160,6 @@ func (b *storyBook) manageOne(name string, e *payflow.Entry, refunds []payflow.R
 			p.Refunded += r.Amount.Minor
 		}
 	}
-	b.manage(name, b.lists(), func(m *managePage) {
-		m.Open, m.Payment = string(p.ID), &p
-		for _, c := range change {
-			c(m)
-		}
-	})
 }
 
 func (b *storyBook) lists(late ...manageRow) map[string][]manageRow {

@@ -233,6 +233,9 @@ func stateCase(p payflow.Payment) string {
 		if slices.Contains([]payflow.Reason{payflow.ReasonNeverArrived, payflow.ReasonClosed, payflow.ReasonRevoked}, p.Reason) {
 			return "reversed." + string(p.Reason)
 		}
+		if p.MoneySeen {
+			return "reversed.money_seen"
+		}
 	}
 	return string(p.Status)
 }

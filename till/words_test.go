@@ -167,7 +167,7 @@ func TestStatesSayTheirBindingWords(t *testing.T) {
 		{anEntry(payflow.Paid, payflow.ReasonPaid), "PAID HK$ 12.50", "收款成功", "receipt", "收據"},
 		{anEntry(payflow.Declined, payflow.ReasonCodeExpired), "Not paid: the code has expired", "未收款", "scan again", "重新掃碼"},
 		{anEntry(payflow.Declined, payflow.ReasonNoNetwork), "NOT PAID - no network, nothing was charged", "網絡中斷", "Take cash", "請收現金"},
-		{anEntry(payflow.Reversing, payflow.ReasonTakingBack), "NOT PAID by WeChat - taking back what may have been taken", "未付款，正在撤銷", "slip", "單據"},
+		{anEntry(payflow.Reversing, payflow.ReasonTakingBack), "NOT PAID by WeChat - being cancelled", "未付款，正在撤銷", "slip", "單據"},
 		{anEntry(payflow.Reversed, payflow.ReasonRefunded), "NOT PAID, cancelled", "已撤銷", "5 working days", "5 個工作天"},
 	} {
 		assert.Contains(t, w.Message(c.entry)["en"], c.english)

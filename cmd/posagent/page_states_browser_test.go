@@ -50,6 +50,11 @@ var notReached = map[string]string{
 	"bill-taking-back":            "the same of one that is being taken back",
 	"bill-undecided":              "the same; one that was set aside says to call the manager",
 	"bill-check-again":            "stands for the moment of one call",
+	"manage-payment-answered": "manage-payment after the cashier's answer", "manage-payment-late-given-back": "paid-after-the-end-given-back at the manager's page: told in package till",
+	"manage-refund-sure-pin": "told in package till", "manage-refund-sure-manager": "the same",
+	"bill-goods-given-from-the-list": "bill-goods-given without a bill", "bill-goods-given-refund": "a refund beside a bill: told in package till", "bill-paid-refund": "the same",
+	"bill-money-going-back": "the same", "bill-money-gone-back": "the same", "bill-not-sent": "a cancelled payment, looked up: told in package till",
+	"bill-taken-back-money": "money that was seen and taken back, looked up: told in package till", "bill-asked-again": "check again: told in package till", "bill-asked-clear-again": "the same",
 	"idle-long-warning":           "a warning and the keypad are reached; this is the longest of them", "unknown-long-warning": "the same",
 }
 
@@ -398,7 +403,7 @@ func meetTheCounter(s *stateTill) {
 	require.NoError(s.t, err)
 	s.sees("paying-cancel-noted", "states.paying.cancel")
 	s.sees("paid", "states.paid")
-	reads(s.t, s.window, s.tour.words.text("en", "labels.customer_paid"))
+	reads(s.t, s.window, s.tour.words.text("en", "labels.paid_yuan"))
 	s.sees("paid-from-another-wallet", "states.paid")
 	s.press(kb.Enter)
 	s.sees("idle-after-sales", "labels.enter_amount|")
@@ -443,7 +448,7 @@ func meetLookingUp(s *stateTill) {
 	onScreen(s.t, s.window, "paid")
 	s.answer(id, payflow.MoneyGivenBack)
 	onScreen(s.t, s.window, "idle")
-	s.bill(string(id), "bill-money-back", "notices.bill_money_back")
+	s.bill(string(id), "bill-money-back", "notices.bill_money_back_by_hand")
 	id = s.meet("no-money")
 	onScreen(s.t, s.window, "declined")
 	s.press("k")
@@ -481,7 +486,7 @@ func meetThePassword(s *stateTill) {
 	onScreen(s.t, s.window, "password")
 	_, err = s.agent.engine.Cancel(s.t.Context(), id, "P001")
 	require.NoError(s.t, err)
-	s.sees("reversed", "states.reversed")
+	s.sees("reversed", "states.reversed.money_seen")
 	s.press("k")
 }
 
@@ -503,7 +508,7 @@ func meetTheUnknown(s *stateTill) {
 	s.meet("system-error-unpaid")
 	s.sees("unknown", "states.confirming")
 	s.press("m")
-	s.sees("unknown-manager", "states.confirming")
+	s.sees("unknown-manager", "states.confirming.message|labels.manager_waits")
 	s.press(kb.Escape)
 	s.sees("unknown", "states.confirming")
 	s.line.stall()

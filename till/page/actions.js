@@ -1,7 +1,7 @@
 import { base, reasonOf } from './agent.js';
 import { Finding } from './finding.js';
 import { nextTheme } from './shift.js';
-import { operatorOf } from './signin.js';
+import { decider, eraseOperator, operatorOf, typeOperator } from './signin.js';
 
 const digitsMax = 9; // of an amount: 9,999,999.99 is more than a till sells at once
 const codeMax = 64; // keys
@@ -31,7 +31,7 @@ export class Actions {
     if (/^[0-9]$/.test(key) && keys.digits === 'code') return this.#codeKey(key);
     if (/^[0-9]$/.test(key) && keys.digits === 'find_row') return this.finding.row(Number(key));
     if (/^[0-9a-z_-]$/.test(key) && keys.text === 'bill') return this.finding.key(key);
-    if (/^[0-9a-z_-]$/.test(key) && keys.text === 'operator') return this.#operatorKey(key);
+    if (/^[0-9a-z_-]$/.test(key) && keys.text === 'operator') return this.carry(`operator_key:${key}`);
     if (key === 'Backspace') return this.carry('erase');
     if (keys[key]) this.carry(keys[key]);
   }
@@ -40,7 +40,7 @@ export class Actions {
   scanned(text) {
     this.state.typed = '';
     const { payment } = this.state;
-    if (this.state.finding) return void this.finding.look(text);
+    if (this.state.finding) return void this.finding.look(text, this.state.finding.from, true);
     if (payment && payment.status === 'waiting' && !this.state.lost) return this.#give(payment.id, text);
     this.#refuse(payment && !payment.final ? 'busy' : this.offers('scan_again') ? 'scan_again_first' : 'nothing_armed');
   }
@@ -58,9 +58,12 @@ export class Actions {
     erase() { this.#erase(); },
     clear() { this.state.typed = ''; this.state.refused = ''; },
     arm() { this.#arm({ amount: Number(this.state.typed), currency: this.state.status.currency, sale_ref: newSale(this.state) }); },
+    code_digit(digit) { this.#codeKey(digit); },
+    bill_digit(digit) { this.finding.key(digit); },
+    operator_key(key) { if (!decider(this.state)) typeOperator(this.state, key); },
     find_bill() { this.finding.scan(); },
     find_last() { this.finding.last(); },
-    find_typed() { this.finding.look(this.state.finding.typed); },
+    find_typed() { this.finding.look(this.state.finding.typed, '', true); },
     find_row(n) { this.finding.row(Number(n)); },
     find_more() { this.finding.nextRows(); },
     find_again() { this.finding.again(); },
@@ -75,7 +78,7 @@ export class Actions {
     type_code() { this.state.codeOpen = true; },
     close_code() { this.#dropCode(); },
     send_code() { this.#sendCode(); },
-    ask(question) { Object.assign(this.state, { asking: question, operator: operatorOf(this.state), warning: 0 }); },
+    ask(question) { Object.assign(this.state, { asking: question, operator: operatorOf(this.state), pinLike: false, warning: 0 }); },
     next_warning() { this.state.warning++; },
     back() { this.state.asking = ''; this.state.operator = ''; },
     cancel() { this.state.asking = ''; this.#on((id) => this.agent.cancel(id), (p) => this.#leaveCancelled(p, 'cancelled_note')); },
@@ -88,7 +91,7 @@ export class Actions {
     scan_again() { this.#scanAgain(); },
     set_aside() { this.#setAside(); },
     manage() { this.go(`${base}/?view=manager`); },
-    print() { this.print(); },
+    print() { this.#say('printing'); this.show(); setTimeout(() => this.print(), 50); }, // first the word, then the browser's own window over it
   };
 
   #digits(digits) {
@@ -100,13 +103,9 @@ export class Actions {
 
   #erase() {
     if (this.state.finding) this.finding.erase();
-    else if (this.state.asking === 'set_aside') this.state.operator = this.state.operator.slice(0, -1);
+    else if (this.state.asking === 'set_aside') eraseOperator(this.state);
     else if (this.state.codeOpen) this.#keepCode(this.#code.slice(0, -1));
     else this.state.typed = this.state.typed.slice(0, -1);
-  }
-
-  #operatorKey(key) {
-    if (this.state.operator.length < 16) this.state.operator += key.toUpperCase();
   }
 
   #codeKey(key) {

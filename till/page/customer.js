@@ -51,5 +51,5 @@ function receipt(state, p) {
 
 function otherWallet(state, p) {
   if (!p.payer_amount || p.payer_currency === p.currency) return null;
-  return h('p', { class: 'second' }, amountText(state, p.payer_amount, p.payer_currency));
+  return h('p', { class: 'second' }, [p.payer_currency === 'CNY' && `${label(state, 'paid_yuan')}:`, amountText(state, p.payer_amount, p.payer_currency)].filter(Boolean).join(' '));
 }

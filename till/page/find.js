@@ -1,5 +1,6 @@
 import { h } from './dom.js';
-import { amountText, both, clockText, grouped, label, notice } from './texts.js';
+import { markOf, refundFact, saleName, standing } from './refunds.js';
+import { both, clockText, grouped, label, notice } from './texts.js';
 
 // The screens of what was looked up: what the number on a customer's bill means, and the last payments. None of them is about a new sale.
 
@@ -19,8 +20,8 @@ function scanScreen(state) {
   const { typed } = state.finding;
   return {
     name: 'bill_scan', signs: ['bill', 'barcode'], lead: label(state, 'bill_looked_up'), message: both(state, 'bill_scan'), next: both(state, 'bill_scan_how'),
-    facts: [`${label(state, 'bill_number')}: ${typed || '…'}`], keys: { text: 'bill' },
-    actions: [{ key: 'Enter', action: 'find_typed', label: label(state, 'bill_find'), first: true, disabled: typed.length < 6 }, { key: '⌫', action: 'erase', label: label(state, 'erase') }, back(state)],
+    typed: `${label(state, 'bill_number')}: ${typed || '…'}`, keys: { text: 'bill' }, pad: { action: 'bill_digit' },
+    actions: [{ key: 'Enter', action: 'find_typed', label: label(state, 'bill_find'), first: true, disabled: typed.length < 6 }, back(state)],
   };
 }
 
@@ -33,19 +34,43 @@ const signsOf = {
 const frames = { paid: 'good', goods_given: 'good', undecided: 'striped', late: 'attention', not_asked: 'open', other_paid: 'open', payment_code: 'open', no_number: 'open', not_ours: 'open' };
 
 function answerScreen(state) {
-  const { bill, note, refused } = state.finding;
+  const { bill, note, refused, asked, scanned } = state.finding;
   if (!bill.answer) return { name: 'bill_asking', signs: ['bill', 'cross'], ...refusal(state, bill.refused), actions: [another(state), back(state)] };
   const p = bill.payment;
   const shown = p || bill.order;
   const why = refused && notice(state, refused).message[state.language];
   return {
-    name: 'found', frame: frames[bill.answer] || 'bad', signs: signsOf[bill.answer] || ['bill', 'question'], amount: shown ? shown.amount_text : '', lead: label(state, 'bill_looked_up'),
+    name: 'found', frame: frames[bill.answer] || 'bad', signs: signsFor(bill), amount: shown ? shown.amount_text : '', lead: note ? `… ${label(state, note)}` : asked ? askedFact(state, asked, p) : label(state, 'bill_looked_up'),
     message: bill.message, next: bill.next_step, sound: bill.answer === 'payment_code' ? 'wrong_code' : '',
-    facts: [p && [`${label(state, 'sale')} ${p.sale_ref}`, whenOf(state, p.times.armed_at), label(state, `status_${p.status}`)].join(' · '),
-      bill.order && [bill.order.number, bill.order.paid_at && whenOf(state, bill.order.paid_at)].filter(Boolean).join(' · '),
-      note && `… ${label(state, note)}`, why && `✖ ${why}`].filter(Boolean),
+    facts: [why && `✖ ${why}`,
+      ...refundsOf(state, p),
+      scanned && ['paid', 'goods_given'].includes(bill.answer) && `✓ ${label(state, 'bill_agrees')}`,
+      p && [`${label(state, 'sale')} ${saleName(state, p, state.payments)}`, whenOf(state, p.times.armed_at), bill.answer !== 'late' && standing(state, p, true)].filter(Boolean).join(' · '),
+      bill.order && [bill.order.number, bill.order.paid_at && whenOf(state, bill.order.paid_at)].filter(Boolean).join(' · ')].filter(Boolean),
     actions: [p && mayAskAgain(p) && { key: 'C', action: 'find_again', label: label(state, 'check_again'), disabled: Boolean(note) }, another(state), back(state)].filter(Boolean),
   };
+}
+
+// signsFor: the bent arrow stands for money that was seen to be taken and went or goes back, and for no other end.
+function signsFor({ answer, payment }) {
+  const untaken = answer === 'taken_back' && !payment?.money_return?.was_taken && !payment?.late?.money_seen;
+  return untaken ? signsOf.not_paid : signsOf[answer] || ['bill', 'question'];
+}
+
+const refundsShown = 2;
+
+// refundsOf are the newest refunds of a payment; a list of more stands at the manager's page.
+function refundsOf(state, p) {
+  const refunds = (p && p.refunds) || [];
+  const older = refunds.length - refundsShown;
+  return [...refunds.slice(-refundsShown).map((r) => refundFact(state, r)), older > 0 && `${label(state, 'refund_older')}: ${older}`].filter(Boolean);
+}
+
+// askedFact says when WeChat Pay was asked again, and what has come of it.
+function askedFact(state, asked, p) {
+  const stage = p && p.late && p.late.stage;
+  const came = { check_owed: 'asked_waits', clear: 'asked_clear' }[stage] || 'asked_above';
+  return `${label(state, 'asked_at')} ${asked}: ${label(state, came)}`;
 }
 
 function refusal(state, kind) {
@@ -64,11 +89,6 @@ function whenOf(state, time) {
   return `${today ? '' : `${at.getDate()}.${at.getMonth() + 1}. `}${clockText(time)}`;
 }
 
-const marks = { paid: '✓', declined: '✖', reversed: '↩', cancelled: '–', reversing: '←', confirming: '⚠', paying: '…', waiting: '…' };
-
-// markOf is a status in one sign.
-export const markOf = (p) => marks[p.status] || '';
-
 // lastOf are the newest payments, the newest first.
 export const lastOf = (state, many) => [...state.payments].sort((a, b) => b.times.armed_at.localeCompare(a.times.armed_at)).slice(0, many);
 
@@ -80,14 +100,14 @@ function lastScreen(state) {
   finding.rows = all.slice(at * rowsMax, at * rowsMax + rowsMax);
   return {
     name: 'last_list', keys: { digits: 'find_row' },
-    actions: [pages > 1 && { key: 'N', pad: 'Enter', action: 'find_more', label: `${label(state, 'more_rows')} (${at + 1}/${pages})` }, another(state), back(state)].filter(Boolean),
+    actions: [pages > 1 && { key: 'N', action: 'find_more', label: `${label(state, 'more_rows')} (${at + 1}/${pages})` }, another(state), back(state)].filter(Boolean),
     body: [
       h('h1', { class: 'message' }, label(state, 'last_payments')),
       h('p', { class: 'hint' }, label(state, all.length > 0 ? 'last_how' : 'no_payments')),
       finding.rows.map((p, i) => h('button', { type: 'button', class: 'row', key: p.id, 'data-action': `find_row:${i + 1}` },
         h('kbd', {}, String(i + 1)), h('span', { class: 'sum' }, grouped(p.amount_text)),
-        h('span', { class: 'what' }, h('span', { class: 'sale' }, `${markOf(p)} ${label(state, `status_${p.status}`)} · ${whenOf(state, p.times.armed_at)}`),
-          h('span', { class: 'why' }, [p.sale_ref, p.refunded > 0 && `${label(state, 'refunded_so_far')} ${amountText(state, p.refunded, p.currency)}`].filter(Boolean).join(' · '))))),
+        h('span', { class: 'what' }, h('span', { class: 'sale' }, `${markOf(p)} ${standing(state, p)} · ${whenOf(state, p.times.armed_at)}`),
+          h('span', { class: 'why' }, saleName(state, p, state.payments))))),
     ],
   };
 }

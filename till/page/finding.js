@@ -2,6 +2,11 @@ import { reasonOf } from './agent.js';
 
 const scanWait = 8; // s that one question for a scan lasts
 const pauseAfterFault = 1000; // ms
+// clockSeconds writes a time of the agent's as hours, minutes and seconds of this machine.
+function clockSeconds(now) {
+  return [new Date(now)].flatMap((at) => [at.getHours(), at.getMinutes(), at.getSeconds()]).map((n) => String(n).padStart(2, '0')).join(':');
+}
+
 const answerAfter = 1000; // ms at most between the end of a look and its answer
 
 // Finding looks payments up: by the number on a customer's bill, which a scanner or a hand gives, or out of the last ones. It arms and
@@ -54,9 +59,9 @@ export class Finding {
   }
 
   // look asks the agent what a number means, and stays ready for the next scan.
-  async look(number, from = '') {
+  async look(number, from = '', scanned = false) {
     if (!number) return;
-    const finding = { step: 'asking', typed: '', bill: null, from };
+    const finding = { step: 'asking', typed: '', bill: null, from, scanned };
     this.state.finding = finding;
     this.#show(finding, await this.#ask(number));
   }
@@ -88,9 +93,12 @@ export class Finding {
   // again has WeChat Pay asked once more; what comes of it is heard.
   async again() {
     const { finding } = this.state;
-    finding.note = 'checking_again';
+    Object.assign(finding, { note: 'checking_again', refused: '' });
+    this.show();
     try {
-      this.learn(await this.agent.lookAgain(finding.bill.payment.id));
+      const payment = await this.agent.lookAgain(finding.bill.payment.id);
+      this.learn(payment);
+      Object.assign(finding, { note: '', asked: clockSeconds(this.state.now), bill: { ...finding.bill, payment } });
     } catch (error) {
       finding.note = '';
       if (error instanceof this.ProblemError) finding.refused = reasonOf(error.problem);
@@ -123,7 +131,7 @@ export class Finding {
       try {
         const bill = await this.agent.billScan(scanWait, listening.signal);
         if (bill.answer === 'no_scan' || !this.state.finding) continue;
-        this.state.finding = { step: 'asking', typed: '', bill: null, from: finding.from };
+        this.state.finding = { step: 'asking', typed: '', bill: null, from: finding.from, scanned: true };
         this.#show(this.state.finding, bill);
       } catch {
         await new Promise((done) => { setTimeout(done, pauseAfterFault); });

@@ -1,13 +1,12 @@
-import { operatorOf } from './signin.js';
+import { decider, eraseOperator, typeOperator } from './signin.js';
 import { listsOf, reasons, rowsOf, tabs, toBeSeen } from './manager.js';
 
 const digitsMax = 9; // of an amount, as at the keypad
-const operatorMax = 16;
 const refundTries = 20; // of one refund with one key, while the agent does not answer
 
 // newManage is what the manager's page holds at its beginning.
 export function newManage() {
-  return { tab: 'late', page: 0, open: '', concern: null, payment: null, asking: '', operator: '', refund: null, lists: listsOf([], [], []) };
+  return { tab: 'late', page: 0, open: '', concern: null, payment: null, asking: '', operator: '', pinLike: false, refund: null, lists: listsOf([], [], []) };
 }
 
 // Manage carries out what the manager wants. Every wish is one call of the agent; a refund that was sent is never sent under another key.
@@ -18,11 +17,9 @@ export class Manage {
 
   // key carries out a key of the screen.
   key(key, keys) {
-    const { refund } = this.state.manage;
     if (/^[0-9]$/.test(key) && keys.digits === 'row') return this.carry(`row:${key}`);
-    if (/^[0-9]$/.test(key) && keys.digits === 'refund_amount') return this.#digit(refund, key);
-    if (/^[0-9a-z_-]$/.test(key) && keys.text === 'refund_operator') return this.#operator(refund, key);
-    if (/^[0-9a-z_-]$/.test(key) && keys.text === 'seen_operator') return this.#seenBy(key);
+    if (/^[0-9]$/.test(key) && keys.digits === 'refund_amount') return this.carry(`refund_digit:${key}`);
+    if (/^[0-9a-z_-]$/.test(key) && keys.text === 'manager') return this.carry(`operator_key:${key}`);
     if (key === 'Backspace') return this.carry('erase');
     if (keys[key]) this.carry(keys[key]);
   }
@@ -44,6 +41,8 @@ export class Manage {
     row(number) { this.#open(Number(number)); },
     back() { this.#back(); },
     refund() { this.#begin(); },
+    refund_digit(digits) { for (const digit of digits) this.#digit(this.state.manage.refund, digit); },
+    operator_key(key) { this.#operator(key); },
     refund_step(step) { this.state.manage.refund.step = step; },
     refund_why(why) { Object.assign(this.state.manage.refund, { why, step: 'sure', problem: '' }); },
     refund_send() { this.#send(); },
@@ -51,7 +50,7 @@ export class Manage {
     next_warning() { this.state.warning++; },
     ask(question) {
       if (question === 'warnings') return void Object.assign(this.state, { asking: question, warning: 0 });
-      Object.assign(this.state.manage, { asking: question, operator: operatorOf(this.state) });
+      Object.assign(this.state.manage, { asking: question, operator: '', pinLike: false });
     },
     answer(how) { this.#answer(how); },
   };
@@ -83,7 +82,7 @@ export class Manage {
     const { payment } = this.state.manage;
     if (!payment || !(payment.refundable > 0)) return;
     this.state.manage.refund = {
-      key: `page-${payment.id}-${(payment.refunds || []).length + 1}`, step: 'amount', amount: String(payment.refundable), fresh: true, why: '1', operator: operatorOf(this.state), sending: false, problem: '',
+      key: `page-${payment.id}-${(payment.refunds || []).length + 1}`, step: 'amount', amount: String(payment.refundable), fresh: true, why: '1', operator: '', pinLike: false, sending: false, problem: '',
     };
   }
 
@@ -92,22 +91,24 @@ export class Manage {
     if (amount.length <= digitsMax) Object.assign(refund, { amount, fresh: false });
   }
 
-  #operator(refund, key) {
-    if (!refund.sending && refund.operator.length < operatorMax) refund.operator += key.toUpperCase();
+  #operator(key) {
+    const { manage } = this.state;
+    if (decider(this.state) || manage.refund?.sending) return;
+    typeOperator(manage.refund || manage, key);
   }
 
-  #seenBy(key) {
-    const { manage } = this.state;
-    if (manage.operator.length < operatorMax) manage.operator += key.toUpperCase();
+  // operatorNow is who decides: the agent looks at who has given a PIN, and at a number only where nobody has one.
+  #operatorNow(of) {
+    return decider(this.state)?.id || of.operator;
   }
 
   #erase() {
     const { manage } = this.state;
     const { refund } = manage;
-    if (manage.asking) manage.operator = manage.operator.slice(0, -1);
+    if (manage.asking) eraseOperator(manage);
     if (!refund || refund.sending) return;
     if (refund.step === 'amount') Object.assign(refund, { amount: refund.fresh ? '' : refund.amount.slice(0, -1), fresh: false });
-    if (refund.step === 'sure' && !refund.problem) refund.operator = refund.operator.slice(0, -1);
+    if (refund.step === 'sure' && !refund.problem) eraseOperator(refund);
   }
 
   // send asks for the refund until the agent answers: the same key with the same body is the same refund. Its screen stays until the payment was
@@ -115,9 +116,10 @@ export class Manage {
   async #send() {
     const { manage } = this.state;
     const { refund, payment } = manage;
-    if (!refund || refund.sending || !refund.operator || Number(refund.why) > reasons) return;
+    const operator = refund && this.#operatorNow(refund);
+    if (!operator || refund.sending || Number(refund.why) > reasons) return;
     Object.assign(refund, { sending: true, problem: '' });
-    const body = { amount: Number(refund.amount), reason: this.reasonText(refund.why), operator: refund.operator };
+    const body = { amount: Number(refund.amount), reason: this.reasonText(refund.why), operator };
     try {
       await this.#until(() => this.agent.refund(payment.id, body, refund.key));
       await this.settle().catch(() => {}); // the agent is asked again in a moment
@@ -144,7 +146,9 @@ export class Manage {
   }
 
   // seen ends what needed a person, by that person's word.
-  #seen({ payment, operator }) {
+  #seen(manage) {
+    const { payment } = manage;
+    const operator = this.#operatorNow(manage);
     const what = toBeSeen(payment) || {};
     if (what.refund) return this.agent.refundSeen(what.refund, operator);
     return what.late && this.agent.settleLate(what.late, operator, 'seen to, at the manager\'s page');
@@ -152,7 +156,7 @@ export class Manage {
 
   async #answer(how) {
     const { manage } = this.state;
-    if (this.answering || !manage.payment || (how === 'seen' && !manage.operator)) return;
+    if (this.answering || !manage.payment || (how === 'seen' && !this.#operatorNow(manage))) return;
     this.answering = true;
     manage.asking = '';
     try {

@@ -1,5 +1,7 @@
 import { h } from './dom.js';
 import { askWarnings } from './screens.js';
+import { certainty, markOf, refundFact, saleName, standing, underWay } from './refunds.js';
+import { whoDecides } from './signin.js';
 import { amountText, both, clockText, forManager, grouped, label, notice, withAmount } from './texts.js';
 
 // The manager's page: what needs a person, the payments with their refunds, and the question that gives money back. It is a window of
@@ -11,8 +13,8 @@ import { amountText, both, clockText, forManager, grouped, label, notice, withAm
 //   state.manage.lists     {late, person, twice, untold, recent}: each a list of rows {payment, refund, message, next, twin}
 //   state.manage.payment   the payment that is looked at, or null before it was read
 //   state.manage.asking    goods_given, money_given_back or seen, while that is asked
-//   state.manage.operator  typed so far, in the question about having seen
-//   state.manage.refund    the refund that is being typed, or null: {step, amount, typed, why, operator, sending}
+//   state.manage.operator  typed so far, in the question about having seen; pinLike: what was typed may be a PIN, and was dropped
+//   state.manage.refund    the refund that is being typed, or null: {step, amount, fresh, why, operator, pinLike, sending}
 
 export const tabs = [['late', 'L'], ['person', 'P'], ['twice', 'D'], ['untold', 'U'], ['recent', 'A']];
 // rowsOf is how many lines of a list fit in the smallest window: one that says why it is there takes up to three lines of its own.
@@ -41,7 +43,7 @@ function listScreen(state) {
   return {
     name: 'manage_list', keys: { digits: 'row', ...Object.fromEntries(tabs.map(([tab, key]) => [key.toLowerCase(), `tab:${tab}`])) },
     actions: [
-      pages > 1 && { key: 'N', pad: 'Enter', action: 'next_rows', label: `${label(state, 'more_rows')} (${manage.page % pages + 1}/${pages})` },
+      pages > 1 && { key: 'N', action: 'next_rows', label: `${label(state, 'more_rows')} (${manage.page % pages + 1}/${pages})` },
       { key: 'Esc', action: 'to_till', label: label(state, 'to_till') },
       ...[askWarnings(state)].filter(Boolean).map((w) => ({ ...w, alarm: true })),
     ].filter(Boolean),
@@ -59,7 +61,8 @@ function listScreen(state) {
 
 function saleOf(state, row) {
   const at = (p) => `${dayOf(state, p)}${clockText(p.times.armed_at)}`;
-  const one = (p) => `${at(p)} · ${p.sale_ref}`;
+  const among = state.manage.lists.recent.map((r) => r.payment);
+  const one = (p) => `${at(p)} · ${saleName(state, p, among)}`;
   return row.twin ? `${one(row.payment)}  ↔  ${one(row.twin)}` : one(row.payment);
 }
 
@@ -72,7 +75,7 @@ function dayOf(state, p) {
 
 function whyOf(state, row) {
   if (row.message) return row.message[state.language];
-  return [label(state, `status_${row.payment.status}`), row.payment.refunded > 0 && `${label(state, 'refunded_so_far')} ${amountText(state, row.payment.refunded, row.payment.currency)}`].filter(Boolean).join(' · ');
+  return `${markOf(row.payment)} ${standing(state, row.payment)}`;
 }
 
 // paymentScreen is all of one payment: what happened, what to do, its refunds, and the wishes that it takes. Where a refund is the news, its
@@ -88,12 +91,12 @@ function paymentScreen(state, p) {
   const seen = toBeSeen(p);
   return {
     name: 'manage_payment', signs: [needsPerson(state, p, refunds) ? 'person' : refund ? '' : 'list', refund && signOfRefund[refund.status]].filter(Boolean), amount: (refund || p).amount_text,
-    beside: refund && [`${label(state, 'refund')}: ${label(state, `refund_${certainty(refund)}`)}`, [clockText(refund.times.requested_at), refund.operator, refund.wechat_code].filter(Boolean).join(' · ')],
-    message: withAmount(message, (refund || p).amount_text), next: withAmount(forManager(state, next), p.amount_text),
+    beside: refund && [`${label(state, 'refund')}: ${label(state, `refund_${certainty(refund)}`)}`, [clockText(refund.times.requested_at), refund.operator, refund.wechat_code && `${label(state, 'wechat_code')} ${refund.wechat_code}`].filter(Boolean).join(' · ')],
+    message: withAmount(message, (refund || p).amount_text), next: next && withAmount(forManager(state, next), p.amount_text),
     facts: [
-      [`${label(state, 'sale')} ${p.sale_ref}`, refund && grouped(p.amount_text), `${dayOf(state, p)}${clockText(p.times.armed_at)}`, p.operator].filter(Boolean).join(' · '),
+      [`${label(state, 'sale')} ${saleName(state, p, state.manage.lists.recent.map((r) => r.payment))}`, refund && grouped(p.amount_text), `${dayOf(state, p)}${clockText(p.times.armed_at)}`, p.operator].filter(Boolean).join(' · '),
       moneyOf(state, p, refunds),
-      [`${label(state, 'order_number')} ${p.id}`, p.wechat_code && `WeChat Pay: ${p.wechat_code}`].filter(Boolean).join(' · '),
+      [`${label(state, 'order_number')} ${p.id}`, p.wechat_code && `${label(state, 'wechat_code')} ${p.wechat_code}`].filter(Boolean).join(' · '),
       p.transaction_id && `${label(state, 'transaction_id')} ${p.transaction_id}`,
       p.how === 'money_given_back' && [label(state, 'money_given_back'), clockText(p.times.acknowledged_at), p.acknowledged_by].filter(Boolean).join(' · '),
       ...listed.map((r) => refundFact(state, r)),
@@ -111,12 +114,6 @@ function paymentScreen(state, p) {
 }
 
 const signOfRefund = { requested: 'question', processing: 'hourglass', refunded: 'returned', refused: 'cross', abnormal: 'triangle' };
-
-// certainty is a refund's status as far as it is known: one that WeChat Pay had taken on and now does not know is as open as one just asked for.
-const certainty = (r) => (r.attention === 'refund_vanished' ? 'requested' : r.status);
-
-// underWay are the refunds of which it is not certain that the customer has, or will have, the money.
-const underWay = (refunds) => refunds.filter((r) => !['refunded', 'refused'].includes(r.status));
 
 // moneyOf tells what went back for certain from what may still go back.
 function moneyOf(state, p, refunds) {
@@ -148,7 +145,7 @@ function newsOf(state, p, refunds) {
   const { concern } = state.manage;
   const refund = refundInNews(state, p, refunds);
   if (concern && concern.twin) return [concern.message, concern.next];
-  if (!refund) return [p.message, p.status === 'paid' && p.acknowledged ? '' : p.next_step]; // the goods left long ago
+  if (!refund) return [p.message, p.final && p.acknowledged && !p.attention ? null : p.next_step]; // what was to be done was done at the till
   return [refund.message, refund.next_step];
 }
 
@@ -168,19 +165,13 @@ function answerScreen(state, p) {
 
 // seenScreen asks who has seen to what needed a person.
 function seenScreen(state, p) {
-  const { operator } = state.manage;
+  const who = whoDecides(state, state.manage, 'manager');
   const [message] = newsOf(state, p, p.refunds || []);
   return {
     name: 'manage_sure', signs: ['person', 'question'], amount: p.amount_text, message: both(state, 'seen_sure'), next: both(state, 'seen_how'),
-    facts: [message[state.language], `${label(state, 'operator')}: ${operator || '…'}`], keys: { text: 'seen_operator' },
-    actions: [{ key: 'Enter', action: 'answer:seen', label: label(state, 'seen'), disabled: !operator }, { key: '⌫', action: 'erase', label: label(state, 'erase') }, back(state)],
+    facts: [message[state.language]], typed: who.said, keys: who.keys, pad: who.pad,
+    actions: [{ key: 'Enter', action: 'answer:seen', label: label(state, 'seen'), disabled: !who.ready }, back(state)],
   };
-}
-
-const marks = { requested: '…', processing: '→', refunded: '✓', refused: '✖', abnormal: '⚠' };
-
-function refundFact(state, r) {
-  return [`${marks[r.status] || ''} ${label(state, 'refund')} ${grouped(r.amount_text)}: ${label(state, `refund_${r.status}`)}`, clockText(r.times.requested_at), r.operator, r.wechat_code].filter(Boolean).join(' · ');
 }
 
 const steps = { amount: amountStep, reason: reasonStep, sure: sureStep };
@@ -193,10 +184,10 @@ function amountStep(state, p, r) {
   const over = Number(r.amount) > p.refundable;
   return {
     name: 'manage_refund', frame: over ? 'undecided' : '', signs: ['returned'], amount: typed(state, p, r),
-    message: both(state, over ? 'refund_over' : 'refund_amount'), next: both(state, 'refund_amount_how'),
+    message: both(state, over ? 'refund_over' : 'refund_amount'), next: both(state, r.fresh ? 'refund_amount_how' : 'refund_amount_typed'),
     facts: [`${label(state, 'sale')} ${p.sale_ref} · ${grouped(p.amount_text)}`, moneyOf(state, p, p.refunds || []) || `${label(state, 'refund_left')} ${amountText(state, p.refundable, p.currency)}`],
-    keys: { digits: 'refund_amount' },
-    actions: [{ key: 'Enter', action: 'refund_step:reason', label: label(state, 'next_step'), first: true, disabled: over || !(Number(r.amount) > 0) }, { key: '⌫', action: 'erase', label: label(state, 'erase') }, back(state)],
+    keys: { digits: 'refund_amount' }, pad: { action: 'refund_digit', extra: '00' },
+    actions: [{ key: 'Enter', action: 'refund_step:reason', label: label(state, 'next_step'), first: true, disabled: over || !(Number(r.amount) > 0) }, back(state)],
   };
 }
 
@@ -210,12 +201,13 @@ function reasonStep(state, p, r) {
 // sureStep asks once. While the wish is on its way its button does nothing more, and a repeat of it is the same refund by its key.
 function sureStep(state, p, r) {
   if (r.problem) return notTaken(state, p, r);
+  const who = whoDecides(state, r, 'manager');
   return {
     name: 'manage_sure', frame: 'undecided', signs: ['returned', 'question'], amount: typed(state, p, r),
     message: both(state, r.sending ? 'refund_sending' : 'refund_sure'), next: both(state, 'refund_sure_how'),
-    facts: [`${label(state, 'sale')} ${p.sale_ref} · ${label(state, `refund_why_${r.why}`)}`, `${label(state, 'operator')}: ${r.operator || '…'}`],
-    keys: { text: 'refund_operator' },
-    actions: [{ key: 'Enter', action: 'refund_send', label: label(state, 'refund_yes'), disabled: !r.operator || r.sending }, { key: '⌫', action: 'erase', label: label(state, 'erase'), disabled: r.sending }, { ...back(state), disabled: r.sending }],
+    facts: [`${label(state, 'sale')} ${p.sale_ref} · ${label(state, `refund_why_${r.why}`)}`], typed: who.said,
+    keys: r.sending ? {} : who.keys, pad: r.sending ? null : who.pad,
+    actions: [{ key: 'Enter', action: 'refund_send', label: label(state, 'refund_yes'), disabled: !who.ready || r.sending }, { ...back(state), disabled: r.sending }],
   };
 }
 
@@ -235,7 +227,7 @@ export function listsOf(concerns, unannounced, recent) {
   const plain = (payment) => ({ payment, refund: null, message: null, next: null, twin: null });
   return {
     late: of('late_success'), person: of('person'), twice: of('suspected_duplicate'),
-    untold: [...unannounced].reverse().map(plain), recent: [...recent].sort((a, b) => b.sequence - a.sequence).map(plain),
+    untold: [...unannounced].reverse().map(plain), recent: [...recent].sort((a, b) => b.times.armed_at.localeCompare(a.times.armed_at)).map(plain),
   };
 }
 

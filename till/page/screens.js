@@ -1,9 +1,11 @@
 import { h } from './dom.js';
+import { markOf, saleName, standing } from './refunds.js';
 import { amountOf } from './signs.js';
-import { findScreens, lastOf, markOf } from './find.js';
+import { whoDecides } from './signin.js';
+import { findScreens, lastOf } from './find.js';
 import { practice, trainingQuestion } from './practice.js';
 import { optionsScreen, shiftLine, shiftScreen } from './shift.js';
-import { amountText, both, clockText, filled, forManager, grouped, label, notice, noteText, since, until, withAmount, withoutAmount } from './texts.js';
+import { amountText, both, clockText, filled, forManager, grouped, inSeconds, label, notice, noteText, since, until, withAmount, withoutAmount } from './texts.js';
 
 // screenOf chooses the one screen of a state: its name, signs, texts, and the keys that do something now. What binds the cashier most
 // comes first: a lost agent, then the payment, then why none can be taken, then the keypad.
@@ -98,10 +100,11 @@ function waiting(state, p) {
   const whole = (Date.parse(p.times.scan_until) - Date.parse(p.times.armed_at)) / 1000;
   if (left !== null) screen.ring = { seconds: left, part: Math.min(1, left / whole), label: label(state, 'left') };
   screen.actions = state.codeOpen
-    ? [{ key: 'Enter', action: 'send_code', label: label(state, 'send_code'), first: true, disabled: !state.codeLength }, { key: '⌫', action: 'erase', label: label(state, 'erase') }, { key: 'Esc', action: 'close_code', label: label(state, 'back') }]
+    ? [{ key: 'Enter', action: 'send_code', label: label(state, 'send_code'), first: true, disabled: !state.codeLength }, { key: 'Esc', action: 'close_code', label: label(state, 'back') }]
     : [otherWallets.includes(kind) && endByOtherMeans(state), { key: 'Esc', action: 'cancel', label: label(state, 'cancel') }, { key: 'T', action: 'type_code', label: label(state, 'type_code') }].filter(Boolean);
   screen.keys = { digits: 'code' };
-  if (state.codeOpen) screen.facts = [`${label(state, 'type_code')}: ${'●'.repeat(Math.min(state.codeLength, 24))} (${state.codeLength}/18)`];
+  if (state.codeOpen) screen.pad = { action: 'code_digit' };
+  if (state.codeOpen) screen.typed = `${label(state, 'type_code')}: ${'●'.repeat(Math.min(state.codeLength, 24))} (${state.codeLength}/18)`;
   return practice(state, screen);
 }
 
@@ -174,8 +177,8 @@ function unknown(state, p) {
   const gone = seconds(state, p);
   return {
     name: 'unknown', frame: 'striped', signs: ['triangle'], sound: p.attention || !gone || gone.seconds >= soundAfter ? 'unknown' : '', actions: [manager(state)],
-    ring: { seconds: wait ?? 0, part: null, label: label(state, 'to_answer') },
-    facts: [[gone && `${gone.seconds} s ${gone.label}`, wait > 0 ? `${label(state, 'asked_again')} ${wait} s` : label(state, 'asking_now'), ...endsByItself(state, p)].filter(Boolean).join(' · ')],
+    ring: wait > 0 ? { seconds: wait, part: null, label: label(state, 'to_answer') } : { seconds: null, part: null, label: label(state, 'asking') },
+    facts: [[gone && `${inSeconds(state, gone.seconds)} ${gone.label}`, wait > 0 ? `${label(state, 'asked_again')} ${inSeconds(state, wait)}` : label(state, 'asking_now'), ...endsByItself(state, p)].filter(Boolean).join(' · ')],
   };
 }
 
@@ -231,7 +234,7 @@ function unanswered(state) {
 
 function payerFacts(state, p) {
   if (!p.payer_amount || p.payer_currency === p.currency) return [];
-  return [`${label(state, 'customer_paid')}: ${amountText(state, p.payer_amount, p.payer_currency)}`];
+  return [`${label(state, p.payer_currency === 'CNY' ? 'paid_yuan' : 'customer_paid')}: ${amountText(state, p.payer_amount, p.payer_currency)}`];
 }
 
 function declined(state, p) {
@@ -247,8 +250,9 @@ function declined(state, p) {
 function reversed(state, p) {
   if (state.otherMeans) return reversedElsewhere(state);
   const untaken = p.reason === 'never_arrived' && !p.attention && !(p.late && p.late.money_seen); // one that shows up after its end has arrived after all
+  const taken = p.money_return?.was_taken || p.late?.money_seen; // the bent arrow is for money that was seen to be taken
   return {
-    name: 'reversed', frame: untaken ? 'untaken' : '', signs: untaken ? ['zero'] : ['returned'], sound: 'reversed',
+    name: 'reversed', frame: untaken ? 'untaken' : '', signs: untaken ? ['zero'] : taken ? ['returned'] : ['cross'], sound: 'reversed',
     actions: [otherMeans(state), print(state, 'print_slip'), scanAgain(state)], // the first two where they were while it was taken back
   };
 }
@@ -292,20 +296,22 @@ const questions = {
 function managerScreen(state, p) {
   const from = p.attention ? 0 : until(state, p.times.set_aside_from);
   const possible = !p.final && !p.set_aside && from !== null && p.status !== 'waiting';
-  const text = from > 0 ? `${label(state, 'set_aside')} (${label(state, 'in')} ${from} s)` : label(state, 'set_aside');
+  const text = from > 0 ? `${label(state, 'set_aside')} (${label(state, 'in')} ${inSeconds(state, from)})` : label(state, 'set_aside');
+  const waits = !p.final && !p.attention && p.status === 'confirming';
   return {
-    name: 'manager', signs: ['person'], amount: p.amount_text, message: p.message, next: withAmount(forManager(state, p.next_step), p.amount_text),
-    facts: [[`${label(state, 'sale')} ${p.sale_ref}`, clockText(p.times.armed_at)].filter(Boolean).join(' · '), `${label(state, 'order_number')} ${p.id}`,
-      p.transaction_id && `${label(state, 'transaction_id')} ${p.transaction_id}`, p.wechat_code && `WeChat Pay: ${p.wechat_code}`].filter(Boolean),
+    name: 'manager', signs: ['person'], amount: p.amount_text, message: p.message, next: waits ? both(state, 'manager_waits') : withAmount(forManager(state, p.next_step), p.amount_text),
+    facts: [[`${label(state, 'sale')} ${saleName(state, p, state.payments)}`, clockText(p.times.armed_at)].filter(Boolean).join(' · '), `${label(state, 'order_number')} ${p.id}`,
+      p.transaction_id && `${label(state, 'transaction_id')} ${p.transaction_id}`, p.wechat_code && `${label(state, 'wechat_code')} ${p.wechat_code}`].filter(Boolean),
     actions: [possible && { key: 'S', action: 'ask:set_aside', label: text, disabled: from > 0 }, back(state)].filter(Boolean),
   };
 }
 
 function setAside(state, p) {
+  const who = whoDecides(state, state, 'operator');
   return {
     name: 'question', frame: 'undecided', signs: ['person', 'question'], amount: p.amount_text, message: both(state, 'set_aside_sure'), next: both(state, 'set_aside_what'),
-    facts: [`${label(state, 'operator')}: ${state.operator || '…'}`], keys: { text: 'operator' },
-    actions: [{ key: 'Enter', action: 'set_aside', label: label(state, 'set_aside'), disabled: !state.operator }, { key: '⌫', action: 'erase', label: label(state, 'erase') }, back(state)],
+    facts: [], typed: who.said, keys: who.keys, pad: who.pad,
+    actions: [{ key: 'Enter', action: 'set_aside', label: label(state, 'set_aside'), disabled: !who.ready }, back(state)],
   };
 }
 
@@ -421,5 +427,5 @@ function refusedNote(state, texts) {
 function lastPayments(state) {
   const last = lastOf(state, recentMax);
   return h('div', { class: 'last' }, last.length > 0 && h('h2', {}, label(state, 'last_payments')),
-    last.map((p) => h('button', { type: 'button', key: p.id, 'data-action': `look:${p.id}` }, h('span', { class: 'mark' }, markOf(p)), `${clockText(p.times.armed_at)} ${grouped(p.amount_text)} `, h('b', {}, label(state, `status_${p.status}`)))));
+    last.map((p) => h('button', { type: 'button', key: p.id, 'data-action': `look:${p.id}` }, h('span', { class: 'mark' }, markOf(p)), `${clockText(p.times.armed_at)} ${grouped(p.amount_text)} `, h('b', {}, standing(state, p, true)))));
 }

@@ -1,5 +1,5 @@
 import { h } from './dom.js';
-import { label, labelIn, languages, notice } from './texts.js';
+import { inSeconds, label, labelIn, languages, notice } from './texts.js';
 
 // The opening line of a shift, each part's fault and what to do about it, and the page's own settings.
 
@@ -24,7 +24,7 @@ export function parts(state) {
   const offset = Math.abs(status.clock.offset_seconds || 0);
   return [
     part(state, 'network', network, '', status.not_ready ? status.not_ready.reason : 'not_verified'),
-    part(state, 'clock', status.clock.known && offset < offsetMax, offset >= offsetMax ? `${label(state, 'clock_differs')} ${offset} s` : '', 'clock'),
+    part(state, 'clock', status.clock.known && offset < offsetMax, offset >= offsetMax ? `${label(state, 'clock_differs')} ${inSeconds(state, offset)}` : '', 'clock'),
     scanners.length > 0 && part(state, 'scanner', scanners.every((d) => d.ready), '', ''),
     printers.length > 0 && part(state, 'printer', printers.every((d) => d.ready), '', ''),
     merchant && part(state, 'certificate', merchant.days_left > 0, `${merchant.days_left} ${label(state, 'days')}`, 'certificate'),

@@ -1,7 +1,7 @@
 import { agent, onPersonNeeded, ProblemError } from './agent.js';
 import { h } from './dom.js';
 import { sign } from './signs.js';
-import { label } from './texts.js';
+import { inSeconds, label } from './texts.js';
 
 // Signing in with a PIN, and a manager's PIN for what takes one. The PIN is in no state, no element and no log: what is shown is how many
 // digits there are.
@@ -73,7 +73,7 @@ const pad = ['7', '8', '9', '4', '5', '6', '1', '2', '3', '↵', '0', '⌫']; //
 function pinScreen(state, signin, kind, who, several) {
   const full = signin.digits >= digitsMin && !signin.busy;
   const doing = { '⌫': ['signin_erase', 'erase'], '↵': ['signin_enter', 'signin_go'] };
-  const said = signin.said && [label(state, signin.said), signin.wait > 0 && `${signin.wait} s`].filter(Boolean).join(' ');
+  const said = signin.said && [label(state, signin.said), signin.wait > 0 && inSeconds(state, signin.wait)].filter(Boolean).join(' ');
   return {
     name: 'signin', keys: {}, frame: kind,
     actions: [
@@ -99,7 +99,7 @@ function pinScreen(state, signin, kind, who, several) {
 export function whoIsHere(state, name) {
   const { session } = state;
   if (!session || !session.set_up || name === 'signin' || state.view === 'customer') return [];
-  const who = session.operator;
+  const who = (state.view === 'manager' && session.manager) || session.operator; // who decides there stands at its top
   const idle = name === 'idle' || name === 'manage_list';
   if (!who) return [idle && state.view !== 'manager' && h('button', { type: 'button', class: 'way', key: 'signin_open', 'data-action': 'signin_open' }, label(state, 'signin_go'))];
   return [h('div', { class: 'person', key: 'person' }, who.name), idle && h('button', { type: 'button', key: 'signin_out', 'data-action': 'signin_out' }, label(state, 'signin_out'))];
@@ -110,6 +110,41 @@ export function operatorOf(state) {
   const { session } = state;
   if (!session || !session.set_up) return '';
   return (session.manager || session.operator || { id: 'PIN' }).id;
+}
+
+const operatorMax = 8;
+
+// likePIN is what can be no operator's number, such as M001, and may be a PIN: a digit at the front, or four in a row.
+const likePIN = (typed) => /^[0-9]|[0-9]{4}/.test(typed);
+
+// typeOperator takes a key of an operator's number into of.operator. Of what may be a PIN nothing stays, and nothing more is taken before it was erased.
+export function typeOperator(of, key) {
+  if (of.pinLike) return;
+  const typed = of.operator + key.toUpperCase();
+  if (likePIN(typed)) Object.assign(of, { operator: '', pinLike: true });
+  else if (typed.length <= operatorMax) of.operator = typed;
+}
+
+export function eraseOperator(of) {
+  Object.assign(of, { operator: of.pinLike ? '' : of.operator.slice(0, -1), pinLike: false });
+}
+
+// decider is who has decided, as the journal will have it: at a till with operators the manager whose PIN was given, and nobody types anything; null where
+// a number is typed.
+export function decider(state) {
+  const { session } = state;
+  if (!session || !session.set_up) return null;
+  return session.manager || (session.operator?.role === 'manager' && session.operator) || { id: 'PIN', name: '' };
+}
+
+// whoDecides is the part of a question that says who decides, or takes the number of who does.
+export function whoDecides(state, of, text) {
+  const who = decider(state);
+  if (who) return { said: who.name ? `${label(state, 'decided_by')}: ${who.name} (${who.id})` : label(state, 'decided_by_pin'), keys: {}, ready: true };
+  return {
+    said: of.pinLike ? `✖ ${label(state, 'operator_only')}` : `${label(state, 'operator')}: ${of.operator || '…'}`,
+    keys: { text }, pad: { action: 'operator_key', extra: 'M' }, ready: Boolean(of.operator),
+  };
 }
 
 // SignIn carries out what is done on that screen.

@@ -49,12 +49,12 @@ export function amountOf(text, attrs, over) {
 const round = 2 * Math.PI * 42;
 
 // ring draws seconds: the arc is the part that is left (0 to 1) or, without one, only the number is shown. The label
-// says which seconds they are: left, or gone by.
-export function ring(seconds, part, label) {
+// says which seconds they are: left, or gone by. written is the seconds with their unit. Without seconds something is being done now.
+export function ring(seconds, part, label, written) {
   const arc = part === null ? null : h('circle', { ...line, class: 'arc', cx: 50, cy: 50, r: 42, 'stroke-dasharray': `${(round * part).toFixed(1)} ${round.toFixed(1)}`, transform: 'rotate(-90 50 50)' });
-  return h('div', { class: 'ring', role: 'timer', 'aria-label': `${seconds} s ${label}` },
+  return h('div', { class: 'ring', role: 'timer', 'aria-label': seconds === null ? label : `${written} ${label}` },
     h('div', { class: 'round' },
       h('svg', { viewBox: '0 0 100 100', 'aria-hidden': 'true' }, h('circle', { ...line, class: 'track', cx: 50, cy: 50, r: 42 }), arc),
-      h('div', { class: 'count' }, `${seconds} s`)),
+      h('div', { class: 'count' }, seconds === null ? '…' : written)),
     h('div', { class: 'of' }, label));
 }

@@ -77,9 +77,16 @@ export function withoutAmount(texts, amount) {
   return Object.fromEntries(Object.entries(texts).map(([language, text]) => [language, bare(text)]));
 }
 
-// forManager is a text without the words that call the manager: it is read by the manager.
+// forManager is a text without the words that call the manager, and without the keys of the cashier's screen: it is read by the manager.
 export function forManager(state, texts) {
-  return texts && Object.fromEntries(Object.entries(texts).map(([language, text]) => [language, text.replace(labelIn(state, language, 'call_first'), '')]));
+  const bare = (language, text) => text.replace(labelIn(state, language, 'call_first'), '').replace(/ ?[(（](?:[KRPC]|Enter)[)）]/g, '');
+  return texts && Object.fromEntries(Object.entries(texts).map(([language, text]) => [language, bare(language, text)]));
+}
+
+// inSeconds writes seconds in the page's language.
+export function inSeconds(state, seconds) {
+  const unit = label(state, 'seconds');
+  return `${seconds}${/^[a-z]/.test(unit) ? ' ' : ''}${unit}`;
 }
 
 // until is how many whole seconds lie between now and a time, at least 0; null without one.

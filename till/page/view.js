@@ -2,10 +2,11 @@ import { h } from './dom.js';
 import { amountOf, ring, sign } from './signs.js';
 import { hasSlip, screenOf, warningsFor, withManager } from './screens.js';
 import { customerPage } from './customer.js';
+import { numberPad } from './pad.js';
 import { trainingBar } from './practice.js';
 import { managerScreen } from './manager.js';
 import { signInScreen, whoIsHere } from './signin.js';
-import { amountText, both, clockText, grouped, label, labelIn, languages, notice, secondOf } from './texts.js';
+import { amountText, both, clockText, grouped, inSeconds, label, labelIn, languages, notice, secondOf } from './texts.js';
 
 // render makes of a state, a plain object, what the page shows and what its keys do. It is pure: the same state gives the same screen,
 // whether it comes from a till or from the storybook.
@@ -21,7 +22,7 @@ import { amountText, both, clockText, grouped, label, labelIn, languages, notice
 //   state.codeOpen, codeLength   typing a code: how many keys so far, never which
 //   state.asking     the question that waits for an answer: cancel, manager, set_aside, goods_given, money_back, warnings, shift, options
 //   state.warning    which warning its screen is about, counting from 0
-//   state.operator   typed so far, in the question about setting aside
+//   state.operator   typed so far, in the question about setting aside; pinLike: what was typed may be a PIN, and was dropped
 //   state.finding    what is being looked up, or null (finding.js)
 //   state.muted, theme   this page's settings: no sound; '', light or dark
 //   state.recovered  the result is older than this page
@@ -108,18 +109,23 @@ function stage(state, screen) {
   if (screen.body) return h('main', { class: 'stage', key: screen.name }, screen.body);
   const second = secondOf(state.language, currencyOf(state));
   const lead = screen.lead && h('p', { class: 'lead' }, screen.lead);
-  return h('main', { class: 'stage', key: screen.name, 'aria-live': 'assertive' },
+  const next = screen.next && screen.next[state.language];
+  const said = [
+    h('h1', { class: isShort(screen.message[state.language]) ? 'message short' : 'message' }, screen.message[state.language]),
+    h('p', { class: 'second', lang: second }, screen.message[second]),
+    next && h('p', { class: 'next' }, h('span', { class: 'arrow', 'aria-hidden': 'true' }, '➜'), h('span', {}, next)),
+    (screen.facts || []).map((fact) => h('p', { class: 'fact' }, fact)),
+  ];
+  return h('main', { class: screen.pad ? 'stage padded' : 'stage', key: screen.name, 'aria-live': 'assertive' },
     h('div', { class: 'top' },
       h('div', { class: 'signs' }, screen.signs.map(sign)),
       screen.amount && amountOf(screen.amount),
       screen.beside && h('p', { class: 'beside' }, h('b', {}, screen.beside[0]), ' ', h('span', {}, screen.beside[1])),
       !screen.amount && lead,
-      screen.ring && ring(screen.ring.seconds, screen.ring.part, screen.ring.label)),
+      screen.ring && ring(screen.ring.seconds, screen.ring.part, screen.ring.label, inSeconds(state, screen.ring.seconds))),
     screen.amount && lead,
-    h('h1', { class: isShort(screen.message[state.language]) ? 'message short' : 'message' }, screen.message[state.language]),
-    h('p', { class: 'second', lang: second }, screen.message[second]),
-    h('p', { class: 'next' }, h('span', { class: 'arrow', 'aria-hidden': 'true' }, '➜'), h('span', {}, screen.next[state.language])),
-    (screen.facts || []).map((fact) => h('p', { class: 'fact' }, fact)));
+    screen.typed && h('p', { class: 'fact typing' }, screen.typed),
+    screen.pad ? h('div', { class: 'desk' }, h('div', { class: 'said' }, said), numberPad(state, screen.pad)) : said);
 }
 
 // footer holds the keys that do something now, each also a button.
@@ -160,7 +166,7 @@ function slip(state) {
     h('h2', {}, state.status ? state.status.store : ''),
     h('h1', {}, `${labelIn(state, state.language, p.status === 'paid' ? 'slip_paid' : 'slip_not_paid')} ${grouped(p.amount_text)}`),
     h('p', { lang: second }, labelIn(state, second, p.status === 'paid' ? 'slip_paid' : 'slip_not_paid')),
-    h('table', {}, row('customer_paid', payer), row('sale', p.sale_ref), row('order_number', p.id), row('transaction_id', p.transaction_id),
+    h('table', {}, row(p.payer_currency === 'CNY' ? 'paid_yuan' : 'customer_paid', payer), row('sale', p.sale_ref), row('order_number', p.id), row('transaction_id', p.transaction_id),
       row('till', state.status ? state.status.till : ''), row('time', at ? `${p.store_day || ''} ${clockText(at)}` : '')),
     p.status !== 'paid' && h('p', {}, p.message[state.language], ' ', labelIn(state, state.language, 'slip_money_back')));
 }

@@ -103,6 +103,26 @@
     const paidSince = story.payment && !story.view && (story.payments || []).some((p) => p.sale_ref === story.payment.sale_ref && p.status === 'paid' && p.id !== story.payment.id);
     if (paidSince && (Object.values(screen.keys).includes('scan_again') || !has(root.querySelector('.lead').textContent, 'sale_paid_since', language))) say('it does not say that its sale was paid since, or would take it again');
     if (!story.view && story.payment?.late?.money_seen && story.payment.status !== 'paid' && !story.page.finding && !has(root.querySelector('.lead')?.textContent || '', 'earlier_sale', language)) say('it does not say that it is an earlier sale');
+    // Advice names no key that is not there.
+    for (const [, key] of said.matchAll(/[(（]([A-Z])[)）]/g)) {
+      if (!screen.keys[key.toLowerCase()] && !(key === 'M' && story.view) && ![...root.querySelectorAll('footer kbd')].some((k) => k.textContent === key)) say(`it names the key ${key}, which is not there`);
+    }
+    const arrow = root.querySelector('.next');
+    if (arrow && arrow.lastChild.textContent === '') say('an arrow leads to nothing');
+    // What is typed can be touched, and a number that names who decides is asked for only where nobody gave a PIN.
+    const types = ['amount', 'refund_amount', 'code'].includes(screen.keys.digits) || screen.keys.text;
+    if (types && (screen.keys.digits !== 'code' || story.page.codeOpen) && !root.querySelector('.keypad')) say('what is typed can not be touched');
+    if (story.page.session?.manager && ['manager', 'operator'].includes(screen.keys.text)) say('it asks for a number of a manager who has given a PIN');
+    const { refund } = story.page.manage || {};
+    if (refund?.step === 'amount' && has(said, 'refund_amount_how', language) !== Boolean(refund.fresh)) say('it says that all goes back where that is not so');
+    if (refund?.pinLike && Object.values(screen.keys).includes('refund_send')) say('what may be a PIN is sent');
+    const shownRing = root.querySelector('.ring .count')?.textContent;
+    if (/^0\b/.test(shownRing || '') && screen.name === 'unknown') say('its seconds stand at 0');
+    if (language !== 'en' && / s$/.test(shownRing || '')) say('its seconds are English');
+    // The bent arrow is for money that was seen to be taken.
+    const p = story.payment || story.page.finding?.bill?.payment;
+    const taken = p && (p.status === 'paid' || p.money_return?.was_taken || p.late?.money_seen);
+    if (signs.includes('returned') && !story.view && p && !taken && !['taking_back'].includes(story.page.finding?.bill?.answer)) say('money goes back that was not seen to be taken');
     const keypad = [...root.querySelectorAll('.keypad button')].map((b) => b.dataset.action);
     if (keypad.length > 0 && !/erase$/.test(keypad[keypad.length - 1])) say('⌫ is not the last key of the keypad');
   }
