@@ -24,6 +24,7 @@ func TestTheManagersPageInABrowser(t *testing.T) {
 		"what may be a PIN is no number of a manager":          aPINIsNoNumber,
 		"who gave a PIN is named, and types nothing":           whoGivesItIsNamed,
 		"a refund is seen by the cashier":                      aRefundIsSeenByTheCashier,
+		"the tries of one sale are told apart":                 theTriesAreToldApart,
 		"print and check again are answered":                   printAndCheckAgainAreAnswered,
 		"what needs a person is listed, and can be looked at":  whatNeedsAPersonIsListed,
 		"what a person has seen to leaves the list":            whatIsSeenLeavesTheList,
@@ -363,4 +364,28 @@ func printAndCheckAgainAreAnswered(t *testing.T, browser context.Context) {
 	assert.Regexp(t, `Asked again at \d\d:\d\d:\d\d`, b.text())
 	a.desk.move(id, func(e *payflow.Entry) { e.Late.Stage = payflow.LateClear })
 	b.reads("WeChat Pay holds no money of it")
+}
+
+func theTriesAreToldApart(t *testing.T, browser context.Context) {
+	b, a, web := aShop(t, browser)
+	first := a.armed("A-1001")
+	a.desk.move(first, answeredWith(payflow.Seen))
+	a.desk.move(first, func(e *payflow.Entry) {
+		e.Status, e.Reason, e.FinalAt, e.FirstPayAt = payflow.Declined, payflow.ReasonCard, noon(), noon()
+		e.Late = payflow.Late{Stage: payflow.LateGivenBack, MoneySeen: true}
+	})
+	second := a.sold("A-1001")
+	a.desk.move(second, answeredWith(payflow.GoodsGiven))
+	a.desk.move(second, func(e *payflow.Entry) { e.Attempt = 2 })
+	b.do(chromedp.Navigate(web.URL))
+	b.shows("idle")
+	b.press("l")
+	b.reads("A-1001 · try 1")
+	b.reads("A-1001 · try 2")
+	b.reads("not paid: late money, gone back")
+	b.do(chromedp.Navigate(web.URL + "/?view=manager"))
+	b.shows("manage_list")
+	b.press("a")
+	b.reads("A-1001 · try 2")
+	b.reads("not paid: late money, gone back")
 }
