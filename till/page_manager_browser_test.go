@@ -2,6 +2,7 @@ package till
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,6 +21,11 @@ func TestTheManagersPageInABrowser(t *testing.T) {
 		"a part of a payment is refunded, once":                aRefundIsAskedForOnce,
 		"a refund whose answer is lost is the same refund":     aLostAnswerIsTheSameRefund,
 		"a second window's refund is seen before another":      twoWindowsMakeOneRefund,
+		"what may be a PIN is no number of a manager":          aPINIsNoNumber,
+		"who gave a PIN is named, and types nothing":           whoGivesItIsNamed,
+		"a refund is seen by the cashier":                      aRefundIsSeenByTheCashier,
+		"the tries of one sale are told apart":                 theTriesAreToldApart,
+		"print and check again are answered":                   printAndCheckAgainAreAnswered,
 		"what needs a person is listed, and can be looked at":  whatNeedsAPersonIsListed,
 		"what a person has seen to leaves the list":            whatIsSeenLeavesTheList,
 		"a key that is held back comes before the click":       aKeyComesBeforeTheClick,
@@ -194,7 +200,7 @@ func whatIsSeenLeavesTheList(t *testing.T, browser context.Context) {
 	b.shows("manage_payment")
 	require.Eventually(t, func() bool { r, _ := a.back.RefundOf(made.ID); return r.Seen.Operator == "M" && r.Attention == "" }, showTime, 20*time.Millisecond)
 	b.press(kb.Escape)
-	b.reads("Nothing waits here.")
+	b.reads("Nothing in this list.")
 }
 
 func nobodySellsOnTheManagersPage(t *testing.T, browser context.Context) {
@@ -237,4 +243,149 @@ func thereAndBack(t *testing.T, browser context.Context) {
 	b.shows("manage_list")
 	b.press(kb.Escape)
 	b.shows("idle")
+}
+
+// A manager's PIN that is typed where a number is asked for is never on the screen, and is not sent.
+func aPINIsNoNumber(t *testing.T, browser context.Context) {
+	b, a, web := aShop(t, browser)
+	id := a.sold("A-1001")
+	opensManager(b, web.URL)
+	b.press("1")
+	b.shows("manage_payment")
+	b.press("r", kb.Enter, "1")
+	b.shows("manage_sure")
+	for _, typed := range []string{"m001135790", "135790", "m13579"} {
+		b.types(typed)
+		b.reads("That may be a PIN")
+		assert.NotContains(t, b.html(), typed[len(typed)-5:])
+		assert.NotContains(t, b.html(), "M001135")
+		b.press(kb.Enter)
+		b.shows("manage_sure")
+		assert.Zero(t, a.back.calls, typed)
+		b.press(kb.Backspace)
+		b.reads("Type the manager's number: …")
+	}
+	for _, key := range []string{"M", "0", "0", "1"} { // by touch
+		b.do(chromedp.Click(`.keypad [data-action="operator_key:` + key + `"]`))
+	}
+	b.reads("M001")
+	b.do(chromedp.Click(`[data-action="refund_send"]`))
+	b.shows("manage_payment")
+	refunds, err := a.back.RefundsOfPayment(id)
+	require.NoError(t, err)
+	require.Len(t, refunds, 1)
+	assert.Equal(t, "M001", refunds[0].Operator)
+}
+
+// Who gave a PIN is named, and nothing that is typed then reaches the screen or the journal.
+func whoGivesItIsNamed(t *testing.T, browser context.Context) {
+	b, a, web := aStaffedShop(t, browser)
+	id := a.sold("A-1001")
+	b.do(chromedp.Navigate(web.URL + "/?view=manager"))
+	b.shows("signin")
+	b.types(pinOfManager)
+	b.press(kb.Enter)
+	b.shows("manage_list")
+	b.press("a")
+	b.do(chromedp.WaitVisible(`[data-action="row:1"]`))
+	b.press("1")
+	b.shows("manage_payment")
+	b.press("r")
+	b.shows("manage_refund")
+	b.reads("all that is left goes back")
+	b.do(chromedp.Click(`.keypad [data-action="refund_digit:2"]`), chromedp.Click(`.keypad [data-action="refund_digit:5"]`), chromedp.Click(`.keypad [data-action="refund_digit:0"]`))
+	b.reads("2.50")
+	require.Eventually(t, func() bool { return !strings.Contains(b.text(), "all that is left") }, showTime, 20*time.Millisecond)
+	b.press(kb.Enter, "1")
+	b.shows("manage_sure")
+	b.reads("Decided by: Lee Ka Yan (M001)")
+	b.types(pinOfManager)
+	b.do(chromedp.Sleep(200 * time.Millisecond))
+	assert.NotContains(t, b.html(), pinOfManager)
+	b.press(kb.Enter)
+	b.shows("manage_payment")
+	refunds, err := a.back.RefundsOfPayment(id)
+	require.NoError(t, err)
+	require.Len(t, refunds, 1)
+	assert.Equal(t, "M001", refunds[0].Operator)
+	assert.Equal(t, payflow.Amount{Minor: 250, Currency: "HKD"}, refunds[0].Amount)
+}
+
+// The cashier sees a refund in the row and in the bill's answer, and nobody is said to have looked at a phone where a row was opened.
+func aRefundIsSeenByTheCashier(t *testing.T, browser context.Context) {
+	b, a, web := aShop(t, browser)
+	id := a.sold("A-1001")
+	a.desk.move(id, answeredWith(payflow.GoodsGiven))
+	made := a.refund(id, "r1", aRefundBody).refund()
+	b.do(chromedp.Navigate(web.URL))
+	b.shows("idle")
+	b.press("l")
+	b.shows("last_list")
+	b.reads("paid · Refund HK$ 2.50: asked for, not certain yet")
+	a.back.move(made.ID, refunded)
+	b.press("1")
+	b.shows("found")
+	b.reads("Refund HK$ 2.50: gone back")
+	assert.NotContains(t, b.text(), "that was scanned")
+	b.press(kb.Escape, kb.Escape, "b")
+	b.shows("bill_scan")
+	for _, digit := range "4200000000202611240000000009" { // a number by touch
+		b.do(chromedp.Click(`.keypad [data-action="bill_digit:` + string(digit) + `"]`))
+	}
+	b.reads("4200000000202611240000000009")
+	b.press(strings.Split(strings.Repeat(kb.Backspace, 28), "")...)
+	b.types(strings.ToLower(string(id)))
+	b.press(kb.Enter)
+	b.shows("found")
+	b.reads("that was scanned")
+	b.reads("REFUND asked for")
+}
+
+// Print and Check again are answered on the screen.
+func printAndCheckAgainAreAnswered(t *testing.T, browser context.Context) {
+	b, a, web := aShop(t, browser)
+	id := a.armed("A-1001")
+	b.do(chromedp.Navigate(web.URL))
+	b.shows("waiting")
+	a.desk.move(id, func(e *payflow.Entry) {
+		e.Status, e.Reason, e.FinalAt, e.FirstPayAt = payflow.Reversed, payflow.ReasonClosed, noon(), noon()
+	})
+	b.shows("reversed")
+	b.do(chromedp.Evaluate[chromedp.Void](`window.print = () => { document.title = 'printed'; }`))
+	b.press("p")
+	b.reads("Printing")
+	require.Eventually(t, func() bool { return strings.Contains(b.html(), "<title>printed") }, showTime, 20*time.Millisecond)
+	b.press("k")
+	b.shows("idle")
+	b.press("l", "1")
+	b.shows("found")
+	b.press("c")
+	b.reads("no answer yet")
+	assert.Regexp(t, `Asked again at \d\d:\d\d:\d\d`, b.text())
+	a.desk.move(id, func(e *payflow.Entry) { e.Late.Stage = payflow.LateClear })
+	b.reads("WeChat Pay holds no money of it")
+}
+
+func theTriesAreToldApart(t *testing.T, browser context.Context) {
+	b, a, web := aShop(t, browser)
+	first := a.armed("A-1001")
+	a.desk.move(first, answeredWith(payflow.Seen))
+	a.desk.move(first, func(e *payflow.Entry) {
+		e.Status, e.Reason, e.FinalAt, e.FirstPayAt = payflow.Declined, payflow.ReasonCard, noon(), noon()
+		e.Late = payflow.Late{Stage: payflow.LateGivenBack, MoneySeen: true}
+	})
+	second := a.sold("A-1001")
+	a.desk.move(second, answeredWith(payflow.GoodsGiven))
+	a.desk.move(second, func(e *payflow.Entry) { e.Attempt = 2 })
+	b.do(chromedp.Navigate(web.URL))
+	b.shows("idle")
+	b.press("l")
+	b.reads("A-1001 · try 1")
+	b.reads("A-1001 · try 2")
+	b.reads("not paid: late money, gone back")
+	b.do(chromedp.Navigate(web.URL + "/?view=manager"))
+	b.shows("manage_list")
+	b.press("a")
+	b.reads("A-1001 · try 2")
+	b.reads("not paid: late money, gone back")
 }

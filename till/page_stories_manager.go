@@ -55,7 +55,9 @@ func (b *storyBook) manager() {
 	}
 	full["person"] = []manageRow{b.abnormal(), b.row(aStory(payflow.Reversing, payflow.ReasonTakingBack, func(e *payflow.Entry) { e.Attention = payflow.AttentionReverseRefused }))}
 	full["twice"] = []manageRow{b.twice()}
-	again := func(e *payflow.Entry) { e.OutTradeNo, e.Attempt, e.ArmedAt = "SZTX001T1261128000050AB12C9", 2, storyAt.Add(2*time.Minute) }
+	again := func(e *payflow.Entry) {
+		e.OutTradeNo, e.Attempt, e.ArmedAt = "SZTX001T1261128000050AB12C9", 2, storyAt.Add(2*time.Minute)
+	}
 	full["untold"] = []manageRow{b.row(paidStory(again)), b.row(lateStory(payflow.LateGivenBack))} // two tries of one sale
 	full["recent"] = append([]manageRow{full["untold"][0]}, full["recent"]...)
 	for _, tab := range []string{"late", "person", "twice", "untold", "recent"} {
@@ -112,7 +114,7 @@ func (b *storyBook) manageRefunds() {
 		"amount": {Step: "amount", Amount: "1250", Why: "1", Fresh: true}, "amount-part": {Step: "amount", Amount: "250", Why: "1"},
 		"amount-over": {Step: "amount", Amount: "1251", Why: "1"}, "amount-none": {Step: "amount", Why: "1"},
 		"reason": {Step: "reason", Amount: "250", Why: "1"}, "sure": {Step: "sure", Amount: "250", Why: "1"},
-		"sure-pin": {Step: "sure", Amount: "250", Why: "4", PINLike: true},
+		"sure-pin":   {Step: "sure", Amount: "250", Why: "4", PINLike: true},
 		"sure-typed": {Step: "sure", Amount: "250", Why: "4", Operator: "M001"}, "sending": {Step: "sure", Amount: "250", Why: "4", Operator: "M001", Sending: true},
 		"refused": {Step: "sure", Amount: "250", Why: "4", Operator: "M001", Problem: string(RefundTooMuch)},
 		"again":   {Step: "sure", Amount: "250", Why: "4", Operator: "M001", Problem: string(KeyReused)},

@@ -134,3 +134,43 @@ func TestMoneyThatWentBackTwiceHasItsOwnWordsInEachLanguage(t *testing.T) {
 	e.Links = append(e.Links, payflow.Link{Kind: payflow.LinkBackTwiceSeen, Ref: "Bo"})
 	assert.NotContains(t, w.Message(e)["en"], "TWICE")
 }
+
+// A customer who never typed the password has paid nothing: no refund is promised to him, and he has none to show.
+func TestMoneyIsSaidToGoBackOnlyWhereItMayHaveBeenTaken(t *testing.T) {
+	w := loadedWords(t)
+	s := &Server{cfg: Config{Words: w}}
+	for _, reason := range []payflow.Reason{payflow.ReasonClosed, payflow.ReasonRevoked, payflow.ReasonRefunded} {
+		e := anEntry(payflow.Reversed, reason)
+		said := w.NextStep(e)
+		assert.Contains(t, said["en"], "If money was taken, WeChat gives it back", reason)
+		assert.Contains(t, said["zh-Hant"], "如已扣款，微信會退回", reason)
+		assert.Contains(t, said["zh-Hans"], "如已扣款，微信会退回", reason)
+		e.FirstPayAt = noon()
+		bill := s.billOf(e).Body
+		assert.Contains(t, bill.NextStep.EN, "If money was taken", reason)
+		assert.NotRegexp(t, "even if|[Ss]how", bill.Message.EN+bill.NextStep.EN, reason)
+		e.MoneySeen = true
+		assert.Contains(t, s.billOf(e).Body.Message.EN, "the money that was taken goes back", reason)
+	}
+	seen := anEntry(payflow.Reversed, payflow.ReasonRefunded)
+	seen.MoneySeen = true
+	assert.Contains(t, w.Message(seen)["en"], "the money that was taken goes back")
+	notSent := s.billOf(anEntry(payflow.Cancelled, payflow.ReasonScanTimeout)).Body
+	assert.NotContains(t, notSent.NextStep.EN, "(C)", "there is nothing to ask about again")
+}
+
+func TestABillSaysHowItsRefundStands(t *testing.T) {
+	b := storyBook{server: &Server{cfg: Config{Words: loadedWords(t)}}}
+	goods := paidStory(answeredWith(payflow.GoodsGiven))
+	whole := aRefund(payflow.RefundProcessing, payflow.ReasonRefundProcessing)
+	whole.Amount.Minor = 1250
+	assert.Contains(t, b.billWith(goods, aRefund(payflow.RefundDone, payflow.ReasonRefundDone)).Message.EN, "REFUND asked for")
+	assert.NotContains(t, b.billWith(goods).NextStep.EN, "agree", "nobody has looked at a phone")
+	assert.Contains(t, b.billWith(goods, whole).Message.EN, "has not all arrived")
+	assert.NotContains(t, b.billWith(goods, whole).Message.EN, "GIVEN BACK")
+	whole.Status, whole.Why = payflow.RefundDone, payflow.ReasonRefundDone
+	assert.Contains(t, b.billWith(goods, whole).Message.EN, "GIVEN BACK")
+	hand := b.billWith(paidStory(answeredWith(payflow.MoneyGivenBack)))
+	assert.Contains(t, hand.Message.EN, "in another way")
+	assert.NotContains(t, hand.NextStep.EN, "WeChat", "cash shows on no bill")
+}

@@ -50,10 +50,12 @@ var notReached = map[string]string{
 	"bill-taking-back":            "the same of one that is being taken back",
 	"bill-undecided":              "the same; one that was set aside says to call the manager",
 	"bill-check-again":            "stands for the moment of one call",
-	"idle-long-warning":           "a warning and the keypad are reached; this is the longest of them", "unknown-long-warning": "the same",
+	"manage-payment-answered":     "manage-payment after the cashier's answer", "manage-payment-late-given-back": "paid-after-the-end-given-back at the manager's page: told in package till",
+	"manage-refund-sure-pin": "told in package till", "manage-refund-sure-manager": "the same",
 	"bill-goods-given-from-the-list": "bill-goods-given without a bill", "bill-goods-given-refund": "a refund beside a bill: told in package till", "bill-paid-refund": "the same",
 	"bill-money-going-back": "the same", "bill-money-gone-back": "the same", "bill-not-sent": "a cancelled payment, looked up: told in package till",
 	"bill-taken-back-money": "money that was seen and taken back, looked up: told in package till", "bill-asked-again": "check again: told in package till", "bill-asked-clear-again": "the same",
+	"idle-long-warning": "a warning and the keypad are reached; this is the longest of them", "unknown-long-warning": "the same",
 	"paid-after-the-end-paid-since": "minutes after the end of a sale that another try has paid meanwhile", "paid-after-the-end-given-back-paid-since": "the same",
 	"waiting-network-away-scanned": "waiting-network-away, with the scan that was refused", "waiting-captive-portal": "the same words with another warning", "waiting-journal": "a journal that breaks between arming and scan",
 }

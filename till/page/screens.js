@@ -37,6 +37,7 @@ function paymentScreen(state, p) {
   if (p.attention) needsPerson(state, p, screen);
   if (p.final && p.status !== 'paid' && p.late?.money_seen) earlierSale(state, p, screen);
   if (p.status !== 'waiting') alsoRefused(state, p, screen);
+  if (state.note) screen.facts = [noteText(state), ...(screen.facts || [])];
   return screen;
 }
 

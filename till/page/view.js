@@ -125,7 +125,7 @@ function stage(state, screen) {
       screen.ring && ring(screen.ring.seconds, screen.ring.part, screen.ring.label, inSeconds(state, screen.ring.seconds))),
     screen.amount && lead,
     screen.typed && h('p', { class: 'fact typing' }, screen.typed),
-    screen.pad ? h('div', { class: 'desk' }, h('div', { class: 'said' }, said), numberPad(state, screen.pad)) : said);
+    screen.pad ? h('div', { class: 'desk' }, h('div', { class: 'told' }, said), numberPad(state, screen.pad)) : said);
 }
 
 // footer holds the keys that do something now, each also a button.
