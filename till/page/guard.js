@@ -15,7 +15,8 @@ export class Guard {
   watch(before, screen, own) {
     if (!before.tree || formOf(before) === formOf(screen)) return;
     this.#stale = null;
-    this.#hold(own ? -Infinity : performance.now() + stillFor);
+    const mine = own || (before.name === 'signin' && screen.name === 'idle'); // the PIN has led there
+    this.#hold(mine ? -Infinity : performance.now() + stillFor);
     if (own || before.name !== 'question') return;
     this.#stale = new Set(Object.keys(before.keys).filter((key) => before.keys[key] !== 'back'));
     this.#staleUntil = performance.now() + staleFor;
