@@ -156,7 +156,7 @@ func TestASaleByTabAndEnterAlone(t *testing.T) {
 	tabTo(t, w, "refund_why:1")
 	press(t, w, kb.Enter)
 	onScreen(t, w, "manage_sure")
-	press(t, w, "7")
+	press(t, w, "m", "7")
 	tabTo(t, w, "refund_send")
 	press(t, w, kb.Enter)
 	onScreen(t, w, "manage_payment")
