@@ -374,7 +374,7 @@ func theTriesAreToldApart(t *testing.T, browser context.Context) {
 		e.Status, e.Reason, e.FinalAt, e.FirstPayAt = payflow.Declined, payflow.ReasonCard, noon(), noon()
 		e.Late = payflow.Late{Stage: payflow.LateGivenBack, MoneySeen: true}
 	})
-	second := a.arm("A-1001", "another try of it").payment().ID
+	second := a.arm("A-1001", "key-another-try").payment().ID
 	require.NotEqual(t, first, second)
 	a.desk.move(second, paid)
 	a.desk.move(second, answeredWith(payflow.GoodsGiven))
