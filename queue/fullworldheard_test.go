@@ -52,15 +52,20 @@ func (c *fullCall) noStartCanTell() bool {
 
 const reversedAnothers = "reversed another till's order" // a violation of the simulator's
 
-// wasShown: before the newest reverse of the order left, the till had a verified answer that says whose the number is. Without one it can't know, and
-// what it can't confirm it takes back.
+// wasShown: before the newest reverse of the order left, its start had a verified answer that says whose the number is, or had it from the disk. Without
+// one it can't know, and what it can't confirm it takes back: an answer that a crash, or a commit that failed, took along was never known to the next.
 func (l *worldLog) wasShown(no payflow.OutTradeNo, before time.Duration) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	shown, atReverse := false, false
+	shown, kept, atReverse := false, false, false
 	for _, line := range l.lines {
 		switch {
-		case line.No != no || line.At > before:
+		case line.At > before:
+		case line.Kind == worldBooted:
+			shown = kept
+		case line.No != no:
+		case line.Kind == worldDurable:
+			kept = shown
 		case line.Kind == worldEnded && line.Answer.Verified:
 			shown = shown || line.Answer.Says == payflow.Collision || line.Answer.Says == payflow.Found && !line.Answer.Ours
 		case line.Kind == worldSent && line.Ask == payflow.ReverseCall:

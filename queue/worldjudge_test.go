@@ -88,7 +88,8 @@ type judgedOrder struct {
 	asOf      time.Duration // when WeChat Pay took the newest call
 	refunded  bool          // by a wish
 	lateMoney bool          // WeChat Pay took it after the end
-	theirs    bool          // the last verified word on whose order it is
+	theirs    bool          // the last verified word on whose order it is, as this start knows it
+	kept      bool          // theirs, as the disk has it: a start that ends before its next commit takes what it has heard with it
 	moneySeen bool
 	acted     time.Duration // of the last thing that the till did about it
 }
@@ -193,7 +194,7 @@ func (j *worldJudge) hear(l *worldLine) {
 func (j *worldJudge) booted(l *worldLine) {
 	j.boots, j.up = append(j.boots, l.At), true
 	for _, o := range j.orders {
-		o.flying, o.acted = false, l.At
+		o.flying, o.acted, o.theirs = false, l.At, o.kept
 		o.done204, o.absentDead = false, 0
 		if o.payCall != 0 {
 			o.paying, o.payEnd, o.payBoot = false, l.At, l.Boot
@@ -361,7 +362,7 @@ func (j *worldJudge) durable(o *judgedOrder, l *worldLine) {
 	}
 	o.reversing = o.reversing || r.Status == payflow.Reversing
 	o.attention = o.attention || r.Attention != ""
-	o.status, o.late = r.Status, r.Late
+	o.status, o.late, o.kept = r.Status, r.Late, o.theirs
 	o.acted = l.At
 	if !o.final && r.Status.Final() {
 		j.decided(o, l)

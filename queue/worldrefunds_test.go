@@ -165,20 +165,31 @@ func (j *worldJudge) judgeRefunds(disk, held []worldRefund) {
 	}
 }
 
+// What becomes of a wish for a refund, beside wishedRefund, which is that it was taken: unheard of so far, and refused.
+const (
+	unheardRefund = "refund, unheard"
+	refusedRefund = "refund, refused"
+)
+
 // wishHeard keeps which refunds were wished for: the same key is the same refund.
 func (j *worldJudge) wishHeard(l *worldLine) {
-	if l.Text != wishedRefund {
-		return
-	}
 	wishes := j.wishes[l.No]
 	if wishes == nil {
 		wishes = map[string]payflow.OutRefundNo{}
 		j.wishes[l.No] = wishes
 	}
-	if before, ok := wishes[l.Key]; ok && before != l.Refund {
-		j.breach("I2", l.No, "the wish %s is refund %s, and was %s", l.Key, l.Refund, before)
+	before, known := wishes[l.Key]
+	switch {
+	case l.Text == unheardRefund && !known:
+		wishes[l.Key] = ""
+	case l.Text == refusedRefund && before == "":
+		delete(wishes, l.Key)
+	case l.Text == wishedRefund:
+		if before != "" && before != l.Refund {
+			j.breach("I2", l.No, "the wish %s is refund %s, and was %s", l.Key, l.Refund, before)
+		}
+		wishes[l.Key] = l.Refund
 	}
-	wishes[l.Key] = l.Refund
 }
 
 // refundSent is I1 and I12 for refunds.

@@ -287,10 +287,16 @@ func (a *attempt) giveBack(entry payflow.Entry) {
 	}
 }
 
-// wishRefund asks until there is an answer. It reports that the refund is journaled.
+// wishRefund asks until there is an answer. It reports that the refund is journaled. A wish counts from when it is made: a start that took it may
+// end before its answer is heard.
 func (a *attempt) wishRefund(entry payflow.Entry, key string, minor int64) bool {
+	made := false
 	for {
 		if b := a.w.current(); b != nil {
+			if !made {
+				made = true
+				a.w.log.add(worldLine{Kind: worldAsked, Boot: b.n, No: entry.OutTradeNo, Key: key, Net: minor, Text: unheardRefund})
+			}
 			r := payflow.RefundRequest{OutTradeNo: entry.OutTradeNo, Amount: payflow.Amount{Minor: minor}, IdempotencyKey: key, Operator: "M001"}
 			if a.w.plant.refund != nil {
 				a.w.plant.refund(b, &r)
@@ -302,6 +308,7 @@ func (a *attempt) wishRefund(entry payflow.Entry, key string, minor int64) bool 
 				a.w.log.add(worldLine{Kind: worldAsked, Boot: b.n, No: entry.OutTradeNo, Refund: refund.OutRefundNo, Key: key, Net: minor, Text: wishedRefund})
 				return true
 			case err != nil && !errors.Is(err, payflow.ErrJournalClosed) && !errors.As(err, &busy) && a.w.ctx.Err() == nil && !errors.Is(err, context.Canceled):
+				a.w.log.add(worldLine{Kind: worldAsked, Boot: b.n, No: entry.OutTradeNo, Key: key, Net: minor, Text: refusedRefund})
 				a.note("the refund %s is refused: %v", key, err)
 				return false
 			}
