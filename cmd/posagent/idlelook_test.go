@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -13,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -109,13 +107,7 @@ func anIdleTill(t *testing.T, api payflow.API) (*agent, *cutLine) {
 	require.NoError(t, writeTrialConfig(dir, trialConfig{StoreID: "SZTX001", TillID: "T1", Account: account, Listen: "127.0.0.1:0"}))
 	cfg, err := LoadConfig(filepath.Join(dir, "posagent.toml"))
 	require.NoError(t, err)
-	a, err := newAgent(cfg, agentOptions{Log: zerolog.Nop()})
-	require.NoError(t, err)
-	t.Cleanup(a.close)
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- a.run(ctx) }()
-	t.Cleanup(func() { stop(); assert.NoError(t, <-ended) })
+	a := runningAgent(t, cfg)
 	require.Eventually(t, func() bool { return a.engine.Ready() == nil }, 20*time.Second, 20*time.Millisecond)
 	return a, line
 }

@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -76,13 +75,7 @@ func newOldTillsPC(t *testing.T, with ...func(*Config)) *oldTillsPC {
 	for _, w := range with {
 		w(&cfg)
 	}
-	pc.a, err = newAgent(cfg, agentOptions{Log: zerolog.Nop()})
-	require.NoError(t, err)
-	t.Cleanup(pc.a.close)
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- pc.a.run(ctx) }()
-	t.Cleanup(func() { stop(); assert.NoError(t, <-ended) })
+	pc.a = runningAgent(t, cfg)
 	pc.soon(func() bool { return pc.a.engine.Ready() == nil && pc.devicesReady() == 3 }, "all is there")
 	return pc
 }

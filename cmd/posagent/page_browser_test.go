@@ -11,7 +11,6 @@ import (
 
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
-	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -29,13 +28,7 @@ func TestAPaymentTypedOnThePageEndsPaid(t *testing.T) {
 	t.Cleanup(gateway.close)
 	cfg, err := demoConfig(dir, demoFlags{listen: "127.0.0.1:0"}, gateway)
 	require.NoError(t, err)
-	a, err := newAgent(cfg, agentOptions{Log: zerolog.Nop()})
-	require.NoError(t, err)
-	t.Cleanup(a.close)
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- a.run(ctx) }()
-	t.Cleanup(func() { stop(); assert.NoError(t, <-ended) })
+	a := runningAgent(t, cfg)
 	require.Eventually(t, func() bool { return a.engine.Ready() == nil }, 20*time.Second, 20*time.Millisecond)
 
 	address := a.listeners[0].Addr().String()

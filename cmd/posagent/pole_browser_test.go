@@ -10,7 +10,6 @@ import (
 
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
-	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -31,13 +30,7 @@ func TestTheTotalOfAnOldTillIsOfferedOnThePage(t *testing.T) {
 	require.NoError(t, writeTrialConfig(dir, trialConfig{StoreID: "SZTX001", TillID: "T1", Account: gateway.account(), PoleDevice: display.Path()}))
 	cfg, err := LoadConfig(filepath.Join(dir, "posagent.toml"))
 	require.NoError(t, err)
-	a, err := newAgent(cfg, agentOptions{Log: zerolog.Nop()})
-	require.NoError(t, err)
-	t.Cleanup(a.close)
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- a.run(ctx) }()
-	t.Cleanup(func() { stop(); assert.NoError(t, <-ended) })
+	a := runningAgent(t, cfg)
 	require.Eventually(t, func() bool { ready, _, _ := a.poleState.get(); return ready && a.engine.Ready() == nil }, 20*time.Second, 20*time.Millisecond)
 
 	require.NoError(t, chromedp.Do(browser, chromedp.EmulateViewport(800, 480), chromedp.Navigate("http://"+a.listeners[0].Addr().String()+"/")))

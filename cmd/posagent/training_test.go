@@ -18,6 +18,19 @@ import (
 	"posagent/wxsim"
 )
 
+// runningAgent is the agent of a configuration, with everything that run starts; it ends with the test.
+func runningAgent(t *testing.T, cfg Config) *agent {
+	t.Helper()
+	a, err := newAgent(cfg, agentOptions{Log: zerolog.Nop()})
+	require.NoError(t, err)
+	t.Cleanup(a.close)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- a.run(ctx) }()
+	t.Cleanup(func() { stop(); assert.NoError(t, <-ended) })
+	return a
+}
+
 // aDemoAgent is a running agent of the demo: simulated WeChat Pay plays the real one.
 func aDemoAgent(t *testing.T) (*agent, *trial) {
 	t.Helper()
@@ -27,13 +40,7 @@ func aDemoAgent(t *testing.T) (*agent, *trial) {
 	t.Cleanup(gateway.close)
 	cfg, err := demoConfig(dir, demoFlags{listen: "127.0.0.1:0"}, gateway)
 	require.NoError(t, err)
-	a, err := newAgent(cfg, agentOptions{Log: zerolog.Nop()})
-	require.NoError(t, err)
-	t.Cleanup(a.close)
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- a.run(ctx) }()
-	t.Cleanup(func() { stop(); assert.NoError(t, <-ended) })
+	a := runningAgent(t, cfg)
 	require.Eventually(t, func() bool { return a.engine.Ready() == nil }, 20*time.Second, 20*time.Millisecond)
 	return a, gateway
 }
