@@ -57,20 +57,8 @@ func (s *Server) paidLine(e payflow.Entry) string {
 
 // wholeRefunded reports that all of a payment has gone back, or is on its way back. An error means that it is not known.
 func (s *Server) wholeRefunded(e payflow.Entry) (bool, error) {
-	if s.cfg.Refunds == nil {
-		return false, nil
-	}
-	refunds, err := s.cfg.Refunds.RefundsOfPayment(e.OutTradeNo)
-	if err != nil {
-		return false, err
-	}
-	back := int64(0)
-	for _, r := range refunds {
-		if !r.Dead() {
-			back += r.Amount.Minor
-		}
-	}
-	return back >= e.Amount.Minor, nil
+	sums, err := s.refundSums(e)
+	return err == nil && sums.going >= e.Amount.Minor, err
 }
 
 // stillPaid reports a paid payment whose money is still here, as far as is known.
@@ -268,22 +256,13 @@ func (s *Server) addToSums(sums *lineSums, e payflow.Entry) error {
 	}
 	of.count++
 	of.minor += e.Amount.Minor
-	if s.cfg.Refunds == nil || !mayHaveRefunds(e) {
-		return nil
-	}
-	refunds, err := s.cfg.Refunds.RefundsOfPayment(e.OutTradeNo)
+	back, err := s.refundSums(e)
 	if err != nil {
 		return err
 	}
-	refunded := int64(0)
-	for _, r := range refunds {
-		if r.Status == payflow.RefundDone {
-			refunded += r.Amount.Minor
-		}
-	}
-	if refunded > 0 {
+	if back.done > 0 {
 		sums.refunded.count++
-		sums.refunded.minor += refunded
+		sums.refunded.minor += back.done
 	}
 	return nil
 }

@@ -74,27 +74,44 @@ func nextStepOf(e payflow.RefundEntry) time.Time {
 // refundsOf returns the refunds of a payment, the oldest first: what went back for good, and what can still be given back. A payment
 // that took no money has none, and none is looked for.
 func (s *Server) refundsOf(e payflow.Entry, now time.Time) (refunds []Refund, back, left int64) {
-	if s.cfg.Refunds == nil || !mayHaveRefunds(e) {
-		return nil, 0, 0
-	}
-	entries, err := s.cfg.Refunds.RefundsOfPayment(e.OutTradeNo)
+	sums, err := s.refundSums(e)
 	if err != nil {
 		s.cfg.Log.Error().Str("out_trade_no", string(e.OutTradeNo)).Str("error", maskDigits(err.Error())).Msg("the refunds of a payment could not be read")
 		return nil, 0, 0 // nothing is offered that is not known to be left
 	}
-	if e.Status == payflow.Paid && !e.GivenBack() {
+	for _, r := range sums.refunds {
+		refunds = append(refunds, s.viewRefund(r, now))
+	}
+	if s.cfg.Refunds != nil && e.Status == payflow.Paid && !e.GivenBack() {
 		left = e.Amount.Minor
 	}
-	for _, r := range entries {
-		refunds = append(refunds, s.viewRefund(r, now))
+	return refunds, sums.done, max(left-sums.going, 0)
+}
+
+// refundSums are the refunds of a payment, and what they add up to, in minor units.
+type refundSums struct {
+	refunds []payflow.RefundEntry
+	done    int64 // is with the customer
+	going   int64 // is with the customer or on its way, or may be
+}
+
+// refundSums reads the refunds of a payment and adds them up. An error means that they are not known.
+func (s *Server) refundSums(e payflow.Entry) (sums refundSums, err error) {
+	if s.cfg.Refunds == nil || !mayHaveRefunds(e) {
+		return sums, nil
+	}
+	if sums.refunds, err = s.cfg.Refunds.RefundsOfPayment(e.OutTradeNo); err != nil {
+		return sums, err
+	}
+	for _, r := range sums.refunds {
 		if r.Status == payflow.RefundDone {
-			back += r.Amount.Minor
+			sums.done += r.Amount.Minor
 		}
 		if !r.Dead() {
-			left -= r.Amount.Minor
+			sums.going += r.Amount.Minor
 		}
 	}
-	return refunds, back, max(left, 0)
+	return sums, nil
 }
 
 // mayHaveRefunds reports a payment whose money a refund may give back: paid, taken back too late, or paid after its end.
