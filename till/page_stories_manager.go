@@ -60,8 +60,10 @@ func (b *storyBook) manager() {
 	}
 	full["untold"] = []manageRow{b.row(paidStory(again)), b.row(lateStory(payflow.LateGivenBack))} // two tries of one sale
 	full["recent"] = append([]manageRow{full["untold"][0]}, full["recent"]...)
+	comesWith := map[string]health.Code{"late": health.LateSuccess, "person": health.RefundAttention, "twice": health.SuspectedDuplicate,
+		"untold": health.RefundAttention, "recent": health.RefundAttention} // the warning that a till with such a list has
 	for _, tab := range []string{"late", "person", "twice", "untold", "recent"} {
-		b.manage("manage-"+tab, full, func(m *managePage) { m.Tab = tab })
+		b.manage("manage-"+tab, full, func(m *managePage) { m.Tab = tab }, func(s *story) { s.Status.Warnings = warned(comesWith[tab], "") })
 	}
 	b.manage("manage-recent-busy", full, func(m *managePage) { m.Tab = "recent" }, func(s *story) { s.Status.HoldingID = "SZTX001T1261128000042AB12C9" })
 	b.manage("manage-warned", b.lists(), nil, func(s *story) {
