@@ -46,6 +46,9 @@ func chromium() string {
 // openBrowser starts a browser. It skips the test where there is no Chromium, or fails it where the environment requires one.
 func openBrowser(t *testing.T) context.Context {
 	t.Helper()
+	if underRace && os.Getenv("POSAGENT_RACE_BROWSER") != "1" {
+		t.Skip("the race detector runs: browser tests run without it, or with POSAGENT_RACE_BROWSER=1")
+	}
 	path := chromium()
 	if path == "" && os.Getenv("POSAGENT_REQUIRE_BROWSER") == "1" {
 		t.Fatal("no Chromium, and POSAGENT_REQUIRE_BROWSER=1 requires one; install the package chromium")

@@ -122,7 +122,10 @@ func onScreen(t *testing.T, browser context.Context, screen string) {
 	t.Helper()
 	within, stop := context.WithTimeout(browser, time.Minute)
 	defer stop()
-	require.NoError(t, chromedp.Do(within, chromedp.WaitVisible(`[data-screen="`+screen+`"]`)), "the screen %s never came", screen)
+	if err := chromedp.Do(within, chromedp.WaitVisible(`[data-screen="`+screen+`"]`)); err != nil {
+		shows, _ := chromedp.Run(browser, chromedp.Evaluate[string](`document.querySelector('[data-screen]')?.dataset.screen + ': ' + document.body.innerText`))
+		require.NoError(t, err, "the screen %s never came; the page shows %s", screen, shows)
+	}
 	folder := os.Getenv("POSAGENT_PICTURES")
 	if folder == "" {
 		return
@@ -135,6 +138,9 @@ func onScreen(t *testing.T, browser context.Context, screen string) {
 // newBrowser opens a window of Debian's Chromium. Without one the test is skipped, unless the environment requires it.
 func newBrowser(t testing.TB) context.Context {
 	t.Helper()
+	if underRace && os.Getenv("POSAGENT_RACE_BROWSER") != "1" {
+		t.Skip("the race detector runs: browser tests run without it, or with POSAGENT_RACE_BROWSER=1")
+	}
 	path, err := exec.LookPath("chromium")
 	if err != nil && os.Getenv("POSAGENT_REQUIRE_BROWSER") == "1" {
 		t.Fatal("no Chromium, and POSAGENT_REQUIRE_BROWSER=1 requires one; install the package chromium")

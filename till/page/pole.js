@@ -57,7 +57,7 @@ async function look() {
 
 addEventListener('keydown', (event) => {
   const alone = event.timeStamp - lastKey > handsApart;
-  lastKey = event.timeStamp;
+  if (event.key !== 'Escape') lastKey = event.timeStamp; // no scanner types that
   if (event.key !== 'Enter' || !alone || line.hidden || event.repeat || event.target === line) return;
   event.preventDefault();
   event.stopImmediatePropagation();
