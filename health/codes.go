@@ -5,26 +5,21 @@ const (
 	GatewayUnreachable Code = "gateway_unreachable"
 	CaptivePortal      Code = "captive_portal" // something else answers at WeChat Pay's address
 	NotVerifiedYet     Code = "not_verified_yet"
-	AnswersUnverified  Code = "answers_unverified"
 	CredentialsRefused Code = "credentials_refused"
 
 	ClockOff     Code = "clock_off"      // by 60 s or more
 	ClockOffMuch Code = "clock_off_much" // by 240 s or more
 	ClockUnset   Code = "clock_unset"    // before this program was built
-	ClockUnsure  Code = "clock_unsure"   // WeChat Pay's own answers disagree by more than 5 s
 
 	ScannerAway         Code = "scanner_away"
 	ScannerNoPermission Code = "scanner_no_permission"
 	ScannerUnsupported  Code = "scanner_unsupported"
 
-	JournalUnwritable    Code = "journal_unwritable"
-	JournalDamaged       Code = "journal_damaged"
-	JournalFinding       Code = "journal_finding"
-	JournalFastCommit    Code = "journal_fast_commit"
-	JournalKeyNotCopied  Code = "journal_key_not_copied"
-	DiskNearlyFull       Code = "disk_nearly_full"
-	DiskFull             Code = "disk_full"
-	OrderNumbersRunShort Code = "order_numbers_run_short"
+	JournalUnwritable Code = "journal_unwritable"
+	JournalFinding    Code = "journal_finding"
+	JournalFastCommit Code = "journal_fast_commit"
+	DiskNearlyFull    Code = "disk_nearly_full"
+	DiskFull          Code = "disk_full"
 
 	Certificate60Days        Code = "certificate_60_days"
 	Certificate30Days        Code = "certificate_30_days"

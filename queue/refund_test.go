@@ -242,6 +242,7 @@ func TestAPersonGivesAPartBack(t *testing.T) {
 		now, err = s.engine.WaitForRefund(t.Context(), entry.OutRefundNo, now.Version)
 		require.NoError(t, err)
 		assert.Equal(t, payflow.RefundDone, now.Status)
+		synctest.Wait() // whoever waits is told first
 		assert.Empty(t, s.engine.OpenRefunds())
 
 		again, err := s.refund(no, 500, "k1")

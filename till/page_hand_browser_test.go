@@ -136,7 +136,7 @@ func aHandMeantForAnotherScreen(t *testing.T, browser context.Context) {
 
 // aScanBeforeScanAgain: by a scanner that plays a keyboard, and by the agent's own.
 func aScanBeforeScanAgain(t *testing.T, browser context.Context) {
-	const first = "press R (scan again) first"
+	const first = "choose Scan again first"
 	b, a, web := aShop(t, browser)
 	b.do(chromedp.Navigate(web.URL))
 	declined := func(sale string) payflow.OutTradeNo {
@@ -146,7 +146,7 @@ func aScanBeforeScanAgain(t *testing.T, browser context.Context) {
 			e.Status, e.Reason, e.FinalAt = payflow.Declined, payflow.ReasonCodeExpired, noon()
 		})
 		b.shows("declined")
-		b.reads("refresh the code, press R (scan again), and scan")
+		b.reads("refresh the code, choose Scan again, and scan it")
 		return id
 	}
 	id := declined("A-1")

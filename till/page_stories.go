@@ -291,7 +291,6 @@ func (b *storyBook) offline() {
 	b.add("offline", nil, unready("no_network"))
 	b.add("offline-captive-portal", nil, unready("captive_portal"), func(s *story) { s.Status.Warnings = warned(health.CaptivePortal, "") })
 	b.add("offline-warned", nil, unready("no_network"), func(s *story) { s.Status.Warnings = warned(health.GatewayUnreachable, "") })
-	b.add("offline-starting", nil, unready("starting"))
 	b.add("offline-journal", nil, unready("journal"))
 	b.add("offline-key-mismatch", nil, unready("key_mismatch"))
 	b.add("lost", nil, func(s *story) { s.Page.Lost = true })

@@ -98,7 +98,7 @@ type StatusReport struct {
 
 // NotReady says why no payment can be taken now.
 type NotReady struct {
-	Reason   string       `json:"reason" doc:"A stable code: starting, no_network, not_verified, clock, journal, recovering, key_mismatch, …"`
+	Reason   string       `json:"reason" doc:"A stable code: no_network, not_verified, clock, journal, recovering, key_mismatch, …"`
 	Message  string       `json:"message"`
 	NextStep health.Words `json:"next_step"`
 }

@@ -27,8 +27,6 @@ import (
 // begin so.
 var notReached = map[string]string{
 	"large-*": "screens that are reached, with larger amounts", "idle-network-away": "stands for the seconds before the warning comes",
-	"warning-answers_unverified": "nothing gives this warning", "warning-clock_unsure": "the same", "warning-journal_damaged": "the same",
-	"warning-journal_key_not_copied": "the same", "warning-order_numbers_run_short": "the same",
 	"warning-journal_fast_commit": "posagent check alone tells it", "warning-api_open_to_network": "the same",
 	"warning-certificate_wrong_kind": "no agent starts with such a file, and one that runs keeps what it had", "warning-certificate_wrong_merchant": "the same",
 	"warning-certificate_unreadable": "the same", "warning-key_mismatch": "the same", "warning-key_unreadable": "the same", "warning-public_key_unreadable": "the same",
@@ -43,7 +41,6 @@ var notReached = map[string]string{
 	"manage-payment-refused-unseen": "a refund that is refused when nobody waits for it any more; the stories of package till tell it", "manage-seen-asked": "the same",
 	"manage-payment-large-refund": "the same as manage-payment-requested, with larger amounts",
 	"manage-refund-unheard":       "twenty tries against an agent that answers none of them; the stories of package till tell it",
-	"offline-starting":            "the agent answers only once it has started",
 	"offline":                     "no network never comes without its warning, as offline-warned",
 	"declined-no-network":         "a broken connection is noticed before the scan, which is refused then; it must break in the milliseconds between scan and call",
 	"bill-paid":                   "a paid payment that nobody has answered is on the screen before anything can be looked up",

@@ -110,7 +110,7 @@ function waiting(state, p) {
 }
 
 const unreachedKinds = ['no_network', 'captive_portal', 'not_verified', 'clock_unset'];
-const unreadyKinds = [...unreachedKinds, 'starting', 'stopping', 'clock', 'journal', 'key_mismatch', 'certificate', 'certificate_refused', 'certificate_early', 'no_certificate'];
+const unreadyKinds = [...unreachedKinds, 'stopping', 'clock', 'journal', 'key_mismatch', 'certificate', 'certificate_refused', 'certificate_early', 'no_certificate'];
 
 // unreadyFor is why a code would not be taken for a payment that waits for one: as the status says, or a refused scan that is newer than the status.
 function unreadyFor(state, p, kind) {
@@ -340,7 +340,7 @@ function starting(state) {
 function offline(state) {
   const why = state.status.not_ready || { reason: 'other' };
   const texts = notice(state, why.reason);
-  const waits = ['starting', 'stopping', 'recovering'].includes(why.reason);
+  const waits = ['stopping', 'recovering'].includes(why.reason);
   return { name: 'offline', lead: noteText(state) || (!waits && nothingOpen(state) ? label(state, 'nothing_charged') : ''), signs: [waits ? 'hourglass' : 'plug'], message: texts.message, next: texts.next_step, sound: waits ? '' : 'offline', actions: [!waits && { key: 'K', pad: 'Escape', action: 'clear', label: label(state, 'other_means') }, askWarnings(state)].filter(Boolean), keys: lookUpKeys };
 }
 

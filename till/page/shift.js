@@ -4,12 +4,12 @@ import { inSeconds, label, labelIn, languages, notice } from './texts.js';
 // The opening line of a shift, each part's fault and what to do about it, and the page's own settings.
 
 const partsOf = {
-  network: ['gateway_unreachable', 'captive_portal', 'not_verified_yet', 'answers_unverified', 'credentials_refused'],
-  clock: ['clock_unset', 'clock_off_much', 'clock_off', 'clock_unsure'],
+  network: ['gateway_unreachable', 'captive_portal', 'not_verified_yet', 'credentials_refused'],
+  clock: ['clock_unset', 'clock_off_much', 'clock_off'],
   scanner: ['scanner_away', 'scanner_no_permission', 'scanner_unsupported'],
   printer: ['printer_away'],
   certificate: ['certificate_expired', 'certificate_not_yet_valid', 'certificate_1_day', 'certificate_7_days', 'certificate_14_days', 'certificate_30_days', 'certificate_60_days', 'client_certificate_missing', 'client_certificate_refused', 'key_mismatch', 'key_unreadable'],
-  journal: ['journal_unwritable', 'journal_damaged', 'journal_finding', 'disk_full', 'disk_nearly_full'],
+  journal: ['journal_unwritable', 'journal_finding', 'disk_full', 'disk_nearly_full'],
 };
 
 const offsetMax = 60; // s, as the agent warns

@@ -77,9 +77,9 @@ export function withoutAmount(texts, amount) {
   return Object.fromEntries(Object.entries(texts).map(([language, text]) => [language, bare(text)]));
 }
 
-// forManager is a text without the words that call the manager, and without the keys of the cashier's screen: it is read by the manager.
+// forManager is a text without the words that call the manager: it is read by the manager.
 export function forManager(state, texts) {
-  const bare = (language, text) => text.replace(labelIn(state, language, 'call_first'), '').replace(/ ?[(（](?:[KRPC]|Enter)[)）]/g, '');
+  const bare = (language, text) => text.replace(labelIn(state, language, 'call_first'), '');
   return texts && Object.fromEntries(Object.entries(texts).map(([language, text]) => [language, bare(language, text)]));
 }
 
