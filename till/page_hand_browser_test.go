@@ -136,7 +136,7 @@ func aHandMeantForAnotherScreen(t *testing.T, browser context.Context) {
 
 // aScanBeforeScanAgain: by a scanner that plays a keyboard, and by the agent's own.
 func aScanBeforeScanAgain(t *testing.T, browser context.Context) {
-	const first = "choose Scan again first"
+	const first = "Scan not taken. Have the customer refresh"
 	b, a, web := aShop(t, browser)
 	b.do(chromedp.Navigate(web.URL))
 	declined := func(sale string) payflow.OutTradeNo {

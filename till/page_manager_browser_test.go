@@ -338,7 +338,7 @@ func aRefundIsSeenByTheCashier(t *testing.T, browser context.Context) {
 	b.press(kb.Enter)
 	b.shows("found")
 	b.reads("that was scanned")
-	b.reads("REFUND asked for")
+	b.reads("a REFUND was asked for")
 }
 
 // Print and Check again are answered on the screen.

@@ -164,9 +164,9 @@ func TestABillSaysHowItsRefundStands(t *testing.T) {
 	goods := paidStory(answeredWith(payflow.GoodsGiven))
 	whole := aRefund(payflow.RefundProcessing, payflow.ReasonRefundProcessing)
 	whole.Amount.Minor = 1250
-	assert.Contains(t, b.billWith(goods, aRefund(payflow.RefundDone, payflow.ReasonRefundDone)).Message.EN, "REFUND asked for")
+	assert.Contains(t, b.billWith(goods, aRefund(payflow.RefundDone, payflow.ReasonRefundDone)).Message.EN, "a REFUND was asked for")
 	assert.NotContains(t, b.billWith(goods).NextStep.EN, "agree", "nobody has looked at a phone")
-	assert.Contains(t, b.billWith(goods, whole).Message.EN, "has not all arrived")
+	assert.Contains(t, b.billWith(goods, whole).Message.EN, "all of it is being refunded")
 	assert.NotContains(t, b.billWith(goods, whole).Message.EN, "GIVEN BACK")
 	whole.Status, whole.Why = payflow.RefundDone, payflow.ReasonRefundDone
 	assert.Contains(t, b.billWith(goods, whole).Message.EN, "GIVEN BACK")

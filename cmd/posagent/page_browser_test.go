@@ -111,8 +111,8 @@ func still(t *testing.T, browser context.Context) {
 // press sends keys as a hand does, one after another.
 func press(t *testing.T, browser context.Context, keys ...string) {
 	t.Helper()
-	still(t, browser)
 	for _, key := range keys {
+		still(t, browser)
 		require.NoError(t, chromedp.Do(browser, chromedp.KeyEvent(key), chromedp.Sleep(90*time.Millisecond)))
 	}
 }

@@ -393,7 +393,7 @@ func meetTheCounter(s *stateTill) {
 	s.scan(s.gateway.code("no-money"))
 	s.sees("declined-not-enough", "states.declined", "not_enough_money")
 	s.scan(s.gateway.code("pays-at-once"))
-	s.sees("declined-scanned-too-early", "states.declined.message|notices.scan_again_first.next_step", "not_enough_money")
+	s.sees("declined-scanned-too-early", "states.declined.message|", "not_enough_money")
 	s.press("b")
 	s.sees("declined-bill-scan", "labels.bill_scan|labels.bill_scan_how")
 	s.press(kb.Escape)

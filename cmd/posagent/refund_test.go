@@ -83,7 +83,7 @@ func TestARefundThatIsRefusedEndsWithOne(t *testing.T) {
 	})
 	status, out, stderr := d.run("refund", id, "--amount", "12.50", "--reason", "all returned")
 	assert.Equal(t, ExitFailed, status, out)
-	assert.Contains(t, stderr, "nothing went back: the shop's money at WeChat Pay is too little")
+	assert.Contains(t, stderr, "it sent nothing back: the shop's money at WeChat Pay is too little")
 	assert.Contains(t, stderr, "what to do: ")
 }
 

@@ -31,7 +31,7 @@ const signsOf = {
   not_paid: ['bill', 'cross'], late: ['bill', 'person'], other_paid: ['bill', 'question'], other_unpaid: ['bill', 'cross'], not_ours: ['bill', 'zero'], not_asked: ['bill', 'plug'],
   payment_code: ['struck'], no_number: ['struck'],
 };
-const frames = { paid: 'good', goods_given: 'good', undecided: 'striped', late: 'attention', not_asked: 'open', other_paid: 'open', payment_code: 'open', no_number: 'open', not_ours: 'open' };
+const frames = { paid: 'good', goods_given: 'open', undecided: 'striped', late: 'attention', not_asked: 'open', other_paid: 'open', payment_code: 'open', no_number: 'open', not_ours: 'open' };
 
 function answerScreen(state) {
   const { bill, note, refused, asked, scanned } = state.finding;
@@ -40,7 +40,7 @@ function answerScreen(state) {
   const shown = p || bill.order;
   const why = refused && notice(state, refused).message[state.language];
   return {
-    name: 'found', frame: frames[bill.answer] || 'bad', signs: signsFor(bill), amount: shown ? shown.amount_text : '', lead: note ? `… ${label(state, note)}` : asked ? askedFact(state, asked, p) : label(state, 'bill_looked_up'),
+    name: 'found', frame: bill.answer === 'paid' && p?.refunds?.length ? 'open' : frames[bill.answer] || 'bad', signs: signsFor(bill), amount: shown ? shown.amount_text : '', lead: note ? `… ${label(state, note)}` : asked ? askedFact(state, asked, p) : label(state, 'bill_looked_up'),
     message: bill.message, next: bill.next_step, sound: bill.answer === 'payment_code' ? 'wrong_code' : '',
     facts: [why && `✖ ${why}`,
       ...refundsOf(state, p),

@@ -90,7 +90,7 @@ function paymentScreen(state, p) {
   const wish = { key: 'R', action: 'refund', label: label(state, refund ? 'refund_another' : 'refund'), disabled: !(p.refundable > 0) };
   const seen = toBeSeen(p);
   return {
-    name: 'manage_payment', signs: [needsPerson(state, p, refunds) ? 'person' : refund ? '' : 'list', refund && signOfRefund[refund.status]].filter(Boolean), amount: (refund || p).amount_text,
+    name: 'manage_payment', signs: [needsPerson(state, p, refunds) ? 'person' : refund ? '' : signOf[p.status] || 'list', refund && signOfRefund[refund.status]].filter(Boolean), amount: (refund || p).amount_text,
     beside: refund && [`${label(state, 'refund')}: ${label(state, `refund_${certainty(refund)}`)}`, [clockText(refund.times.requested_at), refund.operator, refund.wechat_code && `${label(state, 'wechat_code')} ${refund.wechat_code}`].filter(Boolean).join(' · ')],
     message: withAmount(message, (refund || p).amount_text), next: next && withAmount(forManager(state, next), p.amount_text),
     facts: [
@@ -113,6 +113,7 @@ function paymentScreen(state, p) {
   };
 }
 
+const signOf = { paid: 'tick', declined: 'cross', cancelled: 'cross', reversed: 'cross' };
 const signOfRefund = { requested: 'question', processing: 'hourglass', refunded: 'returned', refused: 'cross', abnormal: 'triangle' };
 
 // moneyOf tells what went back for certain from what may still go back.
@@ -166,9 +167,11 @@ function answerScreen(state, p) {
 // seenScreen asks who has seen to what needed a person.
 function seenScreen(state, p) {
   const who = whoDecides(state, state.manage, 'manager');
-  const [message] = newsOf(state, p, p.refunds || []);
+  const refunds = p.refunds || [];
+  const refund = refundInNews(state, p, refunds);
+  const [message] = newsOf(state, p, refunds);
   return {
-    name: 'manage_sure', signs: ['person', 'question'], amount: p.amount_text, message: both(state, 'seen_sure'), next: both(state, 'seen_how'),
+    name: 'manage_sure', signs: ['person', 'question'], amount: (refund || p).amount_text, message: both(state, 'seen_sure'), next: both(state, 'seen_how'),
     facts: [message[state.language]], typed: who.said, keys: who.keys, pad: who.pad,
     actions: [{ key: 'Enter', action: 'answer:seen', label: label(state, 'seen'), disabled: !who.ready }, back(state)],
   };
@@ -203,9 +206,9 @@ function sureStep(state, p, r) {
   if (r.problem) return notTaken(state, p, r);
   const who = whoDecides(state, r, 'manager');
   return {
-    name: 'manage_sure', frame: 'undecided', signs: ['returned', 'question'], amount: typed(state, p, r),
-    message: both(state, r.sending ? 'refund_sending' : 'refund_sure'), next: both(state, 'refund_sure_how'),
-    facts: [`${label(state, 'sale')} ${p.sale_ref} · ${label(state, `refund_why_${r.why}`)}`], typed: who.said,
+    name: 'manage_sure', frame: 'undecided', signs: ['returned', r.sending ? 'hourglass' : 'question'], amount: typed(state, p, r),
+    message: both(state, r.sending ? 'refund_sending' : 'refund_sure'), next: both(state, r.sending ? 'refund_sending_how' : 'refund_sure_how'),
+    facts: [`${label(state, 'sale')} ${p.sale_ref} · ${label(state, `refund_why_${r.why}`)}`], typed: r.sending ? '' : who.said,
     keys: r.sending ? {} : who.keys, pad: r.sending ? null : who.pad,
     actions: [{ key: 'Enter', action: 'refund_send', label: label(state, 'refund_yes'), disabled: !who.ready || r.sending }, { ...back(state), disabled: r.sending }],
   };
@@ -215,7 +218,7 @@ function sureStep(state, p, r) {
 function notTaken(state, p, r) {
   const texts = notice(state, r.problem);
   return {
-    name: 'manage_sure', frame: 'undecided', signs: ['cross'], amount: typed(state, p, r), message: texts.message, next: texts.next_step,
+    name: 'manage_sure', frame: 'undecided', signs: [r.problem === 'refund_unheard' ? 'question' : 'cross'], amount: typed(state, p, r), message: texts.message, next: texts.next_step,
     facts: [`${label(state, 'sale')} ${p.sale_ref} · ${label(state, `refund_why_${r.why}`)}`], actions: [{ ...back(state), first: true }],
   };
 }

@@ -79,7 +79,7 @@ function alsoRefused(state, p, screen) {
   const kind = state.refused || (!p.final && recent(state, p.notice) && !(p.notice.at < p.times.scanned_at) && p.notice.kind);
   if (!kind || (!state.refused && unreadyKinds.includes(kind))) return; // what kept an earlier scan of it back is over
   if (kind === 'scan_again_first') {
-    screen.next = notice(state, kind).next_step;
+    screen.next = Object.fromEntries(Object.entries(notice(state, kind).message).map(([language, text]) => [language, `${text}${language === 'en' ? '. ' : '。'}${p.next_step[language]}`]));
     screen.alert = `${kind} ${state.refusals || 0}`;
     return;
   }
@@ -211,7 +211,7 @@ function paid(state, p) {
     lead: saleLead(state, p), facts: others > 0 ? [`${label(state, 'older_unanswered')}: ${others}`] : [],
     actions: [
       { key: 'A', pad: 'Enter', action: 'ask:goods_given', label: label(state, 'goods_given') },
-      { key: 'B', pad: 'Escape', action: 'ask:money_back', label: label(state, 'money_given_back') },
+      { key: 'B', pad: '0', action: 'ask:money_back', label: label(state, 'money_given_back') },
       { ...manager(state), label: label(state, 'manager') },
       print(state, 'print'),
     ],
@@ -241,9 +241,10 @@ function payerFacts(state, p) {
 function declined(state, p) {
   const other = otherMeans(state);
   if (p.reason === 'no_network') return { name: 'declined', signs: ['cross', 'plug'], sound: 'declined', actions: [other, scanAgain(state)] };
+  const again = p.reason === 'configuration' ? [other, scanAgain(state)] : [{ ...scanAgain(state), pad: 'Enter' }, other]; // another scan would meet the same
   return {
     name: 'declined', signs: ['cross'], sound: 'declined', facts: [label(state, 'phone_says_paid')],
-    actions: [{ ...scanAgain(state), pad: 'Enter' }, other, { key: 'B', action: 'find_bill', label: label(state, 'check_bill') }],
+    actions: [...again, { key: 'B', action: 'find_bill', label: label(state, 'check_bill') }],
   };
 }
 

@@ -135,7 +135,7 @@ function footer(state, screen) {
   }, h('kbd', {}, a.key), !state.view && padNames[a.pad] && h('kbd', {}, padNames[a.pad]), h('span', {}, a.label))));
 }
 
-const padNames = { Enter: 'Enter', Escape: 'Esc' }; // a keypad without letters has these
+const padNames = { Enter: 'Enter', Escape: 'Esc', 0: '0' }; // a keypad without letters has these
 const keyNames = { Enter: 'Enter', Esc: 'Escape', '⌫': 'Backspace' };
 
 function keysOf(screen, training) {
