@@ -17,7 +17,7 @@ func cashierSteps() map[Code]Words {
 			"请收现金或使用其他支付方式；恢复后会自动继续。如未恢复，请叫店长（M）。", "請收現金或使用其他付款方式；恢復後會自動繼續。如未恢復，請叫經理（M）。"},
 		CaptivePortal:  {"Take cash. This PC must be logged in to the network: call the manager (M).", "请收现金。本机需要登录网络：请叫店长（M）。", "請收現金。本機需要登入網絡：請叫經理（M）。"},
 		NotVerifiedYet: {"Take cash until this goes away. If it stays for a minute, call the manager (M).", "此提示消失前请收现金。如一分钟后仍在，请叫店长（M）。", "此提示消失前請收現金。如一分鐘後仍在，請叫經理（M）。"},
-		ScannerAway: {"Plug it in, or type the code (key T while the till waits for a scan). If it stays, call the manager (M).",
+		ScannerAway: {"Plug it in, or type the code: T when a code is asked for. If it stays, call the manager (M).",
 			"请插好，或输入付款码：提示扫码时按 T。如未恢复，请叫店长（M）。", "請插好，或輸入付款碼：提示掃碼時按 T。如未恢復，請叫經理（M）。"},
 		CredentialsRefused: takeCash, JournalUnwritable: takeCash, JournalFinding: takeCash, DiskFull: takeCash,
 		CertificateExpired: takeCash, ClientCertificateMissing: takeCash, ClientCertificateRefused: takeCash, ClockUnset: takeCash,

@@ -177,6 +177,9 @@ func (s *Server) lookAgain(ctx context.Context, in *lateInput) (*paymentOutput, 
 	if problem != nil {
 		return nil, problem
 	}
+	if problem := s.refusePINBehind(ctx, in.Body.Operator); problem != nil {
+		return nil, problem
+	}
 	entry, err := s.cfg.Late.LookAgain(via(ctx), id, callerOf(ctx).who(in.Body.Operator))
 	return s.wished(ctx, http.StatusOK, entry, err)
 }

@@ -67,6 +67,9 @@ func (s *Server) arm(ctx context.Context, in *armInput) (*paymentOutput, error) 
 	if problem != nil {
 		return nil, problem
 	}
+	if problem := s.refusePINBehind(ctx, request.Operator); problem != nil {
+		return nil, problem
+	}
 	wait := preferredWait(in.Prefer)
 	if wait > 0 && !s.polls.enter(placeOf(ctx)) {
 		return nil, newProblem(TooMany, "")

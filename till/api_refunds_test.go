@@ -85,6 +85,34 @@ func TestAPaymentShowsItsRefundsAndWhatIsLeft(t *testing.T) {
 	assert.Zero(t, a.get("/v1/payments/"+string(a.armed("A-1002"))).payment().Refundable, "nothing of a payment that is not paid")
 }
 
+// Whoever reads a paid payment by its words is told of no goods once its whole money went back, or may have.
+func TestAPaymentWhoseWholeMoneyWentBackSaysSo(t *testing.T) {
+	a := newTill(t)
+	id := a.sold("A-1001")
+	shown := func() Payment { return a.get("/v1/payments/" + string(id)).payment() }
+	assert.Equal(t, "after paid", shown().NextStep.EN)
+	part := a.refund(id, "r1", aRefundBody).refund()
+	a.back.move(part.ID, refunded)
+	assert.Equal(t, "after paid", shown().NextStep.EN, "a part of it")
+
+	rest := a.refund(id, "r2", `{"amount":1000,"reason":"the rest"}`).refund()
+	p := shown()
+	assert.Equal(t, "because bill_money_going_back", p.Message.EN)
+	assert.Equal(t, p.Refunds[1].NextStep, p.NextStep)
+	assert.NotEmpty(t, p.NextStep.ZhHant)
+	a.back.move(rest.ID, refunded)
+	p = shown()
+	assert.Equal(t, payflow.Paid, p.Status)
+	assert.Equal(t, "because bill_money_back", p.Message.EN)
+	assert.Equal(t, "then bill_money_back", p.NextStep.EN)
+
+	byHand := a.sold("A-1002")
+	require.Equal(t, http.StatusOK, a.post("/v1/payments/"+string(byHand)+"/acknowledge", `{"how":"money_given_back"}`).Status)
+	p = a.get("/v1/payments/" + string(byHand)).payment()
+	assert.Equal(t, "because bill_money_back_by_hand", p.Message.EN)
+	assert.Equal(t, "then bill_money_back_by_hand", p.NextStep.EN)
+}
+
 func TestARefundThatCannotBeIsRefusedWithTheReason(t *testing.T) {
 	a := newTill(t)
 	id := a.sold("A-1001")

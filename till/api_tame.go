@@ -3,6 +3,7 @@ package till
 import (
 	"net/http"
 	"reflect"
+	"regexp"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -64,7 +65,7 @@ func problemOfLibrary(theirs *huma.ErrorModel) *Problem {
 		if e.Location == "header.Idempotency-Key" {
 			return newProblem(KeyMissing, "")
 		}
-		p.addFault(faultAt(e.Location))
+		p.addFault(faultAt(placeOfFault(e)))
 	}
 	if len(p.Fields) > 0 {
 		p.Detail = p.Fields[0].Field + " " + p.Fields[0].Text
@@ -119,6 +120,16 @@ var fieldRules = map[string]string{
 	"query.payment":          "must be a payment's id",
 	"query.unannounced":      "must be true or false",
 	"header.Last-Event-ID":   "must be the id of an event: a whole number",
+}
+
+var missingField = regexp.MustCompile(`^expected required property ([a-z_]+) to be present$`)
+
+// placeOfFault is where a fault lies: of a body without a field that it needs, which the library says in words alone, that field.
+func placeOfFault(e *huma.ErrorDetail) string {
+	if missing := missingField.FindStringSubmatch(e.Message); missing != nil && e.Location == "body" {
+		return "body." + missing[1]
+	}
+	return e.Location
 }
 
 // faultAt names a fault by its place. A place that is not in fieldRules may be a name that the caller made up: it isn't repeated.

@@ -103,6 +103,9 @@ func (s *Server) cancel(ctx context.Context, in *cancelInput) (*paymentOutput, e
 	if problem != nil {
 		return nil, problem
 	}
+	if problem := s.refusePINBehind(ctx, body.Operator); problem != nil {
+		return nil, problem
+	}
 	entry, err := s.cfg.Desk.Cancel(via(ctx), id, callerOf(ctx).who(body.Operator))
 	if entry.Open() {
 		return s.wished(ctx, http.StatusAccepted, entry, err)
@@ -129,6 +132,9 @@ func (s *Server) acknowledge(ctx context.Context, in *acknowledgeInput) (*paymen
 	}
 	id, problem := s.wish(in.ID, map[string]string{"operator": body.Operator})
 	if problem != nil {
+		return nil, problem
+	}
+	if problem := s.refusePINBehind(ctx, body.Operator); problem != nil {
 		return nil, problem
 	}
 	entry, err := s.cfg.Desk.Payment(id)

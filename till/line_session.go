@@ -120,7 +120,7 @@ func (c *lineSession) take(ctx context.Context, in lineIn) {
 	switch {
 	case !known && holdsCode(in.text, c.l.s.cfg.CodePrefixes):
 		c.refuse(lineCode(HoldsCode))
-	case !known:
+	case !known, webRequest(words):
 		c.refuse(lineUnknownWord)
 	case len(words)-1 < answer.least || len(words)-1 > answer.most:
 		c.refuse(lineBadLine)
@@ -131,7 +131,8 @@ func (c *lineSession) take(ctx context.Context, in lineIn) {
 }
 
 // refuse answers a line that means nothing. Too many in a row are a wrong plug: a connection ends, a serial line falls silent. A connection
-// that begins so ends at once: any web page can have a browser send HTTP here, whose body would be lines of ours.
+// that begins so ends at once: any web page can have a browser send HTTP here, whose body would be lines of ours. So does one that begins with a
+// word of ours as the method: a page whose own name was made to point here (DNS rebinding) may choose any.
 func (c *lineSession) refuse(code lineCode) {
 	c.bad++
 	stranger := !c.serial && !c.met && code != lineBadLine
@@ -143,6 +144,9 @@ func (c *lineSession) refuse(code lineCode) {
 		c.failed = errLineNoise
 	}
 }
+
+// webRequest reports the first line of a browser's request, whatever its method.
+func webRequest(words []string) bool { return strings.HasPrefix(words[len(words)-1], "HTTP/") }
 
 // lineWord is a word of the till: how many fields it takes, and what it does.
 type lineWord struct {

@@ -440,6 +440,10 @@ func TestAWebPagesRequestIsNoTill(t *testing.T) {
 		"TLS":          "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n" + body,
 		"STUN":         "\x00\x03\x00\x20\x21\x12\xa4\x42\r\n" + body,
 		"a long first": strings.Repeat("G", lineBytesMax+1) + "\r\n" + body,
+		// Where the page's own name was made to point here, its requests have any method and ask nobody first.
+		"a word of ours as the method": "PAY /A-1 HTTP/1.1\r\nHost: rebound.example:7081\r\nContent-Type: text/plain\r\n\r\n" + body,
+		"another word as the method":   "ACK /A-1 HTTP/1.1\r\nHost: rebound.example:7081\r\n\r\n" + body,
+		"a word that takes no fields":  "TEST /A-1 HTTP/1.1\r\nHost: rebound.example:7081\r\n\r\n" + body,
 	} {
 		t.Run(name, func(t *testing.T) {
 			lined(t, func(a *aTill, dial func() *oldTill) {

@@ -24,10 +24,16 @@ func (s *Server) refusePIN(ctx context.Context, operator string) *Problem {
 		return nil
 	case c.page && (len(operator) > operatorNumberMax || !operatorNumber.MatchString(operator) || pinRun.MatchString(operator)):
 		return fieldProblem("operator", "must be an operator's number, such as M001, and no PIN")
-	case s.pinBehindID(operator):
-		return heldIn("operator", HoldsSecret, "a PIN")
 	}
-	return nil
+	return s.refusePINBehind(ctx, operator)
+}
+
+// refusePINBehind refuses the same of whoever only sells, whose name a program may write as it likes: a PIN behind an operator's id.
+func (s *Server) refusePINBehind(ctx context.Context, operator string) *Problem {
+	if c := callerOf(ctx); c.page && c.people.setUp || !s.pinBehindID(operator) { // of the page whoever signed in is written down
+		return nil
+	}
+	return heldIn("operator", HoldsSecret, "a PIN")
 }
 
 // pinBehindID reports the id of one of this till's operators with what may be a PIN behind it.

@@ -30,6 +30,14 @@ func TestAPINBehindAnOperatorsNumberIsNotJournaled(t *testing.T) {
 		got := with.refund(id, "k-"+typed[5:6]+typed[len(typed)-2:], `{"amount":250,"operator":"`+typed+`"}`)
 		assert.Equal(t, HoldsSecret, got.problem().Code, typed)
 		assert.NotContains(t, got.Body, typed)
+		for _, path := range []string{"acknowledge", "cancel", "look-again"} {
+			got := with.post("/v1/payments/"+string(id)+"/"+path, `{"operator":"`+typed+`"}`)
+			assert.Equal(t, HoldsSecret, got.problem().Code, "%s %s", path, typed)
+			assert.NotContains(t, got.Body, typed)
+		}
+		r := with.request(http.MethodPost, "/v1/payments", `{"amount":1,"sale_ref":"A-4","operator":"`+typed+`"}`)
+		r.Header.Set("Idempotency-Key", "k4")
+		assert.Equal(t, HoldsSecret, with.do(r).problem().Code, typed)
 	}
 	assert.Equal(t, http.StatusCreated, with.refund(id, "k-1", `{"amount":250,"operator":"M001"}`).Status)
 	assert.Equal(t, http.StatusCreated, with.refund(id, "k-2", `{"amount":250,"operator":"clerk 12345678"}`).Status, "a program's own words stay")

@@ -65,6 +65,7 @@ func TestSigningInInABrowser(t *testing.T) {
 		"the screen locks, and never during a payment":      theScreenLocks,
 		"a refund asks for a manager's PIN when it is old":  aRefundAsksForAPIN,
 		"a payment's news shuts the question for a manager": newsShutTheQuestion,
+		"a payment comes over a PIN that is half typed":     aPaymentComesOverAPIN,
 		"without operators nothing is asked":                nothingIsAsked,
 	} {
 		t.Run(name, func(t *testing.T) { story(t, browser) })
@@ -202,8 +203,34 @@ func newsShutTheQuestion(t *testing.T, browser context.Context) {
 	b.shows("question")
 	b.press(kb.Enter)
 	b.shows("signin")
+	b.types("13")
 	a.desk.move(id, paid)
 	b.shows("paid")
+	b.do(chromedp.KeyEvent("5"), chromedp.KeyEvent(kb.Enter)) // the hand that types the PIN goes on
+	b.still()
+	b.do(chromedp.KeyEvent("7"), chromedp.KeyEvent(kb.Enter), chromedp.Sleep(300*time.Millisecond)) // and a slow one too
+	b.shows("paid")
+	e, err := a.desk.Payment(id)
+	require.NoError(t, err)
+	assert.Empty(t, e.Acknowledged.How, "the end of a PIN has answered a result that nobody read")
+	b.press(kb.Enter)
+	b.shows("idle")
+}
+
+func aPaymentComesOverAPIN(t *testing.T, browser context.Context) {
+	b, a, web := aStaffedShop(t, browser, func(c *Config) { c.PINToSell = true })
+	b.do(chromedp.Navigate(web.URL))
+	b.shows("signin")
+	b.types("113") // the first name, then two digits
+	b.reads("●●")
+	id := a.armed("A-1001") // by the till's program
+	b.shows("waiting")
+	a.desk.move(id, paid)
+	b.shows("paid")
+	_, err := a.desk.Acknowledge(t.Context(), id, payflow.Acknowledgement{At: time.Now(), How: payflow.GoodsGiven})
+	require.NoError(t, err)
+	b.shows("signin")
+	assert.NotContains(t, b.text(), "●", "whoever comes next finds nothing that another has typed")
 }
 
 func nothingIsAsked(t *testing.T, browser context.Context) {

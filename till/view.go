@@ -2,6 +2,7 @@ package till
 
 import (
 	"cmp"
+	"slices"
 	"time"
 
 	"posagent/health"
@@ -150,6 +151,9 @@ func (s *Server) view(e payflow.Entry, now time.Time) Payment {
 	}
 	p.Late = lateView(e)
 	p.Refunds, p.Refunded, p.Refundable = s.refundsOf(e, now)
+	if e.Status == payflow.Paid && p.Attention == "" {
+		s.sayBack(e, &p)
+	}
 	for _, l := range e.Links {
 		p.Links = append(p.Links, LinkView{Kind: l.Kind, Ref: l.Ref, At: l.At})
 	}
@@ -160,6 +164,27 @@ func (s *Server) view(e payflow.Entry, now time.Time) Payment {
 		p.Money = &MoneyReturn{WasTaken: e.MoneySeen}
 	}
 	return p
+}
+
+// sayBack has a paid payment whose whole money went back, or is on its way back, say so: goods are given for none.
+func (s *Server) sayBack(e payflow.Entry, p *Payment) {
+	switch {
+	case e.GivenBack():
+		p.Message, p.NextStep = s.noticeWords("bill_money_back_by_hand")
+	case wholeBack(*p) && p.Refunded < p.Amount:
+		p.Message, _ = s.noticeWords("bill_money_going_back")
+		open := slices.IndexFunc(p.Refunds, func(r Refund) bool { return r.Status != payflow.RefundDone && r.Status != payflow.RefundRefused })
+		if open >= 0 {
+			p.NextStep = p.Refunds[open].NextStep
+		}
+	case wholeBack(*p):
+		p.Message, p.NextStep = s.noticeWords("bill_money_back")
+	}
+}
+
+func (s *Server) noticeWords(kind string) (message, next health.Words) {
+	m, n := s.cfg.Words.Notice(kind)
+	return inAll(m), inAll(n)
 }
 
 func (s *Server) notice(n payflow.Notice) *NoticeView {

@@ -35,3 +35,22 @@ func TestSomethingElseAtTheGatewaysAddressIsNamed(t *testing.T) {
 		})
 	}
 }
+
+// Who stood in WeChat Pay's place has gone with the network: to log in to it would lead nowhere.
+func TestACaptivePortalThatIsGoneIsNoLongerNamed(t *testing.T) {
+	for name, gone := range map[string]error{"no name": &net.DNSError{Err: "no such host"}, "a pulled cable": errors.New("network is unreachable")} {
+		t.Run(name, func(t *testing.T) {
+			told := map[ConditionKind]bool{}
+			c := &line{}
+			c.clock = clock{pc: time.Now, conditions: &c.conditions}
+			c.conditions.tell = func(c Condition) { told[c.Kind] = !c.Over }
+			portal := errors.Join(x509.UnknownAuthorityError{}, gone) // one of two hosts
+			_ = c.explainUnreachable(portal)
+			assert.True(t, told[CaptivePortal])
+			_ = c.explainUnreachable(portal)
+			assert.True(t, told[CaptivePortal], "it still stands there")
+			_ = c.explainUnreachable(gone)
+			assert.False(t, told[CaptivePortal])
+		})
+	}
+}

@@ -37,7 +37,9 @@ func (c *line) explainUnreachable(err error) error {
 	case errors.As(err, &handshake):
 		c.conditions.begin(Condition{Kind: CaptivePortal, Red: true, Text: "what answers at the gateway's address does not speak TLS"})
 		return &explainedError{"what answers at the gateway's address does not speak TLS; look for a login page of the network", false, err}
-	case errors.As(err, &name):
+	}
+	c.conditions.over(CaptivePortal) // nothing answers there any more, in whose place ever
+	if errors.As(err, &name) {
 		return &explainedError{"the gateway's name was not found; look at the network and its DNS server", false, err}
 	}
 	return &explainedError{"no connection to WeChat Pay; look at the network cable, the router and the firewall", false, err}

@@ -125,7 +125,7 @@ func meetTheManager(s *stateTill) {
 	s.sees("manage-refund-sure-typed", "") // and this page has what it is compared with
 	s.line.stall()
 	s.press(kb.Enter)
-	s.sees("manage-refund-sending", "labels.refund_sending|labels.refund_sure_how")
+	s.sees("manage-refund-sending", "labels.refund_sending|labels.refund_sending_how")
 	s.line.flow()
 	for range 2 { // more than one page of the list
 		s.sold("pays-at-once")

@@ -11,14 +11,15 @@ export class Guard {
 
   constructor(root) { this.root = root; }
 
-  // watch is told each screen that follows another, and whether the cashier's own hand has led to it.
-  watch(before, screen, own) {
+  // watch is told each screen that follows another, whether the cashier's own hand has led to it, and whether it has come over a PIN that was being
+  // typed: the Enter behind that PIN is none for the screen.
+  watch(before, screen, own, overPIN) {
     if (!before.tree || formOf(before) === formOf(screen)) return;
     this.#stale = null;
-    const mine = own || (before.name === 'signin' && screen.name === 'idle'); // the PIN has led there
+    const mine = own || (!overPIN && before.name === 'signin' && screen.name === 'idle'); // the PIN has led there
     this.#hold(mine ? -Infinity : performance.now() + stillFor);
-    if (own || before.name !== 'question') return;
-    this.#stale = new Set(Object.keys(before.keys).filter((key) => before.keys[key] !== 'back'));
+    if (own || (before.name !== 'question' && !overPIN)) return;
+    this.#stale = new Set(overPIN ? ['Enter'] : Object.keys(before.keys).filter((key) => before.keys[key] !== 'back'));
     this.#staleUntil = performance.now() + staleFor;
   }
 
@@ -39,7 +40,13 @@ export class Guard {
   }
 }
 
-// formOf is what makes one screen another for a hand: what it is about, and what its keys do. Beside the keypad a warning may come and go.
-function formOf({ name, id, acts }) {
-  return name === 'idle' ? name : [name, id, ...acts].join(' ');
+// formOf is what makes one screen another for a hand: what it is about, what its keys do, and which row stands where. Beside the keypad a warning may
+// come and go.
+function formOf({ name, id, acts, rows }) {
+  return name === 'idle' ? name : [name, id, ...acts, ...(rows || [])].join(' ');
+}
+
+// rowsMoved reports a list in which another row stands where one stood before.
+export function rowsMoved(before, screen) {
+  return Boolean(before.rows && screen.rows && before.rows.some((row, i) => screen.rows[i] !== row));
 }

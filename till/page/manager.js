@@ -41,7 +41,7 @@ function listScreen(state) {
   const from = (manage.page % pages) * many;
   const shown = rows.slice(from, from + many);
   return {
-    name: 'manage_list', keys: { digits: 'row', ...Object.fromEntries(tabs.map(([tab, key]) => [key.toLowerCase(), `tab:${tab}`])) },
+    name: 'manage_list', rows: shown.map((row) => row.payment.id), keys: { digits: 'row', ...Object.fromEntries(tabs.map(([tab, key]) => [key.toLowerCase(), `tab:${tab}`])) },
     actions: [
       pages > 1 && { key: 'N', action: 'next_rows', label: `${label(state, 'more_rows')} (${manage.page % pages + 1}/${pages})` },
       { key: 'Esc', action: 'to_till', label: label(state, 'to_till') },

@@ -1,7 +1,7 @@
 import { agent, base, ProblemError, Stream } from './agent.js';
 import { Actions } from './actions.js';
 import { patch } from './dom.js';
-import { Guard } from './guard.js';
+import { Guard, rowsMoved } from './guard.js';
 import { KeyReader, keyOf, quietAfter } from './keys.js';
 import { again, Sounds } from './sound.js';
 import { choose } from './choose.js';
@@ -43,10 +43,10 @@ function show() {
   if (!state.words) return;
   state.now = Date.now() + ahead;
   if (!managing) choose(state, known, actions.mine);
-  signin.watch();
+  const shut = signin.watch();
   const before = screen;
   screen = { ...render(state), id: state.payment?.id };
-  if (!state.view) guard.watch(before, screen, own || actions.open > 0);
+  if (!state.view || rowsMoved(before, screen)) guard.watch(before, screen, own || (actions.open > 0 && !shut), shut); // the wish that asked for a PIN has not led here
   patch(root, [screen.tree]);
   document.documentElement.lang = state.language;
   sound(before);
@@ -234,6 +234,11 @@ function ownDoing(act) {
   }
 }
 
+// actionOf is what a key stands for, a row's number among them; typed digits stand for nothing yet.
+function actionOf(key) {
+  return screen.keys[key] || (screen.keys.digits === 'row' && /^[1-9]$/.test(key) ? `row:${key}` : '');
+}
+
 // pressed carries out what the reader is sure of.
 function pressed(events) {
   for (const event of events) {
@@ -242,7 +247,7 @@ function pressed(events) {
       show();
       continue;
     }
-    if (event.scan === undefined && guard.holds(screen.keys[event.key], event.key)) continue;
+    if (event.scan === undefined && guard.holds(actionOf(event.key), event.key)) continue;
     ownDoing(() => (event.scan === undefined ? actions.key(event.key, screen.keys) : actions.scanned(event.scan)));
   }
 }

@@ -178,9 +178,14 @@ export class SignIn {
     agent.stay().catch(() => {});
   }
 
-  // watch leaves the screen where the payment that it was opened on has moved on: its result must be seen.
+  // watch leaves the screen where the payment that it was opened on has moved on: its result must be seen. It reports that, and that another screen has
+  // come over a PIN that was half typed, of which nothing stays.
   watch() {
-    if (this.#waiting && this.#waiting.seen !== this.#shown()) this.#shut();
+    const moved = Boolean(this.#waiting) && this.#waiting.seen !== this.#shown();
+    const over = this.#pin !== '' && !wanted(this.state);
+    if (moved) this.#shut();
+    else if (over) this.#drop();
+    return moved || over;
   }
 
   #shown() {

@@ -41,7 +41,7 @@ export function render(state) {
   const screen = withManager(state, made, banner && banner.next && banner.next.en);
   const tree = h('div', { class: `page ${screen.name} ${screen.frame || ''}`, 'data-screen': screen.name, lang: state.language },
     header(state, screen.name), trainingBar(state), banner !== false && banners(state, banner), stage(state, screen), footer(state, screen), slip(state));
-  return { tree, keys: keysOf(screen, state.status && state.status.training), name: screen.name, sound: screen.sound || '', spoken: screen.spoken, alert: screen.alert || '', acts: screen.actions.map((a) => a.action) };
+  return { tree, keys: keysOf(screen, state.status && state.status.training), name: screen.name, sound: screen.sound || '', spoken: screen.spoken, alert: screen.alert || '', acts: screen.actions.map((a) => a.action), rows: screen.rows };
 }
 
 // header names the till, what is open on the side, and the languages.
