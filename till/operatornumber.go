@@ -12,7 +12,7 @@ const operatorNumberMax = 8 // characters
 var (
 	operatorNumber = regexp.MustCompile(`^[A-Z][0-9A-Z_-]*$`)
 	pinRun         = regexp.MustCompile(`[0-9]{4}`) // a PIN has 4 to 8 digits (contract, operators)
-	pinAlone       = regexp.MustCompile(`^[0-9]{4,8}$`)
+	pinAmong       = regexp.MustCompile(`(?:^|[^0-9])[0-9]{4,8}(?:[^0-9]|$)`)
 )
 
 // refusePIN refuses a text that names who decides and may hold a PIN: it would be journaled and shown. The page of a till without operators gives
@@ -49,7 +49,7 @@ func (s *Server) pinBehindID(text string) bool {
 		return false // who has a PIN is not known; what a program says of its operator is its word
 	}
 	for _, o := range all {
-		if rest, ok := strings.CutPrefix(strings.ToUpper(text), o.ID); ok && pinAlone.MatchString(strings.Trim(rest, " :/-")) {
+		if rest, ok := strings.CutPrefix(strings.ToUpper(text), o.ID); ok && pinAmong.MatchString(rest) {
 			return true
 		}
 	}

@@ -26,7 +26,7 @@ func TestAPINBehindAnOperatorsNumberIsNotJournaled(t *testing.T) {
 	assert.Equal(t, http.StatusCreated, without.post("/v1/payments/"+string(id)+"/refunds", `{"amount":250,"operator":"M001"}`).Status)
 
 	id = with.sold("A-3") // of a program at a till with operators
-	for _, typed := range []string{"M001135790", "M001 1357", "m001/24680135"} {
+	for _, typed := range []string{"M001135790", "M001 1357", "m001/24680135", "M001.4826", "M001 pin 4826"} {
 		got := with.refund(id, "k-"+typed[5:6]+typed[len(typed)-2:], `{"amount":250,"operator":"`+typed+`"}`)
 		assert.Equal(t, HoldsSecret, got.problem().Code, typed)
 		assert.NotContains(t, got.Body, typed)

@@ -238,6 +238,12 @@ func (b *storyBook) ends() {
 	b.add("cancelled-no-scan", aStory(payflow.Cancelled, payflow.ReasonScanTimeout))
 	b.add("paid", paidStory())
 	b.add("paid-from-another-wallet", paidStory(func(e *payflow.Entry) { e.Trade.PayerAmount = payflow.Amount{Minor: 1150, Currency: "CNY"} }))
+	whole := aRefund(payflow.RefundDone, payflow.ReasonRefundDone)
+	whole.Amount.Minor = 1250
+	b.add("paid-gone-back", paidStory(), func(s *story) {
+		b.withRefunds(s.Payment, true, []payflow.RefundEntry{whole})
+		s.Payment.Message, s.Payment.NextStep = b.server.noticeWords("bill_money_back")
+	})
 	b.add("paid-large-amount", paidStory(func(e *payflow.Entry) { e.Amount.Minor = 9_999_999_99 }))
 }
 

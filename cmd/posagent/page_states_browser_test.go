@@ -39,6 +39,7 @@ var notReached = map[string]string{
 	"manage-payment-late-person":    "half an hour after the end; the stories of package till tell it",
 	"manage-payment-many-refunds":   "a refund that nobody settles takes an hour; the stories of package till tell it",
 	"manage-payment-refused-unseen": "a refund that is refused when nobody waits for it any more; the stories of package till tell it", "manage-seen-asked": "the same",
+	"paid-gone-back":              "another window's refund of the sale that stands here",
 	"manage-payment-large-refund": "the same as manage-payment-requested, with larger amounts",
 	"manage-refund-unheard":       "twenty tries against an agent that answers none of them; the stories of package till tell it",
 	"offline":                     "no network never comes without its warning, as offline-warned",

@@ -199,6 +199,7 @@ function withOtherMeans(state, screen) {
 
 function paid(state, p) {
   if (state.status?.training) return practised(state);
+  if (p.refunds?.length && p.refundable === 0) return goneBack(state, p);
   const screen = { name: 'paid', signs: ['tick'], sound: 'paid', facts: payerFacts(state, p) };
   if (!state.recovered) {
     screen.actions = [{ key: 'Enter', action: 'next', label: label(state, 'next'), first: true }, print(state, 'print')];
@@ -216,6 +217,11 @@ function paid(state, p) {
       print(state, 'print'),
     ],
   };
+}
+
+// goneBack: all of the money went back, or is on its way, before anybody said what became of the goods.
+function goneBack(state, p) {
+  return { name: 'not_announced', signs: ['returned'], facts: [saleLead(state, p)], actions: [{ key: 'A', action: 'ask:goods_given', label: label(state, 'goods_given') }, { key: 'B', action: 'ask:money_back', label: label(state, 'money_given_back') }, { ...manager(state), label: label(state, 'manager') }] };
 }
 
 // practised is what would be PAID: at a glance it must be no real sale's screen.
