@@ -75,7 +75,7 @@ func TestEachThingThatIsWrong(t *testing.T) {
 			func(pc *storePC) { pc.gateway.offset = -10*time.Minute - 30*time.Second }},
 		{"a second certificate that WeChat Pay takes", "ok", "next verified answer", "WeChat Pay takes the next certificate", "", ExitDone,
 			func(pc *storePC) { pc.setNext() }},
-		{"a second certificate that it does not take yet", "warn", "next verified answer", "WeChat Pay does not take the new merchant certificate", "tried again by itself", ExitDone,
+		{"a second certificate that it does not take yet", "warn", "next verified answer", "WeChat Pay refuses the new merchant certificate", "tried again by itself", ExitDone,
 			func(pc *storePC) { pc.gateway.unknown.Store(pc.setNext(), true) }},
 		{"a second certificate of another key", "warn", "next certificate", "can't be used (The private key does not belong", "take next_certificate out", ExitDone,
 			func(pc *storePC) {
@@ -99,7 +99,7 @@ func TestEachThingThatIsWrong(t *testing.T) {
 				pc.speakV2()
 				pc.account.issuer, pc.account.subject, pc.account.serial = wechatIssuer, "Some Company Ltd", "0A1B2C3D4E5F"
 			}},
-		{"API v2 without a client certificate", "fail", "certificate", "no payment could be taken back", "Take cash. Install apiclient_cert.pem", ExitFailed,
+		{"API v2 without a client certificate", "fail", "certificate", "a payment could not be reversed", "Take cash. Install apiclient_cert.pem", ExitFailed,
 			func(pc *storePC) { pc.speakV2(); pc.set["certificate"] = `"nosuch.pem"` }},
 		{"API v2 with a key that is none", "fail", "API v2 key", "holds 5 characters", "older API key", ExitFailed,
 			func(pc *storePC) { pc.speakV2(); pc.file("api_v2_key", "short") }},
