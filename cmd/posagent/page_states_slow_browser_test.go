@@ -3,6 +3,7 @@ package main
 import (
 	"time"
 
+	"github.com/chromedp/chromedp/kb"
 	"github.com/stretchr/testify/require"
 
 	"posagent/payflow"
@@ -37,7 +38,7 @@ func meetNeverArrived(s *stateTill) {
 	s.sees("paid-after-the-end", "")
 	mend()
 	s.sees("paid-after-the-end-given-back", "")
-	s.press("k")
+	s.press(kb.Enter)
 	onScreen(s.t, s.window, "idle")
 
 	refused := s.gateway.sim.Inject(wxsim.Fault{On: wxsim.Pay, Kind: wxsim.Refuse, Status: 403, Code: "NOT_ENOUGH", Processed: true})

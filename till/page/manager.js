@@ -90,7 +90,8 @@ function paymentScreen(state, p) {
   const wish = { key: 'R', action: 'refund', label: label(state, refund ? 'refund_another' : 'refund'), disabled: !(p.refundable > 0) };
   const seen = toBeSeen(p);
   return {
-    name: 'manage_payment', signs: [needsPerson(state, p, refunds) ? 'person' : refund ? '' : signOf[p.status] || 'list', refund && signOfRefund[refund.status]].filter(Boolean), amount: (refund || p).amount_text,
+    name: 'manage_payment', signs: [needsPerson(state, p, refunds) ? 'person' : refund ? '' : 'list', !refund && !p.attention && signOf[p.status], refund && signOfRefund[refund.status]].filter(Boolean), amount: (refund || p).amount_text,
+    lead: !refund && p.final && p.acknowledged ? label(state, 'bill_looked_up') : '',
     beside: refund && [`${label(state, 'refund')}: ${label(state, `refund_${certainty(refund)}`)}`, [clockText(refund.times.requested_at), refund.operator, refund.wechat_code && `${label(state, 'wechat_code')} ${refund.wechat_code}`].filter(Boolean).join(' · ')],
     message: withAmount(message, (refund || p).amount_text), next: next && withAmount(forManager(state, next), p.amount_text),
     facts: [
@@ -173,7 +174,7 @@ function seenScreen(state, p) {
   return {
     name: 'manage_sure', signs: ['person', 'question'], amount: (refund || p).amount_text, message: both(state, 'seen_sure'), next: both(state, 'seen_how'),
     facts: [message[state.language]], typed: who.said, keys: who.keys, pad: who.pad,
-    actions: [{ key: 'Enter', action: 'answer:seen', label: label(state, 'seen'), disabled: !who.ready }, back(state)],
+    actions: [{ key: 'Enter', action: 'answer:seen', label: label(state, 'seen_yes'), disabled: !who.ready }, back(state)],
   };
 }
 

@@ -48,7 +48,7 @@ function needsPerson(state, p, screen) {
   if (p.attention === 'paid_after_the_end') paidAfterTheEnd(state, p, screen);
   if (p.attention === 'amount_mismatch') Object.assign(screen, { signs: ['person', 'unequal'], facts: [] }); // nobody waits for seconds: a person decides
   screen.ring = null;
-  if (p.final && p.status !== 'paid') screen.actions = [{ key: 'Enter', action: 'seen', label: label(state, 'seen') }, hasSlip(p) && print(state, 'print_slip')].filter(Boolean); // no new try before a person has looked
+  if (p.final && p.status !== 'paid') screen.actions = [seen(state), hasSlip(p) && print(state, 'print_slip')].filter(Boolean); // no new try before a person has looked
   screen.actions = [manager(state), ...screen.actions.filter((a) => a.action !== 'ask:manager')];
 }
 
@@ -61,12 +61,13 @@ function paidAfterTheEnd(state, p, screen) {
 // earlierSale says first that the page is about a sale of before, and takes no money for one that another try has paid.
 function earlierSale(state, p, screen) {
   screen.lead = `${label(state, 'earlier_sale')} · ${clockText(p.times.armed_at)} · ${grouped(p.amount_text)}`;
+  if (!p.attention) screen.actions = [seen(state), ...screen.actions.filter((a) => a.action !== 'other_means')]; // its customer is hardly here
   if (!state.payments.some((q) => q.id !== p.id && q.sale_ref === p.sale_ref && q.status === 'paid')) return;
   screen.lead += ` · ${label(state, 'sale_paid_since')}`;
   if (p.attention) return;
   screen.facts = [];
   screen.next = both(state, 'sale_paid_since_next');
-  screen.actions = [{ key: 'Enter', action: 'seen', label: label(state, 'seen') }, hasSlip(p) && print(state, 'print_slip')].filter(Boolean);
+  screen.actions = [seen(state), hasSlip(p) && print(state, 'print_slip')].filter(Boolean);
 }
 
 // hasSlip reports that something true can stand on paper: NOT PAID is not true of what was paid after the end.
@@ -277,6 +278,7 @@ function cancelled(state) {
   return { name: 'cancelled', signs: ['cross'], actions: [scanAgain(state), { key: 'Enter', pad: 'Escape', action: 'next', label: label(state, 'next'), first: true }] };
 }
 
+const seen = (state) => ({ key: 'Enter', action: 'seen', label: label(state, 'seen') });
 const scanAgain = (state) => ({ key: 'R', action: 'scan_again', label: label(state, 'scan_again') });
 const otherMeans = (state) => ({ key: 'K', pad: 'Escape', action: 'other_means', label: label(state, 'other_means') });
 const manager = (state) => ({ key: 'M', action: 'ask:manager', label: label(state, 'call_manager') });
