@@ -211,18 +211,22 @@ function paid(state, p) {
   return {
     ...screen, name: 'not_announced', signs: ['question'], message: both(state, 'not_announced'), next: both(state, 'not_announced_next'), sound: '',
     lead: saleLead(state, p), facts: others > 0 ? [`${label(state, 'older_unanswered')}: ${others}`] : [],
-    actions: [
-      { key: 'A', pad: 'Enter', action: 'ask:goods_given', label: label(state, 'goods_given') },
-      { key: 'B', pad: '0', action: 'ask:money_back', label: label(state, 'money_given_back') },
-      { ...manager(state), label: label(state, 'manager') },
-      print(state, 'print'),
-    ],
+    actions: [...whatBecame(state), print(state, 'print')],
   };
 }
 
 // goneBack: all of the money went back, or is on its way, before anybody said what became of the goods.
 function goneBack(state, p) {
-  return { name: 'not_announced', signs: ['returned'], facts: [saleLead(state, p)], actions: [{ key: 'A', action: 'ask:goods_given', label: label(state, 'goods_given') }, { key: 'B', action: 'ask:money_back', label: label(state, 'money_given_back') }, { ...manager(state), label: label(state, 'manager') }] };
+  return { name: 'not_announced', signs: ['returned'], facts: [saleLead(state, p)], actions: whatBecame(state) };
+}
+
+// whatBecame are the two answers about goods and money, each of which asks once more, and whoever knows better.
+function whatBecame(state) {
+  return [
+    { key: 'A', pad: 'Enter', action: 'ask:goods_given', label: label(state, 'goods_given') },
+    { key: 'B', pad: '0', action: 'ask:money_back', label: label(state, 'money_given_back') },
+    { ...manager(state), label: label(state, 'manager') },
+  ];
 }
 
 // practised is what would be PAID: at a glance it must be no real sale's screen.
