@@ -210,22 +210,31 @@ func (f *diskFailure) failAt(n int) {
 		if !c.onDisk(f.dir) || f.kind.writes && c.name != "write" && c.name != "pwrite64" {
 			return treatment{}
 		}
-		if rest.name == c.name && rest.path == c.path && f.kind.then != (treatment{}) {
+		if rest.name == c.name && rest.path == c.path && f.kind.then.errno != 0 {
 			rest = stoppedCall{}
-			f.struck(c)
-			return f.kind.then
+			return f.strikes(c, f.kind.then)
 		}
 		count++
 		if count != n && (f.kind.every == 0 || count < n || (count-n)%f.kind.every != 0) {
 			return treatment{}
 		}
-		if f.kind.then != (treatment{}) {
+		if f.kind.then.errno != 0 {
 			rest = c
 			return f.kind.treat
 		}
-		f.struck(c)
-		return f.kind.treat
+		return f.strikes(c, f.kind.treat)
 	})
+}
+
+// strikes gives a call its treatment. One that fails on the journal does so when what the till had under way has arrived: the engine decides
+// nothing while it waits for its commit, so that all that comes behind the failure was begun behind it.
+func (f *diskFailure) strikes(c stoppedCall, v treatment) treatment {
+	if v.errno != 0 && c.onJournal() {
+		v.settled = func() { f.struck(c) }
+		return v
+	}
+	f.struck(c)
+	return v
 }
 
 func (f *diskFailure) struck(c stoppedCall) {
@@ -361,8 +370,8 @@ func (f *diskFailure) judgeEnd(call stoppedCall, at time.Time, how error) error 
 	return nil
 }
 
-// underWay is how long after the failed call one may still arrive that had left before it: the question about another payment, which moves no
-// money, and whose first byte was under way. Nothing else may.
+// underWay is how long after the failed call one may still arrive that had begun before it: the question about another payment, which moves no
+// money, and whose connection was still shaking hands, when the till looks still. Nothing else may.
 func underWay(call wxsim.Call) time.Duration {
 	if call == wxsim.Query {
 		return 100 * time.Millisecond

@@ -53,7 +53,18 @@ type treatment struct {
 	errno syscall.Errno // it fails so, and is not carried out
 	short bool          // half of the bytes are written, and the program is told so
 	delay time.Duration
+	// settled, where there is one, has the call wait until what the program's other threads had under way has come out, and is told
+	// that moment, in which the call goes on or fails. So what leaves the program behind it was not on its way before.
+	settled func()
 }
+
+// A call that waits until all else has settled waits so long at least, for who listens outside to have heard, and no longer than settleMax: a program
+// that is asked without end is never still. It is still when it made no call for settleStill.
+const (
+	settleMin   = 100 * time.Millisecond
+	settleStill = 30 * time.Millisecond
+	settleMax   = 2 * time.Second
+)
 
 // interceptor traces one process. decide is asked in turn, never two at a time.
 type interceptor struct {
@@ -61,12 +72,21 @@ type interceptor struct {
 	pid    int
 	known  map[int]bool
 	late   []lateThread
+	last   time.Time // when the program last made a call
 }
 
-// lateThread is a thread whose call is slow: it goes on then.
+// lateThread is a thread whose call is slow: it goes on then, or when the program is still.
 type lateThread struct {
-	tid int
-	at  time.Time
+	tid     int
+	at      time.Time
+	settled func()
+}
+
+func (l lateThread) goesOn(now, last time.Time) bool {
+	if l.settled == nil || now.Before(l.at) {
+		return !now.Before(l.at)
+	}
+	return now.Sub(last) >= settleStill || now.Sub(l.at) >= settleMax-settleMin
 }
 
 // startIntercepted starts the program. ended tells how it ended, once.
@@ -168,6 +188,7 @@ func (i *interceptor) atCall(tid int) {
 	if syscall.PtraceGetRegs(tid, &regs) != nil {
 		return // it was killed meanwhile
 	}
+	i.last = time.Now()
 	v := i.decide(i.describe(tid, regs))
 	switch {
 	case v.kill:
@@ -180,8 +201,11 @@ func (i *interceptor) atCall(tid int) {
 		regs.Rdx /= 2
 		_ = syscall.PtraceSetRegs(tid, &regs)
 	}
+	if v.settled != nil {
+		v.delay = max(v.delay, settleMin)
+	}
 	if v.delay > 0 {
-		i.late = append(i.late, lateThread{tid, time.Now().Add(v.delay)})
+		i.late = append(i.late, lateThread{tid, time.Now().Add(v.delay), v.settled})
 		return
 	}
 	_ = syscall.PtraceCont(tid, 0)
@@ -190,9 +214,12 @@ func (i *interceptor) atCall(tid int) {
 func (i *interceptor) release() {
 	now, kept := time.Now(), i.late[:0]
 	for _, l := range i.late {
-		if l.at.After(now) {
+		if !l.goesOn(now, i.last) {
 			kept = append(kept, l)
 			continue
+		}
+		if l.settled != nil {
+			l.settled()
 		}
 		_ = syscall.PtraceCont(l.tid, 0)
 	}
