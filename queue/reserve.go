@@ -2,6 +2,7 @@ package queue
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -27,7 +28,10 @@ func (j *Journal) RestoreReserve() error {
 		j.reserveUsed.Store(false)
 		return nil
 	}
-	err := j.makeReserve()
+	err := j.roomForReserve()
+	if err == nil {
+		err = j.makeReserve()
+	}
 	if err == nil {
 		err = j.tryRoom() // a reserve that takes the last room is worse than none
 	}
@@ -36,6 +40,16 @@ func (j *Journal) RestoreReserve() error {
 		return err
 	}
 	j.reserveUsed.Store(false)
+	return nil
+}
+
+// roomForReserve asks the disk before the reserve is written: on a disk that is still full, a reserve that is made and given up again would for a moment take
+// the very room that it left to the open payments, and a commit of theirs in that moment would fail.
+func (j *Journal) roomForReserve() error {
+	free, ok := freeBytes(filepath.Dir(j.cfg.ReserveFile))
+	if need := uint64(j.cfg.reserveBytes()) + roomBytes; ok && free < need {
+		return fmt.Errorf("the reserve needs %d bytes, and %d are free: %w", need, free, syscall.ENOSPC)
+	}
 	return nil
 }
 

@@ -89,6 +89,20 @@ func TestACommitThatFindsTheDiskFullGivesTheReserveUpForTheNextStart(t *testing.
 	b.cfg.fault = nil
 }
 
+func TestAReserveThatTheDiskCannotHoldIsNotBegun(t *testing.T) {
+	if _, ok := freeBytes(t.TempDir()); !ok {
+		t.Skip("this system does not say how much room a disk has")
+	}
+	b := newBook(t)
+	var steps []string
+	b.Journal.cfg.ReserveFile, b.Journal.cfg.ReserveBytes = b.cfg.File+".reserve", 1<<55
+	b.Journal.cfg.fault = func(step string) error { steps = append(steps, step); return nil }
+	assert.ErrorIs(t, b.RestoreReserve(), syscall.ENOSPC)
+	assert.True(t, b.ReserveUsed())
+	assert.Empty(t, steps, "it would take for a moment the room that the open payments need")
+	b.Journal.cfg.fault = nil
+}
+
 func TestAReserveThatWouldTakeTheLastRoomIsNotMade(t *testing.T) {
 	b := newBook(t)
 	b.cfg.ReserveFile, b.cfg.ReserveBytes = b.cfg.File+".reserve", 1<<20

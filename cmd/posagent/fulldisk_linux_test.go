@@ -166,10 +166,17 @@ const salesMax = 2000
 
 // TestAFullDisk fills a real disk and sells on until a step does not fit, and then fills it under an open payment while the power is off.
 // The till stops, says so at every stage, finishes the open payment out of the reserve, takes no new one, shows what it has when
-// the reserve's room is used up too, and sells again once there is room.
+// the reserve's room is used up too, and sells again once there is room. POSAGENT_FULL_DISK says how many disks are filled, 1 where it does not, and
+// POSAGENT_DISK_SEED the first one's seed.
 func TestAFullDisk(t *testing.T) {
-	seed := uint64(asked(t, "POSAGENT_DISK_SEED", int(rand.Uint32())))
-	t.Logf("POSAGENT_DISK_SEED=%d", seed)
+	first := asked(t, "POSAGENT_DISK_SEED", int(rand.Uint32()))
+	for i := range asked(t, "POSAGENT_FULL_DISK", 1) {
+		t.Run(fmt.Sprint("POSAGENT_DISK_SEED=", first+i), func(t *testing.T) { fillADisk(t, uint64(first+i)) })
+	}
+}
+
+func fillADisk(t *testing.T, seed uint64) {
+	t.Helper()
 	pagesLeft := rand.New(rand.NewPCG(seed, 0)).Int64N(60)
 	disk := mountSmallDisk(t, "20m")
 	d := openShopDay(t, disk)
@@ -194,7 +201,8 @@ func TestAFullDisk(t *testing.T) {
 	open := d.openAndCutPower(ctx)
 	makeRoom = disk.fill(t, "filler", 0)
 	d.startsOnAFullDisk(ctx)
-	d.saysFull("G-full")
+	d.standsFull()
+	d.mustNotArm("G-full") // because of the disk, or of the payment while it is open
 	assert.NoFileExists(t, d.reserve(), "the reserve is given up for the open payment")
 	end := d.endsTruly(ctx, open)
 	assert.Equal(t, payflow.Paid, end.Status, "the open payment is finished out of the reserve")
@@ -237,11 +245,17 @@ func (d *shopDay) reserve() string { return filepath.Join(d.dir, "journal.db.res
 // saysFull sees that the till says that its disk is full, and takes no new payment for that reason.
 func (d *shopDay) saysFull(sale string) {
 	d.t.Helper()
+	d.standsFull()
+	assert.Contains(d.t, d.mustNotArm(sale), "disk is full")
+}
+
+// standsFull sees that the status says that the disk is full.
+func (d *shopDay) standsFull() {
+	d.t.Helper()
 	status := d.awaitStatus("it does not say that the disk is full", func(s till.StatusReport) bool {
 		return !s.Ready && warns(s, "disk_full") && s.NotReady != nil && s.NotReady.Reason == "journal"
 	})
 	assert.Contains(d.t, status.NotReady.Message, "disk is full")
-	assert.Contains(d.t, d.mustNotArm(sale), "disk is full")
 }
 
 // endsTruly follows a payment to its end, and holds it against WeChat Pay's books.
