@@ -110,8 +110,8 @@ func (cfg JournalConfig) there() (bool, error) {
 // openThere opens a journal that must be there.
 func openThere(cfg JournalConfig) (*Journal, error) {
 	there, err := cfg.there()
-	if errors.Is(err, syscall.EIO) {
-		return nil, unreadable(cfg.File, err)
+	if err != nil {
+		return nil, unseen(cfg.File, err) // whether it is there is not known: nothing may be said of it that it is not
 	}
 	if !there {
 		if made, _ := firstOf(cfg.KeyFile, cfg.memoFile()); made != "" {

@@ -13,13 +13,19 @@ const (
 	reserveBytesDefault = 8 << 20
 	// roomBytes must be free at a start, beside the reserve: a commit writes some tens of kilobytes.
 	roomBytes = 256 << 10
+	// roomFiles must be free for the reserve to be made: its own, and one that is written beside another and put in its place.
+	roomFiles = 2
 )
 
 // ReserveUsed reports that the disk was full and the reserve was given up, or could not be made: open payments can be
 // finished, and somebody must make room. It stays so over restarts until the reserve can be made again.
 func (j *Journal) ReserveUsed() bool { return j.reserveUsed.Load() }
 
-// RestoreReserve makes the reserve again where the disk has room. It is asked for at each start, and may be at any time.
+// ErrNoRoom says that the disk was asked and has no room for the reserve: nothing was written, so that it may be asked again soon.
+var ErrNoRoom = errors.New("the disk has no room for the reserve")
+
+// RestoreReserve makes the reserve again where the disk has room. It is asked for at each start, and may be at any time; after an error that is not
+// ErrNoRoom better a while later, because something was written and taken back: a quota does not say beforehand that it is used up.
 func (j *Journal) RestoreReserve() error {
 	if j.cfg.ReserveFile == "" {
 		return nil
@@ -44,13 +50,37 @@ func (j *Journal) RestoreReserve() error {
 }
 
 // roomForReserve asks the disk before the reserve is written: on a disk that is still full, a reserve that is made and given up again would for a moment take
-// the very room that it left to the open payments, and a commit of theirs in that moment would fail.
+// the very room that it left to the open payments, and a commit of theirs in that moment would fail. A disk can be out of files as well as of bytes.
 func (j *Journal) roomForReserve() error {
-	free, ok := freeBytes(filepath.Dir(j.cfg.ReserveFile))
-	if need := uint64(j.cfg.reserveBytes()) + roomBytes; ok && free < need {
-		return fmt.Errorf("the reserve needs %d bytes, and %d are free: %w", need, free, syscall.ENOSPC)
+	room, ok := roomOf(filepath.Dir(j.cfg.ReserveFile))
+	need := uint64(j.cfg.reserveBytes()) + roomBytes
+	switch {
+	case ok && room.bytes < need:
+		return fmt.Errorf("%w: it needs %d MiB, and %d MiB are free: %w", ErrNoRoom, need>>20+1, room.bytes>>20, syscall.ENOSPC)
+	case ok && room.counted && room.files < roomFiles:
+		return fmt.Errorf("%w: it can hold no more files (df -i), however many bytes are free: %w", ErrNoRoom, syscall.ENOSPC)
 	}
 	return nil
+}
+
+// diskRoom is what an unprivileged process may still make on a disk. A quota may leave less.
+type diskRoom struct {
+	bytes, files uint64
+	counted      bool // the disk counts its files; some do not, and make them of bytes
+}
+
+// CanWrite returns nil where a start would find the journal writable, and leaves nothing behind. It is for a journal that was opened for reading only.
+func (j *Journal) CanWrite() error {
+	file, err := os.OpenFile(j.cfg.File, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	_ = file.Close() // nothing was written
+	err = j.tryRoom()
+	if isFull(err) && allocated(j.cfg.ReserveFile) > 0 {
+		return nil // a start gives it up
+	}
+	return err
 }
 
 // makeRoom sees at a start that there is room for the open payments, from the reserve if need be. Only a disk that

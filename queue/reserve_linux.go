@@ -2,11 +2,11 @@ package queue
 
 import "golang.org/x/sys/unix"
 
-// freeBytes returns what an unprivileged process may still write on the disk of a folder; ok is false where the disk does not say. A quota may leave less.
-func freeBytes(folder string) (free uint64, ok bool) {
+// roomOf returns what room the disk of a folder has; ok is false where the disk does not say.
+func roomOf(folder string) (room diskRoom, ok bool) {
 	var s unix.Statfs_t
 	if err := unix.Statfs(folder, &s); err != nil {
-		return 0, false
+		return diskRoom{}, false
 	}
-	return s.Bavail * uint64(s.Bsize), true
+	return diskRoom{bytes: s.Bavail * uint64(s.Bsize), files: s.Ffree, counted: s.Files > 0}, true
 }

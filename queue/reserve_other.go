@@ -2,5 +2,5 @@
 
 package queue
 
-// freeBytes is not known here: what is written shows whether there is room.
-func freeBytes(string) (free uint64, ok bool) { return 0, false }
+// roomOf is not known here: what is written shows whether there is room.
+func roomOf(string) (room diskRoom, ok bool) { return diskRoom{}, false }

@@ -90,7 +90,7 @@ func TestACommitThatFindsTheDiskFullGivesTheReserveUpForTheNextStart(t *testing.
 }
 
 func TestAReserveThatTheDiskCannotHoldIsNotBegun(t *testing.T) {
-	if _, ok := freeBytes(t.TempDir()); !ok {
+	if _, ok := roomOf(t.TempDir()); !ok {
 		t.Skip("this system does not say how much room a disk has")
 	}
 	b := newBook(t)
@@ -112,4 +112,45 @@ func TestAReserveThatWouldTakeTheLastRoomIsNotMade(t *testing.T) {
 	assert.NoFileExists(t, b.cfg.ReserveFile)
 	b.arm("key 1", "A-1")
 	b.cfg.fault = nil
+}
+
+// What is tried while the journal is only shown is what a start will try: a start for nothing leaves every client.
+func TestAJournalCanBeWrittenWhereAStartFindsItSo(t *testing.T) {
+	b := bookWithReserve(t)
+	require.NoError(t, b.Close())
+	cfg := b.cfg
+	cfg.ReadOnly = true
+	j, err := OpenJournal(cfg)
+	require.NoError(t, err)
+	defer j.Close()
+	j.cfg.fault = failing("room", syscall.ENOSPC)
+	assert.NoError(t, j.CanWrite(), "the reserve is there to be given up")
+	require.NoError(t, os.Remove(b.cfg.ReserveFile))
+	assert.ErrorIs(t, j.CanWrite(), syscall.ENOSPC)
+	j.cfg.fault = failing("room", syscall.EROFS)
+	assert.ErrorIs(t, j.CanWrite(), syscall.EROFS)
+	j.cfg.fault = nil
+	assert.NoError(t, j.CanWrite())
+	assert.NoFileExists(t, b.cfg.File+".room")
+	require.NoError(t, os.Rename(b.cfg.File, b.cfg.File+".away"))
+	assert.Error(t, j.CanWrite(), "it is not there any more")
+	require.NoError(t, os.Rename(b.cfg.File+".away", b.cfg.File))
+	require.NoError(t, j.Close())
+	b.open()
+}
+
+// A folder that may not be looked into is not one without a journal, for whoever wants to write and for whoever only reads.
+func TestAJournalThatMayNotBeLookedAtIsNotSaidToBeAbsent(t *testing.T) {
+	b := newBook(t)
+	require.NoError(t, b.Close())
+	for _, readOnly := range []bool{false, true} {
+		cfg := b.cfg
+		cfg.ReadOnly, cfg.fault = readOnly, failing("stat", syscall.EACCES)
+		_, err := OpenJournal(cfg)
+		var refused *OpenError
+		require.ErrorAs(t, err, &refused)
+		assert.Equal(t, OpenUnwritable, refused.Kind)
+		assert.ErrorIs(t, err, syscall.EACCES)
+	}
+	b.open()
 }

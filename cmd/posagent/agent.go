@@ -56,6 +56,7 @@ type agent struct {
 	training       *training     // of a real till
 	practice       till.Practice // of a training till
 	readOnly       error         // why the journal cannot be written, or nil
+	reserve        reserveTries  // belongs to tendWarnings
 
 	backups backups
 	life    context.Context // ends with run: backups end with it
@@ -137,9 +138,12 @@ func (a *agent) openJournal(o agentOptions) error {
 	var open *queue.OpenError
 	if errors.As(err, &open) && open.Kind == queue.OpenUnwritable {
 		a.readOnly = err
-		a.health.Set(health.JournalUnwritable, open.Error())
+		a.health.Set(health.JournalUnwritable, cfg.File+": "+plainCause(err)) // the warning itself says what to do
 		cfg.ReadOnly = true
 		journal, err = queue.OpenJournal(cfg)
+		if isAbsent(err) {
+			err = a.readOnly // a first start on a full disk: there will be a journal once there is room
+		}
 	}
 	if err != nil {
 		return journalFailure(err)
@@ -152,6 +156,11 @@ func (a *agent) openJournal(o agentOptions) error {
 		a.foundInJournal(finding.Text)
 	}
 	return nil
+}
+
+func isAbsent(err error) bool {
+	var open *queue.OpenError
+	return errors.As(err, &open) && open.Kind == queue.OpenAbsent
 }
 
 // journalFailure gives an opening error its exit status: what a restart could mend is 1, what only a person can is 2.

@@ -58,6 +58,7 @@ type shopDay struct {
 	*trialTill
 	t       *testing.T
 	gateway *trial
+	journal string
 }
 
 func openShopDay(t *testing.T, disk smallDisk) *shopDay {
@@ -69,7 +70,7 @@ func openShopDay(t *testing.T, disk smallDisk) *shopDay {
 	tt, err := openTrialTill(filepath.Join(disk.dir, "F1"), "F1", config)
 	require.NoError(t, err)
 	tt.extra = []string{asPosagent + "=1"}
-	d := &shopDay{tt, t, gateway}
+	d := &shopDay{tt, t, gateway, filepath.Join(tt.dir, "journal.db")}
 	t.Cleanup(func() { d.kill(); _ = d.pty.Close() })
 	return d
 }
@@ -240,7 +241,7 @@ func (d *shopDay) startsOnAFullDisk(ctx context.Context) {
 	}
 }
 
-func (d *shopDay) reserve() string { return filepath.Join(d.dir, "journal.db.reserve") }
+func (d *shopDay) reserve() string { return d.journal + ".reserve" }
 
 // saysFull sees that the till says that its disk is full, and takes no new payment for that reason.
 func (d *shopDay) saysFull(sale string) {

@@ -4,14 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
 
 	"posagent/health"
 	"posagent/payflow"
+	"posagent/queue"
 	"posagent/wxclient"
 	"posagent/wxclient/v2"
 )
@@ -24,6 +23,8 @@ const (
 	verifyEvery   = 24 * time.Hour
 	writableEvery = 10 * time.Second / payflow.Pace
 	diskLowBytes  = 256 << 20
+	// reserveWaitMax bounds how long a till goes without selling after a quota was made wider.
+	reserveWaitMax = time.Minute
 )
 
 // warned is which warnings the log has told of.
@@ -174,12 +175,40 @@ func (a *agent) warnOfGuesses() {
 }
 
 func (a *agent) warnOfDisk() {
-	if a.journal.ReserveUsed() && a.readOnly == nil && a.journal.RestoreReserve() == nil {
-		a.log.Info().Msg("the disk has room again: the journal's reserve is back")
-		a.health.Clear(health.DiskFull)
+	if a.journal.ReserveUsed() && a.readOnly == nil && a.reserve.isDue(time.Now()) {
+		a.restoreReserve()
 	}
 	free, err := diskFree(a.cfg.Journal.File)
 	a.warnIf(err == nil && free < diskLowBytes, health.DiskNearlyFull, fmt.Sprintf("%d MiB free", free>>20))
+}
+
+func (a *agent) restoreReserve() {
+	err := a.journal.RestoreReserve()
+	a.reserve.tried(err, time.Now())
+	if err != nil {
+		a.health.Set(health.DiskFull, plainCause(err))
+		return
+	}
+	a.log.Info().Msg("the disk has room again: the journal's reserve is back")
+	a.health.Clear(health.DiskFull)
+}
+
+// reserveTries is when the reserve is tried again. A disk that says that it is full is asked at each look; one that takes the reserve and then has no room,
+// as a quota does, is written to ever more seldom.
+type reserveTries struct {
+	again time.Time
+	wait  time.Duration
+}
+
+func (r *reserveTries) isDue(now time.Time) bool { return !now.Before(r.again) }
+
+func (r *reserveTries) tried(err error, now time.Time) {
+	if err == nil || errors.Is(err, queue.ErrNoRoom) {
+		*r = reserveTries{}
+		return
+	}
+	r.wait = min(max(2*r.wait, warningsEvery), reserveWaitMax)
+	r.again = now.Add(r.wait)
 }
 
 // logWarnings writes a line for each warning that has come or gone: the log says the same as page and check.
@@ -235,22 +264,6 @@ func (a *agent) tendJournal(ctx context.Context) {
 	}
 }
 
-// canWrite reports whether the journal and its folder take writes again. It leaves nothing behind.
-func canWrite(journal string) bool {
-	file, err := os.OpenFile(journal, os.O_RDWR, 0)
-	if err != nil {
-		return false
-	}
-	_ = file.Close()
-	probe, err := os.CreateTemp(filepath.Dir(journal), ".writable-*")
-	if err != nil {
-		return false
-	}
-	_, err = probe.Write(make([]byte, 64<<10))
-	err = errors.Join(err, probe.Sync(), probe.Close(), os.Remove(probe.Name()))
-	return err == nil
-}
-
 func (a *agent) logHead(when string) {
 	if err := a.journal.SaveHead(); err != nil && a.readOnly == nil {
 		a.log.Warn().Err(err).Msg("the journal's head could not be kept beside its key")
@@ -295,7 +308,7 @@ func (a *agent) awaitWritable(ctx context.Context, stop context.CancelFunc) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if canWrite(a.cfg.Journal.File) {
+			if a.journal.CanWrite() == nil {
 				a.log.Info().Msg("the journal can be written again; starting over")
 				stop()
 				return

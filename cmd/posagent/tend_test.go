@@ -1,11 +1,15 @@
 package main
 
 import (
+	"fmt"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 
 	"posagent/health"
+	"posagent/queue"
 	"posagent/wxclient"
 )
 
@@ -47,4 +51,22 @@ func TestACaptivePortalIsNamedAsTheReason(t *testing.T) {
 	assert.True(t, a.health.Holds(health.CaptivePortal))
 	a.takeCondition(wxclient.Condition{Kind: wxclient.CaptivePortal, Over: true})
 	assert.False(t, a.health.Holds(health.CaptivePortal))
+}
+
+// A quota does not say beforehand that it is used up: the reserve is written and taken back to learn it, ever more seldom.
+func TestAReserveThatDoesNotFitIsTriedEverMoreSeldom(t *testing.T) {
+	tries, now := reserveTries{}, time.Now()
+	written := 0
+	for range int(time.Hour / warningsEvery) {
+		if tries.isDue(now) {
+			written++
+			tries.tried(syscall.EDQUOT, now)
+		}
+		now = now.Add(warningsEvery)
+	}
+	assert.Less(t, written, 70, "some eight megabytes each, in an hour")
+	assert.True(t, tries.isDue(now.Add(reserveWaitMax)))
+
+	tries.tried(fmt.Errorf("%w: %w", queue.ErrNoRoom, syscall.ENOSPC), now)
+	assert.True(t, tries.isDue(now.Add(warningsEvery)), "a disk that says so by itself is asked at each look")
 }
