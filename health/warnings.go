@@ -127,9 +127,9 @@ func diskWarnings() []Warning {
 			[]Reader{Manager, Installer}, atOnce},
 		{DiskFull, Red,
 			Words{"The disk is full: open payments are finished out of the reserve, new ones are not taken", "磁盘已满：用预留空间完成未决款项，暂停新的收款", "磁碟已滿：用預留空間完成未決款項，暫停新的收款"},
-			Words{"Take cash. Make room on the disk, then restart the service: systemctl restart posagent",
-				"请收现金。清理磁盘后重启服务：systemctl restart posagent",
-				"請收現金。清理磁碟後重新啟動服務：systemctl restart posagent"},
+			Words{"Take cash. Make room on the disk: old logs, downloads, backups, never the journal. Selling goes on by itself within two minutes.",
+				"请收现金。清理磁盘：旧日志、下载、备份，切勿删除账本。两分钟内会自动恢复收款。",
+				"請收現金。清理磁碟：舊日誌、下載、備份，切勿刪除帳本。兩分鐘內會自動恢復收款。"},
 			[]Reader{Cashier, Manager, Installer}, atOnce},
 	}
 }

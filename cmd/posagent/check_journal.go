@@ -150,7 +150,7 @@ func (c *checker) journalDisk() {
 func (c *checker) reserve(file string) {
 	info, err := os.Stat(file)
 	if err != nil || info.Size() < reserveBytes {
-		c.warn("disk reserve", "the room that is kept for finishing open payments on a full disk is not there", "make room on the disk; the next start of posagent makes "+file)
+		c.warn("disk reserve", "the room that is kept for finishing open payments on a full disk is not there", "make room on the disk; posagent makes "+file+" by itself, while it runs and at each start")
 		return
 	}
 	c.ok("disk reserve", "%d MiB kept for finishing open payments on a full disk", info.Size()>>20)
