@@ -49,6 +49,8 @@ type Config struct {
 	PINToSell bool          // the page sells only to an operator who has signed in
 	LockAfter time.Duration // idle for so long, an operator is signed out; 0: 10 minutes
 
+	ReadOnly bool // the journal can't be written: what is open stands still, and says so
+
 	Words Wording      // what a person reads of a payment
 	Page  http.Handler // the cashier's page; nil: none
 

@@ -149,6 +149,9 @@ func (s *Server) view(e payflow.Entry, now time.Time) Payment {
 		Acknowledged: !e.Acknowledged.At.IsZero(), How: e.Acknowledged.How, AnsweredBy: e.Acknowledged.Operator,
 		Operator: e.Operator, Description: e.Description, AdditionalTender: e.AdditionalTender, StoreDay: e.StoreDay, Sequence: e.Sequence,
 	}
+	if s.cfg.ReadOnly && e.Open() {
+		s.sayReadOnly(e, &p)
+	}
 	p.Late = lateView(e)
 	p.Refunds, p.Refunded, p.Refundable = s.refundsOf(e, now)
 	if e.Status == payflow.Paid && p.Attention == "" {
@@ -164,6 +167,16 @@ func (s *Server) view(e payflow.Entry, now time.Time) Payment {
 		p.Money = &MoneyReturn{WasTaken: e.MoneySeen}
 	}
 	return p
+}
+
+// sayReadOnly has an open payment say that it stands still: nobody waits for what can't come before the journal is written again, and nobody scans. One that
+// waits was never sent.
+func (s *Server) sayReadOnly(e payflow.Entry, p *Payment) {
+	kind := "read_only_open"
+	if e.Status == payflow.Waiting {
+		kind = "read_only_waiting"
+	}
+	p.Message, p.NextStep = s.noticeWords(kind)
 }
 
 // sayBack has a paid payment whose whole money went back, or is on its way back, say so: goods are given for none.

@@ -30,7 +30,7 @@ func (a *agent) newTillServer() (*till.Server, error) {
 		AllowedHosts: a.cfg.API.AllowedHosts, CORSOrigins: a.cfg.API.CORSOrigins, AllowCodeInAPI: a.cfg.Till.AllowCodeInAPI,
 		CodePrefixes: a.cfg.Till.CodePrefixes, Currency: a.cfg.Till.Currency, Language: a.cfg.Till.Language,
 		Store: a.cfg.Store.Name, Till: a.cfg.Till.ID, Log: a.log.With().Str("part", "api").Logger(),
-		Secret: a.creds.holds, Backups: a, Practice: a.practice, Metrics: a.metrics,
+		Secret: a.creds.holds, Backups: a, Practice: a.practice, Metrics: a.metrics, ReadOnly: a.readOnly != nil,
 	}
 	if a.training != nil {
 		cfg.Training = a.training
