@@ -149,7 +149,7 @@ func (s *Server) view(e payflow.Entry, now time.Time) Payment {
 		Acknowledged: !e.Acknowledged.At.IsZero(), How: e.Acknowledged.How, AnsweredBy: e.Acknowledged.Operator,
 		Operator: e.Operator, Description: e.Description, AdditionalTender: e.AdditionalTender, StoreDay: e.StoreDay, Sequence: e.Sequence,
 	}
-	if s.cfg.ReadOnly && e.Open() {
+	if s.cfg.ReadOnly && e.Open() && !e.SaleMayUseOtherMeans() {
 		s.sayReadOnly(e, &p)
 	}
 	p.Late = lateView(e)
@@ -170,7 +170,7 @@ func (s *Server) view(e payflow.Entry, now time.Time) Payment {
 }
 
 // sayReadOnly has an open payment say that it stands still: nobody waits for what can't come before the journal is written again, and nobody scans. One that
-// waits was never sent.
+// waits was never sent; one that is being taken back says the truth already, that the sale may take other means.
 func (s *Server) sayReadOnly(e payflow.Entry, p *Payment) {
 	kind := "read_only_open"
 	if e.Status == payflow.Waiting {
