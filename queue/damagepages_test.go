@@ -13,7 +13,8 @@ import (
 )
 
 // TestADamagedPageIsNeverALieNorASilentLoss does to whole pages what disks and copies do: two stand in each other's place, one is all zeros or noise or holds a half
-// of another, one is that of an older copy, and the file is cut short. Every page has its turn.
+// of another, one is that of an older copy, and the file is cut short. Every page has its turn. One meta page in the place of both is a whole journal: where it is
+// the older one, that of before the last commit, which only the head that is kept elsewhere tells from the newest.
 func TestADamagedPageIsNeverALieNorASilentLoss(t *testing.T) {
 	notUnderRace(t)
 	h := newHurtJournal(t, t.TempDir(), 85).copyInto(t, benchFolder(t))
@@ -36,10 +37,12 @@ func TestADamagedPageIsNeverALieNorASilentLoss(t *testing.T) {
 		for name, content := range map[string][]byte{
 			"zeros": make([]byte, size), "noise": noise, "half of it zeros": append(make([]byte, size/2), page(id)[size/2:]...), "another page": page(other),
 		} {
+			h.older = name == "another page" && h.kindOf(at) == "meta" && h.kindOf(other*size) == "meta"
 			h.write(at, content)
 			tally.count(name, h.judge(t, fmt.Sprintf("seed %d: page %d (%s) is %s %d", seed, id, h.kindOf(at), name, other)))
 			h.layAgain(t)
 		}
+		h.older = false
 		h.write(at, page(other))
 		h.write(other*size, page(id))
 		tally.count("swapped", h.judge(t, fmt.Sprintf("seed %d: pages %d (%s) and %d (%s) are swapped", seed, id, h.kindOf(at), other, h.kindOf(other*size))))
@@ -50,6 +53,13 @@ func TestADamagedPageIsNeverALieNorASilentLoss(t *testing.T) {
 		tally.count("cut short", h.judge(t, fmt.Sprintf("seed %d: the file is cut to %d bytes", seed, cut)))
 		h.layAgain(t)
 	}
+	h.older = true
+	for id := range 2 {
+		h.write(id*size, page(1-id))
+		tally.count("one meta page twice", h.judge(t, fmt.Sprintf("meta page %d is in the place of both", 1-id)))
+		h.layAgain(t)
+	}
+	assert.Equal(t, 1, tally["one meta page twice"]["none, but named"], "the newest meta page twice is the journal as it was, in a file that is not")
 	t.Logf("seed %d\n%s", seed, tally)
 }
 
