@@ -35,7 +35,7 @@ func fullFromSeed(seed uint64) worldScript {
 	}
 	s.Heal /= 2
 	if s.End = worldTime(5 * time.Minute); s.Heal != 0 {
-		s.End = s.Heal + worldTime(8*time.Minute)
+		s.End = s.Heal + worldHealthy
 		s.Jumps = slices.DeleteFunc(s.Jumps, func(j worldJump) bool { return j.At >= s.Heal }) // a clock at 1970 lets nothing through
 	}
 	return s

@@ -206,6 +206,10 @@ func worldFromStory(text []byte) (worldScript, error) {
 // dice draws a script.
 type dice struct{ *rand.Rand }
 
+// worldHealthy is how long a liveness run goes on behind its last fault. A till that was cut right before is away for up to four minutes, its sales and their further
+// attempts are still to come then, and the last of them has its late check behind it: with eight minutes some worlds ended before all was decided.
+const worldHealthy = worldTime(20 * time.Minute)
+
 // worldFromSeed makes the script of a seed.
 func worldFromSeed(seed uint64) worldScript { return makeWorld(seed, func(dice, *worldScript) {}) }
 
@@ -259,7 +263,7 @@ func makeWorld(seed uint64, bend func(dice, *worldScript)) worldScript {
 	}
 	if d.coin(50) {
 		s.Heal = last + worldTime(time.Second)
-		s.End = s.Heal + worldTime(20*time.Minute)
+		s.End = s.Heal + worldHealthy
 	} else {
 		s.End = worldTime(12 * time.Minute)
 	}
