@@ -58,9 +58,10 @@ type fullForm struct {
 	// swallowed are the payments whose newest commit failed, and nobody took notice.
 	swallowed map[payflow.OutTradeNo]bool
 	ignored   bool
-	breaches  []worldBreach // of what the judge does not read in the log
-	images    int           // power cuts after which a journal was there
-	heardLost int           // the start before which a power cut took what was heard, or a part of it
+	breaches  []worldBreach   // of what the judge does not read in the log
+	images    int             // power cuts after which a journal was there
+	heard     map[string]bool // the nonces of the answers that some start believed
+	heardLost int             // the start before which a power cut took what was heard, or a part of it
 }
 
 // fullTill is what one start of the till speaks with.
@@ -77,7 +78,7 @@ type fullTill struct {
 }
 
 func newFullForm(t *testing.T, w *world, bug fullBug) *fullForm {
-	f := &fullForm{t: t, w: w, bug: bug, exchange: newExchange(), served: make(chan error, 1), plan: fullPlanOf(w.script),
+	f := &fullForm{t: t, w: w, bug: bug, exchange: newExchange(), served: make(chan error, 1), heard: map[string]bool{}, plan: fullPlanOf(w.script),
 		held: map[payflow.OutTradeNo]int64{}, arrived: map[payflow.OutTradeNo]int{}, sale: map[payflow.OutTradeNo]int{},
 		swallowed: map[payflow.OutTradeNo]bool{}}
 	w.script.Thorough = true

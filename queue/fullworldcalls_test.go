@@ -259,6 +259,10 @@ func (c *fullCall) back(ctx context.Context, outcome payflow.Outcome, err error)
 	for _, remove := range c.remove {
 		remove()
 	}
+	really := c.really(outcome, err)
+	if really.Verified {
+		f.heard[c.newestArrival().Nonce] = true
+	}
 	if c.fault.Kind == powerAnswered {
 		b.cut(c.fault.For.after(), "once an answer was read")
 	}
@@ -266,7 +270,6 @@ func (c *fullCall) back(ctx context.Context, outcome payflow.Outcome, err error)
 		return payflow.Outcome{}, errNoPower
 	}
 	f.lookAtBooks()
-	really := c.really(outcome, err)
 	if outcome.Kind == payflow.NotSent && !f.hasArrived(c.order.OutTradeNo, c.ask) {
 		f.w.log.forget(c.id)
 	}
@@ -306,9 +309,9 @@ func (c *fullCall) really(outcome payflow.Outcome, err error) worldAnswer {
 var unbelievable = []wxsim.Kind{wxsim.Unsigned, wxsim.Forged, wxsim.UnknownSerial, wxsim.Probe, wxsim.Stale, wxsim.Replayed, wxsim.ReplayedOther, wxsim.Truncated, wxsim.Oversized,
 	wxsim.DuplicateHeaders, wxsim.HTMLPage, wxsim.DropAnswer, wxsim.Stall, wxsim.DeadLink, wxsim.DropUnread, wxsim.DropHalf, wxsim.Redirect, wxsim.ServerError}
 
-// lastFault is what befell the newest try of this call that WeChat Pay saw. One that it read late may be an earlier call's, so it counts only
+// newestArrival is the newest try of this call that WeChat Pay saw. One that it read late may be an earlier call's, so it counts only
 // where there is no other.
-func (c *fullCall) lastFault() wxsim.Kind {
+func (c *fullCall) newestArrival() wxsim.Arrival {
 	line, _ := c.till.form.sim.Books().Order(string(c.order.OutTradeNo))
 	var last, late *wxsim.Arrival
 	for i := range line.Arrivals[min(c.arrivals, len(line.Arrivals)):] {
@@ -324,7 +327,16 @@ func (c *fullCall) lastFault() wxsim.Kind {
 	if last == nil {
 		last = late
 	}
-	if last == nil || last.Status == http.StatusNoContent && (last.Fault == wxsim.Truncated || last.Fault == wxsim.Oversized) {
+	if last == nil {
+		return wxsim.Arrival{}
+	}
+	return *last
+}
+
+// lastFault is what befell it.
+func (c *fullCall) lastFault() wxsim.Kind {
+	last := c.newestArrival()
+	if last.Status == http.StatusNoContent && (last.Fault == wxsim.Truncated || last.Fault == wxsim.Oversized) {
 		return "" // a 204 has no body to be cut off or blown up
 	}
 	return last.Fault

@@ -41,11 +41,12 @@ func (f *fullForm) loseHeard(b *worldBoot) {
 // replayNobodyCanTell is the text of a call that was answered by what no start can tell.
 const replayNobodyCanTell = "replay_nobody_can_tell"
 
-// noStartCanTell: a power cut took the file of what was heard, or a part of it, and the first answer that this start believes is a replay. Nothing
-// is left on this PC by which it could be known. The second one is told by the first one's time.
+// noStartCanTell: the first answer that this start believes is a replay, and a power cut took the file of what was heard, or a part of it, or no start ever heard
+// that answer: the till's end came before it. Nothing is left on this PC by which it could be known. The second one is told by the first one's time.
 func (c *fullCall) noStartCanTell() bool {
 	f, b := c.till.form, c.till.b
-	return c.lastFault() == wxsim.Replayed && f.heardLost == b.n && !f.w.log.any(func(l worldLine) bool {
+	lost := f.heardLost == b.n || !f.heard[c.newestArrival().Nonce]
+	return c.lastFault() == wxsim.Replayed && lost && !f.w.log.any(func(l worldLine) bool {
 		return l.Kind == worldEnded && l.Boot == b.n && (l.Answer.Verified || l.Text == replayNobodyCanTell)
 	})
 }

@@ -17,8 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// POSAGENT_FULL_WORLDS=10000 lives through so many new seeds of the full form, from the clock, on all processors; POSAGENT_WORLD_SEED=7 with
-// -run TestFullWorlds replays one and prints its log.
+// POSAGENT_FULL_WORLDS=10000 lives through so many new seeds of the full form, from the clock, on all processors, and POSAGENT_FULL_WORLDS=1h through as many as an
+// hour has room for; POSAGENT_WORLD_SEED=7 with -run TestFullWorlds replays one and prints its log.
 const (
 	fullWorldsVariable = "POSAGENT_FULL_WORLDS"
 	seedVariable       = "POSAGENT_WORLD_SEED"
@@ -32,24 +32,30 @@ func TestFullWorlds(t *testing.T) {
 		replayFull(t, text)
 		return
 	}
+	long, err := time.ParseDuration(os.Getenv(fullWorldsVariable))
+	timed := err == nil && long > 0
 	if share, started := myShare(t); started {
-		liveThrough(t, share).handUp(t)
+		liveThrough(t, share, long).handUp(t)
+		return
+	}
+	if timed {
+		inProcesses(t, t.Name(), uint64(time.Now().UnixNano()), 0)
 		return
 	}
 	if n := asked(t, fullWorldsVariable, 0); n > 0 {
 		inProcesses(t, t.Name(), uint64(time.Now().UnixNano()), n)
 		return
 	}
-	liveThrough(t, worldShare{1, 1, fullByDefault})
+	liveThrough(t, worldShare{1, 1, fullByDefault}, 0)
 }
 
-// liveThrough lives through a share of seeds.
-func liveThrough(t *testing.T, share worldShare) worldTally {
+// liveThrough lives through a share of seeds; one that has no end, for so long.
+func liveThrough(t *testing.T, share worldShare, long time.Duration) worldTally {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	defer debug.SetGCPercent(debug.SetGCPercent(800))
 	tally := newTally()
 	began := time.Now()
-	for i := range share.n {
+	for i := 0; i < share.n || share.n == 0 && time.Since(began) < long; i++ {
 		seed := share.seed(i)
 		l := liveFull(t, fullFromSeed(seed), noPlant, bugNone)
 		tally.add(l)

@@ -73,6 +73,7 @@ type Arrival struct {
 	Status    int       `json:"status"`    // 0: there was no answer
 	Code      string    `json:"code"`
 	Fault     Kind      `json:"fault"`
+	Nonce     string    `json:"nonce,omitempty"` // of the signed answer over API v3; an earlier answer's where that was sent again
 }
 
 // CallCount counts the requests of one call.
@@ -174,6 +175,7 @@ func (s *Sim) arrive(v *visit, processed bool, r reply) {
 	if v.key.number == "" || len(v.key.number) > 64 {
 		return
 	}
+	v.arrival = a
 	o := s.order(v.key)
 	if v.call == Pay {
 		a.Duplicate = v.whole && o.whole > 0

@@ -178,6 +178,7 @@ func (s *Sim) send(v *visit, r reply) reply {
 	s.mu.Unlock()
 	if v.fault.is(Replayed, ReplayedOther) {
 		if old, have := s.replayed(v); have {
+			s.noteNonce(v, old)
 			return old
 		}
 		return reply{drop: true}
@@ -187,8 +188,18 @@ func (s *Sim) send(v *visit, r reply) reply {
 	} else {
 		r = s.sendV3(v, r, behaviour, by, now)
 	}
+	s.noteNonce(v, r)
 	s.remember(v, r)
 	return r
+}
+
+// noteNonce writes into the books by which nonce an answer is known.
+func (s *Sim) noteNonce(v *visit, r reply) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if v.arrival != nil {
+		v.arrival.Nonce = r.header.Get("Wechatpay-Nonce")
+	}
 }
 
 func (s *Sim) sendV3(v *visit, r reply, behaviour Behaviour, by *platform, now time.Time) reply {

@@ -49,8 +49,9 @@ type visit struct {
 	merchant string     // as the body names it, API v2 only
 	key      orderKey   // as far as it is known
 	fault    *Fault
-	code     string // pay: the payment code
-	total    int64  // pay, and refund: the amount that may choose a scenario
+	arrival  *Arrival // in the books, once it stands there
+	code     string   // pay: the payment code
+	total    int64    // pay, and refund: the amount that may choose a scenario
 
 	refundID     string // WeChat Pay's, where the path names one
 	refundNumber string // out_refund_no
