@@ -18,6 +18,7 @@ const (
 	JournalUnwritable Code = "journal_unwritable"
 	JournalFinding    Code = "journal_finding"
 	JournalFastCommit Code = "journal_fast_commit"
+	KeyFolder         Code = "key_folder_unwritable" // the journal's key lies there
 	DiskNearlyFull    Code = "disk_nearly_full"
 	DiskFull          Code = "disk_full"
 

@@ -114,6 +114,12 @@ func journalWarnings() []Warning {
 				"请将内核升级到 5.17 或更新（5.15.27、5.10.94），或关闭：tune2fs -O ^fast_commit DEVICE",
 				"請將核心升級到 5.17 或更新（5.15.27、5.10.94），或關閉：tune2fs -O ^fast_commit DEVICE"},
 			[]Reader{Installer}, atOnce},
+		{KeyFolder, Warn,
+			Words{"Nothing can be written beside the journal's key, so an entry that vanishes from the journal may not be missed", "账本密钥所在文件夹无法写入，账本如有记录丢失可能无法发现", "帳本金鑰所在資料夾無法寫入，帳本如有記錄遺失可能無法發現"},
+			Words{"Selling goes on. Check that the folder keys beside the journal is not read-only and belongs to the user posagent; it is tried again by itself.",
+				"可继续收款。检查账本旁的 keys 文件夹是否只读，是否属于用户 posagent；会自动重试。",
+				"可繼續收款。檢查帳本旁的 keys 資料夾是否唯讀，是否屬於使用者 posagent；會自動重試。"},
+			[]Reader{Manager, Installer}, atOnce},
 	}
 }
 

@@ -25,6 +25,26 @@ const memoMark = "posagent-journal-head-1"
 type headMemo struct {
 	mu      sync.Mutex // orders the writes of the file, so that it never goes back
 	pending atomic.Bool
+	failed  atomic.Pointer[error] // why the last file beside the key could not be written; nil: it is there
+}
+
+// failedBesideKey keeps why a file beside the key could not be written, or that one could.
+func (j *Journal) failedBesideKey(err error) error {
+	j.memo.failed.Store(nil)
+	if err != nil {
+		j.memo.failed.Store(&err)
+	}
+	return err
+}
+
+// BesideKey returns why the newest file beside the key could not be written: the head memo, without which entries that vanish from the end of the journal are told
+// by the system log alone, or the list of starts, without which this start draws the same order numbers as a copy of this journal would. nil: it is there. The
+// journal is written all the same. SaveHead tries the memo again, the next start its list. It does no I/O.
+func (j *Journal) BesideKey() error {
+	if err := j.memo.failed.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 // remember has the memo written soon. It does no I/O itself.
@@ -39,15 +59,17 @@ func (j *Journal) remember() {
 	})
 }
 
-// SaveHead writes the head memo now, and returns when it is on disk.
+// SaveHead writes the head memo now, and returns when it is on disk. Where the last file beside the key could not be written it writes one in any case.
 func (j *Journal) SaveHead() error {
 	if err := j.usable(); err != nil {
 		return err
 	}
-	return j.saveMemo()
+	return j.writeMemo(j.BesideKey() != nil)
 }
 
-func (j *Journal) saveMemo() error {
+func (j *Journal) saveMemo() error { return j.writeMemo(false) }
+
+func (j *Journal) writeMemo(anew bool) error {
 	j.memo.mu.Lock()
 	defer j.memo.mu.Unlock()
 	j.memo.pending.Store(false)
@@ -55,10 +77,10 @@ func (j *Journal) saveMemo() error {
 		return err
 	}
 	head := j.Head()
-	if there, err := readMemo(j.cfg.memoFile(), j.keys); err == nil && there == head {
+	if there, err := readMemo(j.cfg.memoFile(), j.keys); err == nil && there == head && !anew {
 		return nil
 	}
-	return writeFile(j.cfg.memoFile(), memoText(j.keys, head))
+	return j.failedBesideKey(writeFile(j.cfg.memoFile(), memoText(j.keys, head)))
 }
 
 func (cfg JournalConfig) memoFile() string { return cfg.KeyFile + ".head" }

@@ -3,6 +3,7 @@ package queue
 import (
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -76,4 +77,29 @@ func (j *Journal) headOnDisk() Head {
 		return Head{}
 	}
 	return head
+}
+
+// A folder of the key in which nothing can be written stops no sale, and is told of until something can be written there.
+func TestWhatCannotBeWrittenBesideTheKeyIsToldUntilItIs(t *testing.T) {
+	b := newBook(t)
+	require.NoError(t, b.BesideKey())
+	inTheWay := b.cfg.memoFile() + ".new"
+	require.NoError(t, os.Mkdir(inTheWay, 0o700))
+	b.paid("key 1", "A-1")
+	require.Error(t, b.SaveHead())
+	assert.ErrorIs(t, b.BesideKey(), syscall.EISDIR)
+	b.paid("key 2", "A-2")
+	require.NoError(t, os.Remove(inTheWay))
+	assert.ErrorIs(t, b.BesideKey(), syscall.EISDIR, "nothing was written yet")
+	require.NoError(t, b.SaveHead())
+	assert.NoError(t, b.BesideKey())
+
+	inTheWay = b.cfg.startsFile() + ".new"
+	require.NoError(t, b.Close())
+	require.NoError(t, os.Mkdir(inTheWay, 0o700))
+	b.open()
+	assert.ErrorIs(t, b.BesideKey(), syscall.EISDIR, "the start could not be noted, and the head stands where it stood")
+	require.NoError(t, os.Remove(inTheWay))
+	require.NoError(t, b.SaveHead())
+	assert.NoError(t, b.BesideKey())
 }

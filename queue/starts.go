@@ -69,7 +69,7 @@ func (j *Journal) begin() error {
 	}
 	known = keptStarts(append(known, one))
 	j.random, j.starts = "", one.Count
-	if j.cfg.step("starts") == nil && writeFile(j.cfg.startsFile(), startsText(j.keys, known)) == nil {
+	if j.cfg.step("starts") == nil && j.failedBesideKey(writeFile(j.cfg.startsFile(), startsText(j.keys, known))) == nil {
 		j.random = one.Random
 	}
 	return nil

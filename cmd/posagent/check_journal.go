@@ -36,6 +36,7 @@ func (c *checker) checkJournal(ctx context.Context) {
 	}
 	c.journalWritable(open == nil || open.Kind != queue.OpenAbsent)
 	c.journalKey(cfg.KeyFile)
+	c.keyFolder(filepath.Dir(cfg.KeyFile))
 	c.journalDisk()
 }
 
@@ -93,7 +94,7 @@ func (c *checker) journalWritable(there bool) {
 		}
 		_ = f.Close()
 	}
-	probe, err := os.CreateTemp(folder, ".check-*")
+	err := takesAFile(folder)
 	if errors.Is(err, fs.ErrNotExist) {
 		c.fail("journal writable", "the folder "+folder+" is not there", "make it: install -d -o posagent -g posagent -m 0700 "+folder)
 		return
@@ -102,16 +103,32 @@ func (c *checker) journalWritable(there bool) {
 		c.known("journal writable", health.JournalUnwritable, folder+": "+plainCause(err))
 		return
 	}
-	_, err = probe.Write(make([]byte, 4096))
-	if err := errors.Join(err, probe.Sync(), probe.Close(), os.Remove(probe.Name())); err != nil {
-		c.known("journal writable", health.JournalUnwritable, folder+": "+plainCause(err))
-		return
-	}
 	if stranger := strangeOwner(file); stranger != "" {
 		c.fail("journal writable", stranger, "give it back to the service: chown --reference="+folder+" "+folder+"/*")
 		return
 	}
 	c.ok("journal writable", "%s", folder)
+}
+
+// takesAFile makes a file of a page in a folder, and takes it away again.
+func takesAFile(folder string) error {
+	probe, err := os.CreateTemp(folder, ".check-*")
+	if err != nil {
+		return err
+	}
+	_, err = probe.Write(make([]byte, 4096))
+	return errors.Join(err, probe.Sync(), probe.Close(), os.Remove(probe.Name()))
+}
+
+// keyFolder tries what each start and each ten seconds of selling do: write a small file beside the key. A folder that is not there is made by the first start.
+func (c *checker) keyFolder(folder string) {
+	switch err := takesAFile(folder); {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		c.known("journal key folder", health.KeyFolder, folder+": "+plainCause(err))
+	default:
+		c.ok("journal key folder", "%s", folder)
+	}
 }
 
 // journalKey looks at the key without reading it. A key that is not there is told by opening the journal.

@@ -197,6 +197,9 @@ func meetWarningsOfThisPC(s *stateTill) {
 	soon.notAfter = time.Now().AddDate(0, 0, 11)
 	s.holds(soon)
 	s.sees("certificate-warning", "labels.enter_amount|")
+	require.NoError(s.t, os.Mkdir(keyFileOf(s.agent.cfg.Journal.File)+".head.new", 0o700)) // in the memo's way
+	s.answer(s.sold("pays-at-once"), payflow.GoodsGiven)
+	require.Error(s.t, s.agent.journal.SaveHead())
 	s.noScanner()
 	_, err := s.agent.MakeBackup(s.t.Context())
 	require.Error(s.t, err)
@@ -213,7 +216,7 @@ func meetWarningsOfThisPC(s *stateTill) {
 	s.agent.health.Set(health.DiskFull, "")
 	s.agent.health.Set(health.JournalUnwritable, "the file system is read-only")
 	s.agent.foundInJournal("entry 7: the chain is broken")
-	s.warns(health.BackupNotMade, health.BackupOld, health.ManyWrongPINs, health.RestoreAsking, health.FoundAfterRestore, health.DiskFull, health.JournalUnwritable, health.JournalFinding)
+	s.warns(health.KeyFolder, health.BackupNotMade, health.BackupOld, health.ManyWrongPINs, health.RestoreAsking, health.FoundAfterRestore, health.DiskFull, health.JournalUnwritable, health.JournalFinding)
 }
 
 func meetNotVerified(s *stateTill) {

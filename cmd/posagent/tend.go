@@ -180,6 +180,17 @@ func (a *agent) warnOfDisk() {
 	}
 	free, err := diskFree(a.cfg.Journal.File)
 	a.warnIf(err == nil && free < diskLowBytes, health.DiskNearlyFull, fmt.Sprintf("%d MiB free", free>>20))
+	a.warnOfKeyFolder()
+}
+
+// warnOfKeyFolder tells what else has no room or may not be written, where the journal itself is written: the files beside its key.
+func (a *agent) warnOfKeyFolder() {
+	err := a.journal.BesideKey()
+	if err == nil || a.readOnly != nil || a.journal.ReserveUsed() || a.journal.SaveHead() == nil {
+		a.health.Clear(health.KeyFolder)
+		return
+	}
+	a.health.Set(health.KeyFolder, err.Error())
 }
 
 func (a *agent) restoreReserve() {

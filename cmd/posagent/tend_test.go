@@ -2,13 +2,16 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"posagent/health"
+	"posagent/payflow"
 	"posagent/queue"
 	"posagent/wxclient"
 )
@@ -69,4 +72,19 @@ func TestAReserveThatDoesNotFitIsTriedEverMoreSeldom(t *testing.T) {
 
 	tries.tried(fmt.Errorf("%w: %w", queue.ErrNoRoom, syscall.ENOSPC), now)
 	assert.True(t, tries.isDue(now.Add(warningsEvery)), "a disk that says so by itself is asked at each look")
+}
+
+// Selling goes on where nothing can be written beside the journal's key; an installer is told until something can.
+func TestAKeyFolderInWhichNothingCanBeWrittenIsWarnedOf(t *testing.T) {
+	a, _ := aDemoAgent(t)
+	warned := func() bool { return a.health.Holds(health.KeyFolder) }
+	inTheWay := keyFileOf(a.cfg.Journal.File) + ".head.new"
+	require.NoError(t, os.Mkdir(inTheWay, 0o700))
+	_, err := a.engine.Arm(t.Context(), payflow.ArmRequest{Amount: payflow.Amount{Minor: 880, Currency: "HKD"}, SaleRef: "A-1", IdempotencyKey: "k-1"})
+	require.NoError(t, err)
+	require.Error(t, a.journal.SaveHead())
+	require.Eventually(t, warned, 20*time.Second, 20*time.Millisecond)
+	assert.NoError(t, a.engine.Ready())
+	require.NoError(t, os.Remove(inTheWay))
+	require.Eventually(t, func() bool { return !warned() }, 20*time.Second, 20*time.Millisecond)
 }

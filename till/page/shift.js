@@ -9,7 +9,7 @@ const partsOf = {
   scanner: ['scanner_away', 'scanner_no_permission', 'scanner_unsupported'],
   printer: ['printer_away'],
   certificate: ['certificate_expired', 'certificate_not_yet_valid', 'certificate_1_day', 'certificate_7_days', 'certificate_14_days', 'certificate_30_days', 'certificate_60_days', 'client_certificate_missing', 'client_certificate_refused', 'key_mismatch', 'key_unreadable'],
-  journal: ['journal_unwritable', 'journal_finding', 'disk_full', 'disk_nearly_full'],
+  journal: ['journal_unwritable', 'journal_finding', 'disk_full', 'disk_nearly_full', 'key_folder_unwritable'],
 };
 
 const offsetMax = 60; // s, as the agent warns
