@@ -58,10 +58,9 @@ type fullForm struct {
 	// swallowed are the payments whose newest commit failed, and nobody took notice.
 	swallowed map[payflow.OutTradeNo]bool
 	ignored   bool
-	breaches  []worldBreach   // of what the judge does not read in the log
-	images    int             // power cuts after which a journal was there
-	heard     map[string]bool // the nonces of the answers that some start believed
-	heardLost int             // the start before which a power cut took what was heard, or a part of it
+	breaches  []worldBreach          // of what the judge does not read in the log
+	images    int                    // power cuts after which a journal was there
+	heard     map[string]heardAnswer // what was believed and is still in the till's file, by its nonce
 }
 
 // fullTill is what one start of the till speaks with.
@@ -72,13 +71,15 @@ type fullTill struct {
 	client  *wxclient.Client
 	stop    context.CancelFunc
 	running sync.WaitGroup
+	began   time.Time
+	least   time.Time // this start was no earlier, by WeChat Pay's clock, as what it has believed shows; guarded by form.mu
 
 	mu       sync.Mutex // guards unusable
 	unusable bool       // by this PC's clock no TLS certificate is valid
 }
 
 func newFullForm(t *testing.T, w *world, bug fullBug) *fullForm {
-	f := &fullForm{t: t, w: w, bug: bug, exchange: newExchange(), served: make(chan error, 1), heard: map[string]bool{}, plan: fullPlanOf(w.script),
+	f := &fullForm{t: t, w: w, bug: bug, exchange: newExchange(), served: make(chan error, 1), heard: map[string]heardAnswer{}, plan: fullPlanOf(w.script),
 		held: map[payflow.OutTradeNo]int64{}, arrived: map[payflow.OutTradeNo]int{}, sale: map[payflow.OutTradeNo]int{},
 		swallowed: map[payflow.OutTradeNo]bool{}}
 	w.script.Thorough = true
@@ -160,7 +161,7 @@ func (f *fullForm) open(b *worldBoot, cfg JournalConfig) (*Journal, error) {
 
 // gateway starts the client of a start.
 func (f *fullForm) gateway(b *worldBoot) Gateway {
-	till := &fullTill{form: f, b: b}
+	till := &fullTill{form: f, b: b, began: time.Now()}
 	till.line = newTillLine(f.exchange, b.dead.Load)
 	till.client = till.newClient(f.heardFile())
 	ctx, stop := context.WithCancel(context.Background())

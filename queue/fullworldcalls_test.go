@@ -260,8 +260,10 @@ func (c *fullCall) back(ctx context.Context, outcome payflow.Outcome, err error)
 		remove()
 	}
 	really := c.really(outcome, err)
-	if really.Verified {
-		f.heard[c.newestArrival().Nonce] = true
+	believed := err == nil && outcome.Kind != payflow.NotSent
+	nobodyCanTell := believed && !really.Verified && c.noStartCanTell()
+	if believed && (really.Verified || nobodyCanTell) {
+		c.till.believes(c.newestArrival())
 	}
 	if c.fault.Kind == powerAnswered {
 		b.cut(c.fault.For.after(), "once an answer was read")
@@ -275,8 +277,8 @@ func (c *fullCall) back(ctx context.Context, outcome payflow.Outcome, err error)
 	}
 	text := ""
 	switch {
-	case err != nil || really.Verified || outcome.Kind == payflow.NotSent:
-	case c.noStartCanTell():
+	case !believed || really.Verified:
+	case nobodyCanTell:
 		text = replayNobodyCanTell
 	default:
 		f.breach("I14", c.order.OutTradeNo, "the client believed an answer that must not be believed: "+string(c.lastFault()))

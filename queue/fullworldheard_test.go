@@ -27,7 +27,9 @@ func (f *fullForm) loseHeard(b *worldBoot) {
 	}
 	defer func() {
 		if left, kept := f.disk.platter[name]; !kept || !bytes.Equal(left.content, image.content) {
-			f.heardLost = b.n + 1
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			clear(f.heard)
 		}
 	}()
 	lot := f.disk.draw("heard", f.disk.starts)
@@ -41,14 +43,46 @@ func (f *fullForm) loseHeard(b *worldBoot) {
 // replayNobodyCanTell is the text of a call that was answered by what no start can tell.
 const replayNobodyCanTell = "replay_nobody_can_tell"
 
-// noStartCanTell: the first answer that this start believes is a replay, and a power cut took the file of what was heard, or a part of it, or no start ever heard
-// that answer: the till's end came before it. Nothing is left on this PC by which it could be known. The second one is told by the first one's time.
+// heardAnswer is an answer that a start believed.
+type heardAnswer struct {
+	boot   int
+	signed time.Time
+}
+
+// signedWithin is how exactly the judge takes a signed time: it is cut off to the second, and a start's beginning is known to less than another.
+const signedWithin = 2 * time.Second
+
+// believes keeps what a start believed, and by when it must have begun.
+func (till *fullTill) believes(a wxsim.Arrival) {
+	f := till.form
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.heard[a.Nonce] = heardAnswer{till.b.n, a.Signed}
+	if least := a.Signed.Add(-time.Since(till.began)); least.After(till.least) {
+		till.least = least
+	}
+}
+
+// noStartCanTell: an earlier answer came again, and nothing on this PC tells it from a new one. No start believed it before, unless a power cut has taken the file
+// of what was heard since, or a part of it. By what this start has believed it was not signed before the start, and not before anything that an earlier one heard
+// and the file still says. What answers about certificates tell of a start the judge leaves out.
 func (c *fullCall) noStartCanTell() bool {
-	f, b := c.till.form, c.till.b
-	lost := f.heardLost == b.n || !f.heard[c.newestArrival().Nonce]
-	return c.lastFault() == wxsim.Replayed && lost && !f.w.log.any(func(l worldLine) bool {
-		return l.Kind == worldEnded && l.Boot == b.n && (l.Answer.Verified || l.Text == replayNobodyCanTell)
-	})
+	f, again := c.till.form, c.newestArrival()
+	if again.Fault != wxsim.Replayed && again.Fault != wxsim.ReplayedOther {
+		return false
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, heard := f.heard[again.Nonce]; heard {
+		return false
+	}
+	latest := c.till.least
+	for _, was := range f.heard {
+		if was.boot < c.till.b.n && was.signed.After(latest) {
+			latest = was.signed
+		}
+	}
+	return !again.Signed.Before(latest.Add(-signedWithin))
 }
 
 const reversedAnothers = "reversed another till's order" // a violation of the simulator's

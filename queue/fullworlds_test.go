@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -97,6 +98,18 @@ func TestFullStories(t *testing.T) {
 		l := liveFull(t, s, noPlant, bugNone)
 		assert.Emptyf(t, l.verdict.Breaches, "%s\n%s", file, l.log)
 	}
+}
+
+// What no start can tell is excused once: a till that has believed it has it in its file, and a next start that forgets that breaks I14.
+func TestAReplayThatTheFileHoldsIsNotExcused(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	text, err := os.ReadFile("testdata/fullworlds/replayed_again_over_a_kill.json")
+	require.NoError(t, err)
+	s, err := worldFromStory(text)
+	require.NoError(t, err)
+	l := liveFull(t, s, noPlant, bugForgetsHeard)
+	assert.Equal(t, "I14", l.verdict.first(), l.log)
+	assert.Equal(t, 1, strings.Count(l.log.String(), replayNobodyCanTell), "the first start's is excused")
 }
 
 // The same seed is the same world: times, calls and answers.

@@ -74,6 +74,7 @@ type Arrival struct {
 	Code      string    `json:"code"`
 	Fault     Kind      `json:"fault"`
 	Nonce     string    `json:"nonce,omitempty"` // of the signed answer over API v3; an earlier answer's where that was sent again
+	Signed    time.Time `json:"signed,omitzero"` // the answer's signed time, to the second; the earlier answer's likewise
 }
 
 // CallCount counts the requests of one call.

@@ -3,6 +3,7 @@ package wxsim
 import (
 	"errors"
 	"net/http"
+	"strconv"
 	"time"
 )
 
@@ -178,7 +179,7 @@ func (s *Sim) send(v *visit, r reply) reply {
 	s.mu.Unlock()
 	if v.fault.is(Replayed, ReplayedOther) {
 		if old, have := s.replayed(v); have {
-			s.noteNonce(v, old)
+			s.noteSeal(v, old)
 			return old
 		}
 		return reply{drop: true}
@@ -188,17 +189,21 @@ func (s *Sim) send(v *visit, r reply) reply {
 	} else {
 		r = s.sendV3(v, r, behaviour, by, now)
 	}
-	s.noteNonce(v, r)
+	s.noteSeal(v, r)
 	s.remember(v, r)
 	return r
 }
 
-// noteNonce writes into the books by which nonce an answer is known.
-func (s *Sim) noteNonce(v *visit, r reply) {
+// noteSeal writes into the books by which nonce an answer is known, and when it was signed.
+func (s *Sim) noteSeal(v *visit, r reply) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if v.arrival != nil {
-		v.arrival.Nonce = r.header.Get("Wechatpay-Nonce")
+	if v.arrival == nil {
+		return
+	}
+	v.arrival.Nonce = r.header.Get("Wechatpay-Nonce")
+	if signed, err := strconv.ParseInt(r.header.Get("Wechatpay-Timestamp"), 10, 64); err == nil {
+		v.arrival.Signed = time.Unix(signed, 0)
 	}
 }
 
