@@ -116,9 +116,9 @@ func journalWarnings() []Warning {
 			[]Reader{Installer}, atOnce},
 		{KeyFolder, Warn,
 			Words{"Nothing can be written beside the journal's key, so an entry that vanishes from the journal may not be missed", "账本密钥所在文件夹无法写入，账本如有记录丢失可能无法发现", "帳本金鑰所在資料夾無法寫入，帳本如有記錄遺失可能無法發現"},
-			Words{"Selling goes on. Check that the folder keys beside the journal is not read-only and belongs to the user posagent; it is tried again by itself.",
-				"可继续收款。检查账本旁的 keys 文件夹是否只读，是否属于用户 posagent；会自动重试。",
-				"可繼續收款。檢查帳本旁的 keys 資料夾是否唯讀，是否屬於使用者 posagent；會自動重試。"},
+			Words{"Selling goes on. Check that the folder keys beside the journal has room, is not read-only, holds no folder, and belongs to the user posagent; it is tried again by itself.",
+				"可继续收款。检查账本旁的 keys 文件夹是否已满或只读，其中是否有子文件夹，是否属于用户 posagent；会自动重试。",
+				"可繼續收款。檢查帳本旁的 keys 資料夾是否已滿或唯讀，其中是否有子資料夾，是否屬於使用者 posagent；會自動重試。"},
 			[]Reader{Manager, Installer}, atOnce},
 	}
 }

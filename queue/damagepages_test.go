@@ -60,6 +60,7 @@ func TestADamagedPageIsNeverALieNorASilentLoss(t *testing.T) {
 		h.layAgain(t)
 	}
 	assert.Equal(t, 1, tally["one meta page twice"]["none, but named"], "the newest meta page twice is the journal as it was, in a file that is not")
+	assert.Contains(t, fmt.Sprint(tally["one meta page twice"]), "the journal of before")
 	t.Logf("seed %d\n%s", seed, tally)
 }
 

@@ -16,6 +16,7 @@ func writeFile(path string, content []byte) error {
 		return err
 	}
 	if err := os.Rename(beside, path); err != nil {
+		_ = os.Remove(beside)
 		return fmt.Errorf("put %s in place: %w", path, err)
 	}
 	return syncFolder(filepath.Dir(path))
@@ -29,6 +30,7 @@ func writeSynced(path string, content []byte) error {
 	_, err = file.Write(content)
 	err = errors.Join(err, file.Sync(), file.Close())
 	if err != nil {
+		_ = os.Remove(path) // it may be empty, and hold the last inode
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	return nil

@@ -25,27 +25,33 @@ const memoMark = "posagent-journal-head-1"
 type headMemo struct {
 	mu      sync.Mutex // orders the writes of the file, so that it never goes back
 	pending atomic.Bool
-	failed  atomic.Pointer[error] // why the last file beside the key could not be written; nil: it is there
+	failed  lastError // of writing it
 }
 
-// failedBesideKey keeps why a file beside the key could not be written, or that one could.
-func (j *Journal) failedBesideKey(err error) error {
-	j.memo.failed.Store(nil)
+// lastError is how the last try of something went. Its zero value says that nothing went wrong.
+type lastError struct{ err atomic.Pointer[error] }
+
+// keep keeps an error, or that there was none, and returns it.
+func (l *lastError) keep(err error) error {
+	var p *error
 	if err != nil {
-		j.memo.failed.Store(&err)
+		p = &err
 	}
+	l.err.Store(p)
 	return err
 }
 
-// BesideKey returns why the newest file beside the key could not be written: the head memo, without which entries that vanish from the end of the journal are told
-// by the system log alone, or the list of starts, without which this start draws the same order numbers as a copy of this journal would. nil: it is there. The
-// journal is written all the same. SaveHead tries the memo again, the next start its list. It does no I/O.
-func (j *Journal) BesideKey() error {
-	if err := j.memo.failed.Load(); err != nil {
-		return *err
+func (l *lastError) get() error {
+	if p := l.err.Load(); p != nil {
+		return *p
 	}
 	return nil
 }
+
+// BesideKey returns why a file beside the key is not as it should be: the head memo, without which entries that vanish from the end of the journal are told by the
+// system log alone, or the list of starts, without which this start draws the same order numbers as a copy of this journal would. nil: both are there. The journal
+// is written all the same; SaveHead tries them again. It does no I/O.
+func (j *Journal) BesideKey() error { return errors.Join(j.memo.failed.get(), j.unnoted.get()) }
 
 // remember has the memo written soon. It does no I/O itself.
 func (j *Journal) remember() {
@@ -59,12 +65,12 @@ func (j *Journal) remember() {
 	})
 }
 
-// SaveHead writes the head memo now, and returns when it is on disk. Where the last file beside the key could not be written it writes one in any case.
+// SaveHead writes the head memo now, and returns when it is on disk. Where the start could not be noted it is noted now.
 func (j *Journal) SaveHead() error {
 	if err := j.usable(); err != nil {
 		return err
 	}
-	return j.writeMemo(j.BesideKey() != nil)
+	return errors.Join(j.writeMemo(j.memo.failed.get() != nil), j.noteAgain())
 }
 
 func (j *Journal) saveMemo() error { return j.writeMemo(false) }
@@ -80,7 +86,7 @@ func (j *Journal) writeMemo(anew bool) error {
 	if there, err := readMemo(j.cfg.memoFile(), j.keys); err == nil && there == head && !anew {
 		return nil
 	}
-	return j.failedBesideKey(writeFile(j.cfg.memoFile(), memoText(j.keys, head)))
+	return j.memo.failed.keep(writeFile(j.cfg.memoFile(), memoText(j.keys, head)))
 }
 
 func (cfg JournalConfig) memoFile() string { return cfg.KeyFile + ".head" }

@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"posagent/payflow"
 )
 
 func TestAHeadIsReadAsItWasWritten(t *testing.T) {
@@ -79,8 +81,8 @@ func (j *Journal) headOnDisk() Head {
 	return head
 }
 
-// A folder of the key in which nothing can be written stops no sale, and is told of until something can be written there.
-func TestWhatCannotBeWrittenBesideTheKeyIsToldUntilItIs(t *testing.T) {
+// A folder of the key in which nothing can be written stops no sale and no start, and is told of until the memo can be written there.
+func TestAMemoThatCannotBeWrittenIsToldUntilItIs(t *testing.T) {
 	b := newBook(t)
 	require.NoError(t, b.BesideKey())
 	inTheWay := b.cfg.memoFile() + ".new"
@@ -88,18 +90,46 @@ func TestWhatCannotBeWrittenBesideTheKeyIsToldUntilItIs(t *testing.T) {
 	b.paid("key 1", "A-1")
 	require.Error(t, b.SaveHead())
 	assert.ErrorIs(t, b.BesideKey(), syscall.EISDIR)
+	require.Error(t, b.Close())
+	b.open()
+	assert.ErrorIs(t, b.BesideKey(), syscall.EISDIR)
 	b.paid("key 2", "A-2")
 	require.NoError(t, os.Remove(inTheWay))
 	assert.ErrorIs(t, b.BesideKey(), syscall.EISDIR, "nothing was written yet")
 	require.NoError(t, b.SaveHead())
 	assert.NoError(t, b.BesideKey())
+	assert.Equal(t, b.Head(), b.memo())
 
-	inTheWay = b.cfg.startsFile() + ".new"
+	require.NoError(t, os.Remove(b.cfg.memoFile()))
+	require.NoError(t, os.Mkdir(b.cfg.memoFile(), 0o700))
+	b.paid("key 3", "A-3")
+	require.Error(t, b.SaveHead())
+	assert.NoFileExists(t, inTheWay, "nothing is left behind")
+	require.NoError(t, os.Remove(b.cfg.memoFile()))
+	require.NoError(t, b.SaveHead())
+}
+
+// A start that cannot be noted draws the characters that a copy draws too: it is told, and noted as soon as that can be.
+func TestAStartThatCannotBeNotedIsNotedLater(t *testing.T) {
+	b := newBook(t)
 	require.NoError(t, b.Close())
+	inTheWay := b.cfg.startsFile() + ".new"
 	require.NoError(t, os.Mkdir(inTheWay, 0o700))
 	b.open()
-	assert.ErrorIs(t, b.BesideKey(), syscall.EISDIR, "the start could not be noted, and the head stands where it stood")
+	assert.ErrorIs(t, b.BesideKey(), syscall.EISDIR)
+	require.ErrorIs(t, b.SaveHead(), syscall.EISDIR)
+	assert.ErrorIs(t, b.BesideKey(), syscall.EISDIR, "though the memo was written")
+	assert.Empty(t, b.random)
+	count := b.startCount()
+	b.become(b.arm("key 1", "A-1"), payflow.Cancelled)
 	require.NoError(t, os.Remove(inTheWay))
 	require.NoError(t, b.SaveHead())
 	assert.NoError(t, b.BesideKey())
+	require.NotEmpty(t, b.random)
+	starts, err := readStarts(b.cfg.startsFile(), b.keys)
+	require.NoError(t, err)
+	last := starts[len(starts)-1]
+	assert.Equal(t, journalStart{Random: b.random, Drawn: 1, Day: last.Day, Count: count}, last)
+	no := b.arm("key 2", "A-2").OutTradeNo
+	assert.Contains(t, string(no), b.random)
 }

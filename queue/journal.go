@@ -83,6 +83,9 @@ type Journal struct {
 	random string // of the order numbers of this start; empty: those of the file
 	starts uint64 // of this till so far, as journalStart counts them
 
+	noting  sync.Mutex // held while the list of starts is written
+	unnoted lastError  // why this start does not stand in it
+
 	commits     atomic.Uint64
 	via         atomic.Pointer[string] // the way by which the wish came that is being carried out; nil: no wish is
 	reserveUsed atomic.Bool

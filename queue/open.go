@@ -358,10 +358,10 @@ func (j *Journal) settle() error {
 	if err := j.addRefundBuckets(); err != nil {
 		return err
 	}
-	if err := j.saveMemo(); err != nil && !isUnwritable(err) {
+	if err := j.saveMemo(); err != nil && j.memo.failed.get() == nil {
 		return err
 	}
-	return nil
+	return nil // a memo that cannot be written stops no start: BesideKey says so
 }
 
 // foundByStart marks a restored entry that no person asked for.

@@ -46,18 +46,58 @@ func (cfg JournalConfig) startsFile() string { return cfg.KeyFile + ".starts" }
 // begin draws the characters of this start and notes them beside the key, on disk, before any number is drawn. Where they can't be noted the
 // characters that the journal holds serve: a number that could not be found again after a restore is worse than one that a copy may draw too.
 func (j *Journal) begin() error {
-	one := journalStart{Random: j.drawRandom(), Day: j.storeDay(j.cfg.Now())}
-	err := j.view(func(tx *bbolt.Tx) error {
+	j.noting.Lock()
+	defer j.noting.Unlock()
+	one, known, err := j.nextStart()
+	if err != nil {
+		return err
+	}
+	j.random, j.starts = "", one.Count
+	if j.cfg.step("starts") == nil && j.note(known) == nil {
+		j.random = one.Random
+	}
+	return nil
+}
+
+// noteAgain notes a start that could not be noted when it began, and draws its own characters from then on.
+func (j *Journal) noteAgain() error {
+	j.noting.Lock()
+	defer j.noting.Unlock()
+	if j.unnoted.get() == nil {
+		return nil
+	}
+	one, known, err := j.nextStart()
+	if err == nil {
+		err = j.note(known)
+	}
+	if err != nil {
+		return err
+	}
+	j.writing.Lock()
+	defer j.writing.Unlock()
+	j.random = one.Random
+	return nil
+}
+
+// note writes the list of starts.
+func (j *Journal) note(starts []journalStart) error {
+	return j.unnoted.keep(writeFile(j.cfg.startsFile(), startsText(j.keys, starts)))
+}
+
+// nextStart makes a start with characters of its own, and the list with it at the end.
+func (j *Journal) nextStart() (one journalStart, known []journalStart, err error) {
+	one = journalStart{Random: j.drawRandom(), Day: j.storeDay(j.cfg.Now())}
+	err = j.view(func(tx *bbolt.Tx) error {
 		count, err := j.counters(tx)
 		one.Drawn = count.Number
 		return err
 	})
 	if err != nil {
-		return err
+		return one, nil, err
 	}
-	known, err := readSmall(j.cfg, j.cfg.startsFile(), j.keys, readStarts)
+	known, err = readSmall(j.cfg, j.cfg.startsFile(), j.keys, readStarts)
 	if isUnreadable(err) {
-		return err // the list may be whole: the count goes on from it, and a restore asks by it
+		return one, nil, err // the list may be whole: the count goes on from it, and a restore asks by it
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		known = nil // damaged, or another journal's: this start is noted all the same, and the other list stays beside it
@@ -67,12 +107,7 @@ func (j *Journal) begin() error {
 	if len(known) > 0 {
 		one.Count += known[len(known)-1].Count
 	}
-	known = keptStarts(append(known, one))
-	j.random, j.starts = "", one.Count
-	if j.cfg.step("starts") == nil && j.failedBesideKey(writeFile(j.cfg.startsFile(), startsText(j.keys, known))) == nil {
-		j.random = one.Random
-	}
-	return nil
+	return one, keptStarts(append(known, one)), nil
 }
 
 // keptStarts leaves out the oldest where there are too many, and first of all those that drew no number: a start that fails is tried again

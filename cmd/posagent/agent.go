@@ -56,7 +56,8 @@ type agent struct {
 	training       *training     // of a real till
 	practice       till.Practice // of a training till
 	readOnly       error         // why the journal cannot be written, or nil
-	reserve        reserveTries  // belongs to tendWarnings
+	reserve        writeTries    // belongs to tendWarnings
+	besideKey      writeTries    // likewise
 
 	backups backups
 	life    context.Context // ends with run: backups end with it

@@ -34,9 +34,11 @@ func (c *checker) checkJournal(ctx context.Context) {
 	default:
 		c.failBy("journal", open)
 	}
-	c.journalWritable(open == nil || open.Kind != queue.OpenAbsent)
+	writable := c.journalWritable(open == nil || open.Kind != queue.OpenAbsent)
 	c.journalKey(cfg.KeyFile)
-	c.keyFolder(filepath.Dir(cfg.KeyFile))
+	if writable {
+		c.keyFolder(cfg.KeyFile)
+	}
 	c.journalDisk()
 }
 
@@ -81,7 +83,7 @@ func (c *checker) journalHeld(open *queue.OpenError) {
 }
 
 // journalWritable tries what a start does: the file opens for writing, and its folder takes a file.
-func (c *checker) journalWritable(there bool) {
+func (c *checker) journalWritable(there bool) bool {
 	file := c.cfg.Journal.File
 	folder := filepath.Dir(file)
 	if there {
@@ -90,24 +92,25 @@ func (c *checker) journalWritable(there bool) {
 			if !errors.Is(err, fs.ErrNotExist) {
 				c.known("journal writable", health.JournalUnwritable, plainCause(err))
 			}
-			return
+			return false
 		}
 		_ = f.Close()
 	}
 	err := takesAFile(folder)
 	if errors.Is(err, fs.ErrNotExist) {
 		c.fail("journal writable", "the folder "+folder+" is not there", "make it: install -d -o posagent -g posagent -m 0700 "+folder)
-		return
+		return false
 	}
 	if err != nil {
 		c.known("journal writable", health.JournalUnwritable, folder+": "+plainCause(err))
-		return
+		return false
 	}
 	if stranger := strangeOwner(file); stranger != "" {
 		c.fail("journal writable", stranger, "give it back to the service: chown --reference="+folder+" "+folder+"/*")
-		return
+		return false
 	}
 	c.ok("journal writable", "%s", folder)
+	return true
 }
 
 // takesAFile makes a file of a page in a folder, and takes it away again.
@@ -120,15 +123,33 @@ func takesAFile(folder string) error {
 	return errors.Join(err, probe.Sync(), probe.Close(), os.Remove(probe.Name()))
 }
 
-// keyFolder tries what each start and each ten seconds of selling do: write a small file beside the key. A folder that is not there is made by the first start.
-func (c *checker) keyFolder(folder string) {
-	switch err := takesAFile(folder); {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
-		c.known("journal key folder", health.KeyFolder, folder+": "+plainCause(err))
-	default:
-		c.ok("journal key folder", "%s", folder)
+// keyFolder tries what each start and each ten seconds of selling do: write a small file beside the key, and put it in the place of an older one. A folder that is
+// not there is made by the first start.
+func (c *checker) keyFolder(key string) {
+	folder := filepath.Dir(key)
+	err := takesAFile(folder)
+	if errors.Is(err, fs.ErrNotExist) {
+		return
 	}
+	if err != nil {
+		c.known("journal key folder", health.KeyFolder, folder+": "+plainCause(err))
+		return
+	}
+	for _, file := range []string{key, key + ".head", key + ".head.new", key + ".starts", key + ".starts.new"} {
+		if info, err := os.Lstat(file); err == nil && !info.Mode().IsRegular() && file != key {
+			c.known("journal key folder", health.KeyFolder, file+" is no file")
+			return
+		}
+		if stranger := strangeOwner(file); stranger != "" {
+			c.known("journal key folder", health.KeyFolder, stranger)
+			return
+		}
+	}
+	if stranger := strangeOwner(folder); stranger != "" {
+		c.known("journal key folder", health.KeyFolder, stranger)
+		return
+	}
+	c.ok("journal key folder", "%s", folder)
 }
 
 // journalKey looks at the key without reading it. A key that is not there is told by opening the journal.

@@ -124,8 +124,11 @@ func TestEachThingThatIsWrong(t *testing.T) {
 			func(pc *storePC) { j := pc.holdJournal(); pc.t.Cleanup(func() { _ = j.Close() }) }},
 		{"a reserve that was given up", "warn", "disk reserve", "is not there", "make room on the disk", ExitDone,
 			func(pc *storePC) { pc.makeJournal(); require.NoError(pc.t, os.Remove(pc.path("journal.db.reserve"))) }},
-		{"a key folder that takes no file", "warn", "journal key folder", "not a directory", "belongs to the user posagent", ExitFailed,
-			func(pc *storePC) { pc.file("keys", "") }},
+		{"a folder in the way of the head memo", "warn", "journal key folder", "is no file", "holds no folder", ExitDone,
+			func(pc *storePC) {
+				pc.makeJournal()
+				require.NoError(pc.t, os.Mkdir(keyFileOf(pc.path("journal.db"))+".head.new", 0o700))
+			}},
 		{"a folder that is not there", "fail", "journal writable", "is not there", "install -d", ExitFailed,
 			func(pc *storePC) { pc.journal = "nosuch/journal.db" }},
 		{"an address that another program has", "fail", "API address", "can't listen on", "ss -tlnp", ExitFailed,

@@ -23,8 +23,8 @@ const (
 	verifyEvery   = 24 * time.Hour
 	writableEvery = 10 * time.Second / payflow.Pace
 	diskLowBytes  = 256 << 20
-	// reserveWaitMax bounds how long a till goes without selling after a quota was made wider.
-	reserveWaitMax = time.Minute
+	// triesWaitMax bounds how long a till goes without selling after a quota was made wider.
+	triesWaitMax = time.Minute
 )
 
 // warned is which warnings the log has told of.
@@ -179,14 +179,19 @@ func (a *agent) warnOfDisk() {
 		a.restoreReserve()
 	}
 	free, err := diskFree(a.cfg.Journal.File)
-	a.warnIf(err == nil && free < diskLowBytes, health.DiskNearlyFull, fmt.Sprintf("%d MiB free", free>>20))
-	a.warnOfKeyFolder()
+	low := err == nil && free < diskLowBytes
+	a.warnIf(low, health.DiskNearlyFull, fmt.Sprintf("%d MiB free", free>>20))
+	a.warnOfKeyFolder(low || a.readOnly != nil || a.journal.ReserveUsed())
 }
 
-// warnOfKeyFolder tells what else has no room or may not be written, where the journal itself is written: the files beside its key.
-func (a *agent) warnOfKeyFolder() {
+// warnOfKeyFolder tells that the files beside the journal's key cannot be written, where it is not told already of the journal and its disk.
+func (a *agent) warnOfKeyFolder(told bool) {
 	err := a.journal.BesideKey()
-	if err == nil || a.readOnly != nil || a.journal.ReserveUsed() || a.journal.SaveHead() == nil {
+	if err != nil && !told && a.besideKey.isDue(time.Now()) {
+		a.besideKey.tried(a.journal.SaveHead(), time.Now())
+		err = a.journal.BesideKey()
+	}
+	if err == nil || told {
 		a.health.Clear(health.KeyFolder)
 		return
 	}
@@ -204,21 +209,21 @@ func (a *agent) restoreReserve() {
 	a.health.Clear(health.DiskFull)
 }
 
-// reserveTries is when the reserve is tried again. A disk that says that it is full is asked at each look; one that takes the reserve and then has no room,
-// as a quota does, is written to ever more seldom.
-type reserveTries struct {
+// writeTries is when something is written again that could not be: the reserve, or what lies beside the key. A disk that says that it is full is asked at each
+// look; one that takes a part and then has no room, as a quota does, is written to ever more seldom.
+type writeTries struct {
 	again time.Time
 	wait  time.Duration
 }
 
-func (r *reserveTries) isDue(now time.Time) bool { return !now.Before(r.again) }
+func (r *writeTries) isDue(now time.Time) bool { return !now.Before(r.again) }
 
-func (r *reserveTries) tried(err error, now time.Time) {
+func (r *writeTries) tried(err error, now time.Time) {
 	if err == nil || errors.Is(err, queue.ErrNoRoom) {
-		*r = reserveTries{}
+		*r = writeTries{}
 		return
 	}
-	r.wait = min(max(2*r.wait, warningsEvery), reserveWaitMax)
+	r.wait = min(max(2*r.wait, warningsEvery), triesWaitMax)
 	r.again = now.Add(r.wait)
 }
 

@@ -58,7 +58,7 @@ func TestACaptivePortalIsNamedAsTheReason(t *testing.T) {
 
 // A quota does not say beforehand that it is used up: the reserve is written and taken back to learn it, ever more seldom.
 func TestAReserveThatDoesNotFitIsTriedEverMoreSeldom(t *testing.T) {
-	tries, now := reserveTries{}, time.Now()
+	tries, now := writeTries{}, time.Now()
 	written := 0
 	for range int(time.Hour / warningsEvery) {
 		if tries.isDue(now) {
@@ -68,7 +68,7 @@ func TestAReserveThatDoesNotFitIsTriedEverMoreSeldom(t *testing.T) {
 		now = now.Add(warningsEvery)
 	}
 	assert.Less(t, written, 70, "some eight megabytes each, in an hour")
-	assert.True(t, tries.isDue(now.Add(reserveWaitMax)))
+	assert.True(t, tries.isDue(now.Add(triesWaitMax)))
 
 	tries.tried(fmt.Errorf("%w: %w", queue.ErrNoRoom, syscall.ENOSPC), now)
 	assert.True(t, tries.isDue(now.Add(warningsEvery)), "a disk that says so by itself is asked at each look")
