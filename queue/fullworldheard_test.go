@@ -3,7 +3,6 @@ package queue
 import (
 	"bytes"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"posagent/payflow"
@@ -108,10 +107,4 @@ func (l *worldLog) wasShown(no payflow.OutTradeNo, before time.Duration) bool {
 		}
 	}
 	return atReverse
-}
-
-func (l *worldLog) any(is func(worldLine) bool) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return slices.ContainsFunc(l.lines, is)
 }
