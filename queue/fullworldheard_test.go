@@ -48,6 +48,9 @@ type heardAnswer struct {
 	signed time.Time
 }
 
+// freshWithin is how old a signed time may be, by this PC's clock where nothing better is known.
+const freshWithin = 5*time.Minute + signedWithin
+
 // signedWithin is how exactly the judge takes a signed time: it is cut off to the second, and a start's beginning is known to less than another.
 const signedWithin = 2 * time.Second
 
@@ -62,12 +65,15 @@ func (till *fullTill) believes(a wxsim.Arrival) {
 	}
 }
 
-// noStartCanTell: an earlier answer came again, and nothing on this PC tells it from a new one. No start believed it before, unless a power cut has taken the file
+// noStartCanTell: an earlier answer came again, or one that was signed long ago, and nothing on this PC tells it from a new one. No start believed it before, unless a power cut has taken the file
 // of what was heard since, or a part of it. By what this start has believed it was not signed before the start, and not before anything that an earlier one heard
 // and the file still says. What answers about certificates tell of a start the judge leaves out.
 func (c *fullCall) noStartCanTell() bool {
 	f, again := c.till.form, c.newestArrival()
-	if again.Fault != wxsim.Replayed && again.Fault != wxsim.ReplayedOther {
+	switch off := f.w.clock().Sub(again.Signed).Abs(); {
+	case again.Fault == wxsim.Replayed || again.Fault == wxsim.ReplayedOther:
+	case again.Fault == wxsim.Stale && off <= freshWithin: // this PC's clock was set back by as much
+	default:
 		return false
 	}
 	f.mu.Lock()
