@@ -134,7 +134,7 @@ func (j *Journal) restored(event eventRecord) error {
 		if err != nil {
 			return Head{}, err
 		}
-		about.Random, about.Store, about.Till = cmp.Or(j.random, j.drawRandom()), j.cfg.StoreID, j.cfg.TillID
+		about.Random, about.Store, about.Till = cmp.Or(j.ownCharacters(), j.drawRandom()), j.cfg.StoreID, j.cfg.TillID
 		if err := j.put(tx, bucketAbout, keyAbout, about); err != nil {
 			return Head{}, err
 		}

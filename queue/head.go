@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"encoding/hex"
 	"errors"
@@ -51,7 +52,13 @@ func (l *lastError) get() error {
 // BesideKey returns why a file beside the key is not as it should be: the head memo, without which entries that vanish from the end of the journal are told by the
 // system log alone, or the list of starts, without which this start draws the same order numbers as a copy of this journal would. nil: both are there. The journal
 // is written all the same; SaveHead tries them again. It does no I/O.
-func (j *Journal) BesideKey() error { return errors.Join(j.memo.failed.get(), j.unnoted.get()) }
+func (j *Journal) BesideKey() error {
+	memo, list := j.memo.failed.get(), j.unnoted.get()
+	if memo != nil && list != nil {
+		return fmt.Errorf("%w; %w", memo, list) // in one line
+	}
+	return cmp.Or(memo, list)
+}
 
 // remember has the memo written soon. It does no I/O itself.
 func (j *Journal) remember() {
@@ -65,10 +72,14 @@ func (j *Journal) remember() {
 	})
 }
 
-// SaveHead writes the head memo now, and returns when it is on disk. Where the start could not be noted it is noted now.
+// SaveHead writes the head memo now, and returns when it is on disk. Where the start could not be noted it is noted now. A journal that was opened for reading
+// leaves both as they are: it may be an older one than the memo says.
 func (j *Journal) SaveHead() error {
 	if err := j.usable(); err != nil {
 		return err
+	}
+	if j.cfg.ReadOnly {
+		return nil
 	}
 	return errors.Join(j.writeMemo(j.memo.failed.get() != nil), j.noteAgain())
 }

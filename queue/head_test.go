@@ -1,8 +1,11 @@
 package queue
 
 import (
+	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -119,17 +122,78 @@ func TestAStartThatCannotBeNotedIsNotedLater(t *testing.T) {
 	assert.ErrorIs(t, b.BesideKey(), syscall.EISDIR)
 	require.ErrorIs(t, b.SaveHead(), syscall.EISDIR)
 	assert.ErrorIs(t, b.BesideKey(), syscall.EISDIR, "though the memo was written")
-	assert.Empty(t, b.random)
+	assert.Empty(t, b.ownCharacters())
 	count := b.startCount()
 	b.become(b.arm("key 1", "A-1"), payflow.Cancelled)
 	require.NoError(t, os.Remove(inTheWay))
 	require.NoError(t, b.SaveHead())
 	assert.NoError(t, b.BesideKey())
-	require.NotEmpty(t, b.random)
+	require.NotEmpty(t, b.ownCharacters())
 	starts, err := readStarts(b.cfg.startsFile(), b.keys)
 	require.NoError(t, err)
 	last := starts[len(starts)-1]
-	assert.Equal(t, journalStart{Random: b.random, Drawn: 1, Day: last.Day, Count: count}, last)
+	assert.Equal(t, journalStart{Random: b.ownCharacters(), Drawn: 1, Day: last.Day, Count: count}, last)
 	no := b.arm("key 2", "A-2").OutTradeNo
-	assert.Contains(t, string(no), b.random)
+	assert.Contains(t, string(no), b.ownCharacters())
+}
+
+// A till that only shows a journal says nothing of where it ends: the memo would name what is left of it, and a later start would miss nothing.
+func TestAJournalThatIsOnlyReadLeavesTheMemo(t *testing.T) {
+	b := damagedBook(t)
+	b.paid("key 1", "A-1")
+	older := b.copyOf()
+	b.paid("key 2", "A-2")
+	last := b.Head()
+	require.NoError(t, b.Close())
+	b.putBack(older)
+	cfg := b.cfg
+	cfg.ReadOnly = true
+	j, err := OpenJournal(cfg)
+	require.NoError(t, err)
+	require.NoError(t, j.SaveHead())
+	require.NoError(t, j.Close())
+	assert.Equal(t, last, b.memo())
+	b.open()
+	assert.NotEmpty(t, b.FoundAtStart())
+}
+
+// A backup reads the characters that are drawn while a start is noted.
+func TestAStartIsNotedBesideABackup(t *testing.T) {
+	b := newBook(t)
+	require.NoError(t, b.Close())
+	inTheWay := b.cfg.startsFile() + ".new"
+	require.NoError(t, os.Mkdir(inTheWay, 0o700))
+	b.open()
+	require.NoError(t, os.Remove(inTheWay))
+	var both sync.WaitGroup
+	both.Go(func() {
+		for i := range 20 {
+			_, err := b.copyTo(t.Context(), filepath.Join(t.TempDir(), fmt.Sprint(i)), b.cfg.Now())
+			assert.NoError(t, err)
+		}
+	})
+	both.Go(func() { assert.NoError(t, b.SaveHead()) })
+	both.Wait()
+	assert.NotEmpty(t, b.ownCharacters())
+}
+
+// A list of starts that a running till cannot read just now is not set aside: it may be whole.
+func TestAListOfStartsThatCannotBeReadNowStays(t *testing.T) {
+	b := newBook(t)
+	b.reopen()
+	require.NoError(t, b.Close())
+	inTheWay := b.cfg.startsFile() + ".new"
+	require.NoError(t, os.Mkdir(inTheWay, 0o700))
+	b.open()
+	require.NoError(t, os.Remove(inTheWay))
+	list := b.cfg.startsFile()
+	require.NoError(t, os.Rename(list, list+".whole"))
+	require.NoError(t, os.Mkdir(list, 0o700)) // no file can be read there
+	require.Error(t, b.SaveHead())
+	require.NoError(t, os.Remove(list), "it is where it was")
+	require.NoError(t, os.Rename(list+".whole", list))
+	require.NoError(t, b.SaveHead())
+	starts, err := readStarts(list, b.keys)
+	require.NoError(t, err)
+	assert.Equal(t, b.startCount(), starts[len(starts)-1].Count)
 }

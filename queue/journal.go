@@ -80,8 +80,8 @@ type Journal struct {
 	db   *bbolt.DB
 	file *os.File // bbolt's own, to let go of the lock where bbolt itself cannot
 
-	random string // of the order numbers of this start; empty: those of the file
-	starts uint64 // of this till so far, as journalStart counts them
+	random atomic.Pointer[string] // of the order numbers of this start; nil: those of the file
+	starts uint64                 // of this till so far, as journalStart counts them
 
 	noting  sync.Mutex // held while the list of starts is written
 	unnoted lastError  // why this start does not stand in it

@@ -382,7 +382,7 @@ func TestARestoreAsksForWhatWasSoldBehindARestoreOfAnOlderBackup(t *testing.T) {
 	l.restore()
 	l.open()
 	lost := l.paid("key 5", "A-5").OutTradeNo
-	random := l.random
+	random := l.ownCharacters()
 	require.NoError(t, l.Close())
 	l.damage()
 	l.made = newer

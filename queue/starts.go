@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"encoding/hex"
 	"errors"
@@ -52,9 +53,10 @@ func (j *Journal) begin() error {
 	if err != nil {
 		return err
 	}
-	j.random, j.starts = "", one.Count
+	j.random.Store(nil)
+	j.starts = one.Count
 	if j.cfg.step("starts") == nil && j.note(known) == nil {
-		j.random = one.Random
+		j.random.Store(&one.Random)
 	}
 	return nil
 }
@@ -67,15 +69,18 @@ func (j *Journal) noteAgain() error {
 		return nil
 	}
 	one, known, err := j.nextStart()
-	if err == nil {
-		err = j.note(known)
-	}
 	if err != nil {
+		return err
+	}
+	if n := len(known) - 1; known[n].Count < j.starts {
+		known[n].Count = j.starts // the list has gone meanwhile
+	}
+	if err := j.note(known); err != nil {
 		return err
 	}
 	j.writing.Lock()
 	defer j.writing.Unlock()
-	j.random = one.Random
+	j.random.Store(&one.Random)
 	return nil
 }
 
@@ -100,6 +105,9 @@ func (j *Journal) nextStart() (one journalStart, known []journalStart, err error
 		return one, nil, err // the list may be whole: the count goes on from it, and a restore asks by it
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if j.unnoted.get() != nil && !errors.Is(err, errStartsDamaged) {
+			return one, nil, err // a till that runs may be out of files: it is tried again
+		}
 		known = nil // damaged, or another journal's: this start is noted all the same, and the other list stays beside it
 		_ = renameFree(j.cfg.startsFile(), j.cfg.startsFile()+j.cfg.asideSuffix())
 	}
@@ -137,10 +145,15 @@ func (j *Journal) startCount() uint64 { return j.starts }
 
 // characters are those of the order numbers that are drawn now.
 func (j *Journal) characters(about aboutRecord) string {
-	if j.random != "" {
-		return j.random
+	return cmp.Or(j.ownCharacters(), about.Random)
+}
+
+// ownCharacters are those of this start alone; empty: it could not be noted.
+func (j *Journal) ownCharacters() string {
+	if own := j.random.Load(); own != nil {
+		return *own
 	}
-	return about.Random
+	return ""
 }
 
 func startsText(k keys, starts []journalStart) []byte {

@@ -142,8 +142,8 @@ func (a *agent) openJournal(o agentOptions) error {
 		a.health.Set(health.JournalUnwritable, cfg.File+": "+plainCause(err)) // the warning itself says what to do
 		cfg.ReadOnly = true
 		journal, err = queue.OpenJournal(cfg)
-		if isAbsent(err) {
-			err = a.readOnly // a first start on a full disk: there will be a journal once there is room
+		if isKind(err, queue.OpenAbsent) || isKind(err, queue.OpenMissing) {
+			err = a.readOnly // a first start that could not write all of it: there will be a journal once it can
 		}
 	}
 	if err != nil {
@@ -159,9 +159,9 @@ func (a *agent) openJournal(o agentOptions) error {
 	return nil
 }
 
-func isAbsent(err error) bool {
+func isKind(err error, kind queue.OpenKind) bool {
 	var open *queue.OpenError
-	return errors.As(err, &open) && open.Kind == queue.OpenAbsent
+	return errors.As(err, &open) && open.Kind == kind
 }
 
 // journalFailure gives an opening error its exit status: what a restart could mend is 1, what only a person can is 2.

@@ -3,9 +3,11 @@ package main
 import (
 	"bytes"
 	"errors"
+	"os"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestAnErrorHidesWhatMayBeASecret(t *testing.T) {
@@ -24,4 +26,20 @@ func TestAnErrorHidesWhatMayBeASecret(t *testing.T) {
 			assert.Contains(t, out.String(), want, asJSON)
 		}
 	}
+}
+
+// A first start that cannot write all of its journal is tried again by systemd, and says what is in the way.
+func TestAFirstStartWhoseMemoCannotBeWritten(t *testing.T) {
+	pc := newStorePC(t)
+	inTheWay := keyFileOf(pc.path("journal.db")) + ".head.new"
+	require.NoError(t, os.MkdirAll(inTheWay, 0o700))
+	for range 2 {
+		status, _, stderr := pc.run("run")
+		assert.Equal(t, ExitFailed, status, stderr)
+		assert.Contains(t, stderr, "journal.key.head.new")
+	}
+	require.NoError(t, os.Remove(inTheWay))
+	a := pc.agent()
+	assert.NoError(t, a.readOnly)
+	a.close()
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"posagent/health"
@@ -181,21 +182,18 @@ func (a *agent) warnOfDisk() {
 	free, err := diskFree(a.cfg.Journal.File)
 	low := err == nil && free < diskLowBytes
 	a.warnIf(low, health.DiskNearlyFull, fmt.Sprintf("%d MiB free", free>>20))
-	a.warnOfKeyFolder(low || a.readOnly != nil || a.journal.ReserveUsed())
+	a.warnOfKeyFolder(low)
 }
 
 // warnOfKeyFolder tells that the files beside the journal's key cannot be written, where it is not told already of the journal and its disk.
-func (a *agent) warnOfKeyFolder(told bool) {
+func (a *agent) warnOfKeyFolder(low bool) {
 	err := a.journal.BesideKey()
-	if err != nil && !told && a.besideKey.isDue(time.Now()) {
+	if err != nil && a.readOnly == nil && !a.journal.ReserveUsed() && a.besideKey.isDue(time.Now()) {
 		a.besideKey.tried(a.journal.SaveHead(), time.Now())
 		err = a.journal.BesideKey()
 	}
-	if err == nil || told {
-		a.health.Clear(health.KeyFolder)
-		return
-	}
-	a.health.Set(health.KeyFolder, err.Error())
+	full := errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+	a.warnIf(err != nil && a.readOnly == nil && !(full && (low || a.journal.ReserveUsed())), health.KeyFolder, fmt.Sprint(err))
 }
 
 func (a *agent) restoreReserve() {
