@@ -112,13 +112,20 @@ func TestAMemoThatCannotBeWrittenIsToldUntilItIs(t *testing.T) {
 	require.NoError(t, b.SaveHead())
 }
 
-// A start that cannot be noted draws the characters that a copy draws too: it is told, and noted as soon as that can be.
-func TestAStartThatCannotBeNotedIsNotedLater(t *testing.T) {
-	b := newBook(t)
+// unnoted is a book whose second start a folder keeps from being noted.
+func unnoted(t *testing.T) (b *book, inTheWay string) {
+	t.Helper()
+	b = newBook(t)
 	require.NoError(t, b.Close())
-	inTheWay := b.cfg.startsFile() + ".new"
+	inTheWay = b.cfg.startsFile() + ".new"
 	require.NoError(t, os.Mkdir(inTheWay, 0o700))
 	b.open()
+	return b, inTheWay
+}
+
+// A start that cannot be noted draws the characters that a copy draws too: it is told, and noted as soon as that can be.
+func TestAStartThatCannotBeNotedIsNotedLater(t *testing.T) {
+	b, inTheWay := unnoted(t)
 	assert.ErrorIs(t, b.BesideKey(), syscall.EISDIR)
 	require.ErrorIs(t, b.SaveHead(), syscall.EISDIR)
 	assert.ErrorIs(t, b.BesideKey(), syscall.EISDIR, "though the memo was written")
@@ -159,11 +166,7 @@ func TestAJournalThatIsOnlyReadLeavesTheMemo(t *testing.T) {
 
 // A backup reads the characters that are drawn while a start is noted.
 func TestAStartIsNotedBesideABackup(t *testing.T) {
-	b := newBook(t)
-	require.NoError(t, b.Close())
-	inTheWay := b.cfg.startsFile() + ".new"
-	require.NoError(t, os.Mkdir(inTheWay, 0o700))
-	b.open()
+	b, inTheWay := unnoted(t)
 	require.NoError(t, os.Remove(inTheWay))
 	var both sync.WaitGroup
 	both.Go(func() {
@@ -179,12 +182,7 @@ func TestAStartIsNotedBesideABackup(t *testing.T) {
 
 // A list of starts that a running till cannot read just now is not set aside: it may be whole.
 func TestAListOfStartsThatCannotBeReadNowStays(t *testing.T) {
-	b := newBook(t)
-	b.reopen()
-	require.NoError(t, b.Close())
-	inTheWay := b.cfg.startsFile() + ".new"
-	require.NoError(t, os.Mkdir(inTheWay, 0o700))
-	b.open()
+	b, inTheWay := unnoted(t)
 	require.NoError(t, os.Remove(inTheWay))
 	list := b.cfg.startsFile()
 	require.NoError(t, os.Rename(list, list+".whole"))
