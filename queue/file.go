@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 )
 
-// writeFile replaces a small file in one step, readable by its owner alone, and returns when it is on disk: written under another name,
-// synced, renamed, and the folder synced.
+// writeFile replaces a file in one step, readable by its owner alone, and returns when it is on disk: written under another name,
+// synced, renamed, and the folder synced. A try that fails leaves no other name behind.
 func writeFile(path string, content []byte) error {
 	beside := path + ".new"
 	if err := writeSynced(beside, content); err != nil {

@@ -118,15 +118,7 @@ func (j *Journal) makeReserve() error {
 	if err := j.cfg.step("reserve"); err != nil {
 		return err
 	}
-	beside := j.cfg.ReserveFile + ".new"
-	err := writeSynced(beside, make([]byte, j.cfg.reserveBytes()))
-	if err == nil {
-		err = os.Rename(beside, j.cfg.ReserveFile)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(beside))
-	}
-	return syncFolder(filepath.Dir(j.cfg.ReserveFile))
+	return writeFile(j.cfg.ReserveFile, make([]byte, j.cfg.reserveBytes()))
 }
 
 func (j *Journal) giveUpReserve() {

@@ -50,8 +50,8 @@ func (w worldTally) handUp(t *testing.T) {
 	fmt.Printf("\n%s%s\n", talliedLine, text)
 }
 
-// inProcesses lives through n worlds, or through as many as the test has time for where n is 0, in one process for each processor. With one processor each, the goroutines of a world take turns in the same order every
-// time, and a world costs a fifth less than where two processors wake each other for it.
+// inProcesses lives through n worlds, or through as many as the test has time for where n is 0, in one process for each processor. With one processor
+// each, the goroutines of a world take turns in the same order every time, and a world costs a fifth less than where two processors wake each other for it.
 func inProcesses(t *testing.T, test string, first uint64, n int) {
 	began := time.Now()
 	processes := runtime.GOMAXPROCS(0)
