@@ -30,7 +30,8 @@ var (
 )
 
 // scannerPace is the pause after a move of a key, two of which are a character: no scanner types one in less than 7 ms. At the endpoint's
-// own rate the 64 events that the kernel keeps are 21 ms of a scan, and a starved machine loses some: the scan is refused and named then.
+// own rate the 64 events that the kernel keeps are 21 ms of a scan, and the 30 reports that the HID library keeps are 30 ms: a starved
+// machine loses some, and the scan is refused and named then.
 const scannerPace = 3 * time.Millisecond
 
 // typingGap is the silence that ends what keyboards type here.
@@ -53,11 +54,16 @@ func serialConfig(port string) string { return fmt.Sprintf("kind = \"serial\"\nd
 func ids(vendor, product uint16) string { return fmt.Sprintf("%04x:%04x", vendor, product) }
 
 // sessions are the runs of the daemon, each with the scanners that it reads at the same time; a keyboard is read in one
-// way at a time. To add a scanner, add a line.
-func sessions() [][]device {
+// way at a time. To add a scanner, add a line. On a machine that does nothing else karalabe/hid reads a keyboard at the
+// endpoint's own rate, which is more than any scanner's.
+func sessions(alone bool) [][]device {
+	hidPace := scannerPace
+	if alone {
+		hidPace = 0
+	}
 	return [][]device{{
 		typing(device{name: "QEMU's keyboard by hid", config: hidConfig("hid", "keyboard", KeyboardVendor, KeyboardProduct, KeyboardSerial), per200: 200}),
-		playing(wedge, device{name: "a gadget keyboard by hid", config: hidConfig("hid", "keyboard", wedge.Vendor, wedge.Product, wedge.Serial), per200: 200}),
+		playing(wedge, device{name: "a gadget keyboard by hid", pause: hidPace, config: hidConfig("hid", "keyboard", wedge.Vendor, wedge.Product, wedge.Serial), per200: 200}),
 		sending(device{name: "QEMU's serial adapter", config: serialConfig("/dev/posagent-scanner"), shown: "/dev/posagent-scanner", per200: 200}),
 		playing(pos, device{name: "a gadget HID POS scanner", config: hidConfig("hid", "pos", pos.Vendor, pos.Product, pos.Serial), per200: 100}),
 	}, {
