@@ -347,6 +347,16 @@ func (s *shop) idle(devices []device, length time.Duration) {
 	s.closeDaemon()
 }
 
+// listens reports that scanner learn has said of each gadget that it reads it.
+func listens(output []byte) bool {
+	for _, g := range []Gadget{wedge, pos, virtual} {
+		if !bytes.Contains(output, []byte("Rig "+g.Title)) {
+			return false
+		}
+	}
+	return true
+}
+
 // learnTries bounds the scans for one scanner learn, which gives up after two minutes.
 const learnTries = 20
 
@@ -364,8 +374,7 @@ func (s *shop) learnScanners() {
 			s.ask("Output", StartArgs{Name: "learn"}, &reply)
 			return reply.Ended
 		}
-		require.Eventually(s.t, func() bool { return look() || bytes.Contains(reply.Output, []byte("Listening")) }, callWithin, 100*time.Millisecond)
-		time.Sleep(2 * time.Second) // until all are open; a report that nobody fetches waits in its device
+		require.Eventually(s.t, func() bool { return look() || listens(reply.Output) }, callWithin, 100*time.Millisecond)
 		tries := 0
 		for ; tries < learnTries && !reply.Ended; tries++ { // a busy machine may take a code apart
 			s.play(g, 0, scanParts(g.Kind, s.code()))
@@ -379,6 +388,8 @@ func (s *shop) learnScanners() {
 		s.t.Logf("posagent scanner learn, and %d scans of %s\n%s", tries, g.Title, reply.Output)
 		assert.Zero(s.t, reply.Status)
 		assert.Contains(s.t, string(reply.Output), "It is the "+learntAs[g.Kind]+" Rig "+g.Title)
+		s.bind("Unplug", g) // with a report that nobody has fetched: the next to open it would take that for a scan
+		s.bind("Plug", g)
 	}
 	var file FileReply
 	s.ask("Read", FileArgs{Name: configFile}, &file)
