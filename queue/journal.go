@@ -84,7 +84,7 @@ type Journal struct {
 	starts uint64                 // of this till so far, as journalStart counts them
 
 	noting  sync.Mutex // held while the list of starts is written
-	unnoted lastError  // why this start does not stand in it
+	unnoted lastError  // why this start does not stand in the list beside the key
 
 	commits     atomic.Uint64
 	via         atomic.Pointer[string] // the way by which the wish came that is being carried out; nil: no wish is
