@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -155,6 +156,12 @@ func TestAStartThatCannotBeNotedIsNotedLater(t *testing.T) {
 
 // Where the folder of the key takes no file, starts are noted beside the journal: they draw numbers of their own, are counted, and a restore asks for them.
 func TestStartsAreNotedBesideTheJournalMeanwhile(t *testing.T) {
+	for name, gone := range map[string]bool{"both lists are there": false, "that list is removed meanwhile": true} {
+		t.Run(name, func(t *testing.T) { noteBesideTheJournal(t, gone) })
+	}
+}
+
+func noteBesideTheJournal(t *testing.T, gone bool) {
 	b := newBook(t)
 	require.NoError(t, b.Close())
 	inTheWay := block(t, b.cfg.startsFile())
@@ -175,6 +182,10 @@ func TestStartsAreNotedBesideTheJournalMeanwhile(t *testing.T) {
 	assert.Equal(t, []string{first, second}, []string{spare[1].Random, spare[2].Random})
 
 	require.NoError(t, os.Remove(inTheWay))
+	if gone {
+		require.NoError(t, os.Remove(b.cfg.startsSpare()))
+		spare = slices.Delete(spare, 1, 2)
+	}
 	require.NoError(t, b.SaveHead())
 	assert.NoError(t, b.BesideKey())
 	assert.Equal(t, second, b.ownCharacters())
@@ -185,6 +196,24 @@ func TestStartsAreNotedBesideTheJournalMeanwhile(t *testing.T) {
 	require.NoError(t, b.Close())
 	b.open()
 	assert.EqualValues(t, 4, b.startCount())
+}
+
+// Both lists are full, and differ in the start that had to go.
+func TestAFullListIsJoinedWithTheOneBesideTheJournal(t *testing.T) {
+	b := newBook(t)
+	for range startsMax {
+		require.NoError(t, b.Close())
+		b.open()
+	}
+	require.NoError(t, b.Close())
+	inTheWay := block(t, b.cfg.startsFile())
+	b.open()
+	require.NoError(t, os.Remove(inTheWay))
+	require.NoError(t, b.SaveHead())
+	starts, err := readStarts(b.cfg.startsFile(), b.keys)
+	require.NoError(t, err)
+	assert.Len(t, starts, startsMax)
+	assert.Equal(t, b.ownCharacters(), starts[startsMax-1].Random)
 }
 
 // The list beside the key is gone or spoilt while the other one has the starts: nothing is counted twice.

@@ -60,6 +60,7 @@ func (j *Journal) begin() error {
 	j.random.Store(nil)
 	j.starts = one.Count
 	if j.cfg.step("starts") == nil && (j.note(known) == nil || writeFile(j.cfg.startsSpare(), startsText(j.keys, known)) == nil) {
+		j.mine = one
 		j.random.Store(&one.Random)
 	}
 	return nil
@@ -77,7 +78,7 @@ func (j *Journal) noteAgain() error {
 		if err != nil {
 			return err
 		}
-		return j.note(known)
+		return j.note(keptStarts(joinStarts(known, []journalStart{j.mine}))) // the list beside the journal may have gone meanwhile
 	}
 	one, known, err := j.nextStart()
 	if err != nil {
