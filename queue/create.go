@@ -256,7 +256,7 @@ func maySetAside(err error) bool {
 // beginNew moves everything of the old journal aside and makes a new one, whose first entry says why.
 func beginNew(cfg JournalConfig, why error) (*Journal, error) {
 	suffix := cfg.asideSuffix()
-	for _, path := range []string{cfg.File, cfg.newFile(), cfg.KeyFile, cfg.memoFile(), cfg.startsFile(), cfg.startsSpare()} {
+	for _, path := range []string{cfg.File, cfg.newFile(), cfg.KeyFile, cfg.memoFile(), cfg.startsFile()} {
 		there, err := exists(path)
 		if err == nil && there {
 			err = renameFree(path, path+suffix)

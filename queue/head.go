@@ -50,7 +50,7 @@ func (l *lastError) get() error {
 }
 
 // BesideKey returns why a file beside the key is not as it should be: the head memo, without which entries that vanish from the end of the journal are told by the
-// system log alone, or the list of starts, without which a restore may not ask for what this start sells (another lies beside the journal meanwhile, where that can be written). nil: both are there. The journal
+// system log alone, or the list of starts, without which this start draws the same order numbers as a copy of this journal would. nil: both are there. The journal
 // is written all the same; SaveHead tries them again. It does no I/O.
 func (j *Journal) BesideKey() error {
 	memo, list := j.memo.failed.get(), j.unnoted.get()

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -113,24 +112,15 @@ func TestAMemoThatCannotBeWrittenIsToldUntilItIs(t *testing.T) {
 	require.NoError(t, b.SaveHead())
 }
 
-// unnoted is a book whose second start folders keep from being noted: the one in the way of the list beside the key is left.
+// unnoted is a book whose second start a folder keeps from being noted.
 func unnoted(t *testing.T) (b *book, inTheWay string) {
 	t.Helper()
 	b = newBook(t)
 	require.NoError(t, b.Close())
-	inTheWay = block(t, b.cfg.startsFile())
-	spare := block(t, b.cfg.startsSpare())
-	b.open()
-	require.NoError(t, os.Remove(spare))
-	return b, inTheWay
-}
-
-// block keeps a file from being written, until the folder that stands in the way is removed.
-func block(t *testing.T, path string) (inTheWay string) {
-	t.Helper()
-	inTheWay = path + ".new"
+	inTheWay = b.cfg.startsFile() + ".new"
 	require.NoError(t, os.Mkdir(inTheWay, 0o700))
-	return inTheWay
+	b.open()
+	return b, inTheWay
 }
 
 // A start that cannot be noted draws the characters that a copy draws too: it is told, and noted as soon as that can be.
@@ -152,90 +142,6 @@ func TestAStartThatCannotBeNotedIsNotedLater(t *testing.T) {
 	assert.Equal(t, journalStart{Random: b.ownCharacters(), Drawn: 1, Day: last.Day, Count: count}, last)
 	no := b.arm("key 2", "A-2").OutTradeNo
 	assert.Contains(t, string(no), b.ownCharacters())
-}
-
-// Where the folder of the key takes no file, starts are noted beside the journal: they draw numbers of their own, are counted, and a restore asks for them.
-func TestStartsAreNotedBesideTheJournalMeanwhile(t *testing.T) {
-	for name, gone := range map[string]bool{"both lists are there": false, "that list is removed meanwhile": true} {
-		t.Run(name, func(t *testing.T) { noteBesideTheJournal(t, gone) })
-	}
-}
-
-func noteBesideTheJournal(t *testing.T, gone bool) {
-	b := newBook(t)
-	require.NoError(t, b.Close())
-	inTheWay := block(t, b.cfg.startsFile())
-	b.open()
-	first := b.ownCharacters()
-	no := b.become(b.arm("key 1", "A-1"), payflow.Cancelled).OutTradeNo
-	assert.Contains(t, string(no), first)
-	assert.EqualValues(t, 2, b.startCount())
-	require.NoError(t, b.Close())
-	b.open()
-	second := b.ownCharacters()
-	require.NotEqual(t, first, second)
-	assert.EqualValues(t, 3, b.startCount())
-	require.ErrorIs(t, b.SaveHead(), syscall.EISDIR)
-	assert.ErrorIs(t, b.BesideKey(), syscall.EISDIR, "it is told all the same")
-	spare, err := readStarts(b.cfg.startsSpare(), b.keys)
-	require.NoError(t, err)
-	assert.Equal(t, []string{first, second}, []string{spare[1].Random, spare[2].Random})
-
-	require.NoError(t, os.Remove(inTheWay))
-	if gone {
-		require.NoError(t, os.Remove(b.cfg.startsSpare()))
-		spare = slices.Delete(spare, 1, 2)
-	}
-	require.NoError(t, b.SaveHead())
-	assert.NoError(t, b.BesideKey())
-	assert.Equal(t, second, b.ownCharacters())
-	starts, err := readStarts(b.cfg.startsFile(), b.keys)
-	require.NoError(t, err)
-	assert.Equal(t, spare, starts)
-	assert.NoFileExists(t, b.cfg.startsSpare())
-	require.NoError(t, b.Close())
-	b.open()
-	assert.EqualValues(t, 4, b.startCount())
-}
-
-// Both lists are full, and differ in the start that had to go.
-func TestAFullListIsJoinedWithTheOneBesideTheJournal(t *testing.T) {
-	b := newBook(t)
-	for range startsMax {
-		require.NoError(t, b.Close())
-		b.open()
-	}
-	require.NoError(t, b.Close())
-	inTheWay := block(t, b.cfg.startsFile())
-	b.open()
-	require.NoError(t, os.Remove(inTheWay))
-	require.NoError(t, b.SaveHead())
-	starts, err := readStarts(b.cfg.startsFile(), b.keys)
-	require.NoError(t, err)
-	assert.Len(t, starts, startsMax)
-	assert.Equal(t, b.ownCharacters(), starts[startsMax-1].Random)
-}
-
-// The list beside the key is gone or spoilt while the other one has the starts: nothing is counted twice.
-func TestTheCountOfStartsGoesOnFromTheListBesideTheJournal(t *testing.T) {
-	for name, spoil := range map[string]func(path string) error{
-		"gone": os.Remove, "damaged": func(path string) error { return os.WriteFile(path, []byte("x\n"), 0o600) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			b := newBook(t)
-			require.NoError(t, b.Close())
-			inTheWay := block(t, b.cfg.startsFile())
-			b.open()
-			require.NoError(t, b.Close())
-			require.NoError(t, os.Remove(inTheWay))
-			require.NoError(t, spoil(b.cfg.startsFile()))
-			b.open()
-			assert.EqualValues(t, 3, b.startCount())
-			starts, err := readStarts(b.cfg.startsFile(), b.keys)
-			require.NoError(t, err)
-			assert.Len(t, starts, 3)
-		})
-	}
 }
 
 // A till that only shows a journal says nothing of where it ends: the memo would name what is left of it, and a later start would miss nothing.

@@ -83,9 +83,8 @@ type Journal struct {
 	random atomic.Pointer[string] // of the order numbers of this start; nil: those of the file
 	starts uint64                 // of this till so far, as journalStart counts them
 
-	noting  sync.Mutex   // held while the list of starts is written
-	mine    journalStart // this start, as it is noted
-	unnoted lastError    // why this start does not stand in the list beside the key
+	noting  sync.Mutex // held while the list of starts is written
+	unnoted lastError  // why this start does not stand in it
 
 	commits     atomic.Uint64
 	via         atomic.Pointer[string] // the way by which the wish came that is being carried out; nil: no wish is

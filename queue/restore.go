@@ -382,22 +382,12 @@ func (r *restore) startsSince(counter uint64) (starts []journalStart, all bool, 
 	return slices.DeleteFunc(starts, func(s journalStart) bool { return s.Drawn < counter }), all, nil
 }
 
-// notedStarts is the list beside the key, joined with the one beside the journal. read is false where the first is not there: another PC, or damaged; the
-// start that made the backup is named in it.
+// notedStarts is the list beside the key, or the newest of those that were set aside that is this journal's: a new one may have been begun since.
+// read is false where there is none: another PC, or damaged; the start that made the backup is named in it.
 func (r *restore) notedStarts() (starts []journalStart, read bool, err error) {
-	starts, read, err = r.startsIn(r.cfg.startsFile())
-	if err != nil {
-		return nil, false, err
-	}
-	spare, _, err := r.startsIn(r.cfg.startsSpare())
-	return joinStarts(starts, spare), read, err
-}
-
-// startsIn is one list, or the newest of those that were set aside that is this journal's: a new one may have been begun since.
-func (r *restore) startsIn(path string) (starts []journalStart, read bool, err error) {
-	asides, _ := filepath.Glob(path + ".aside-*") // the date makes the order
-	slices.Reverse(asides)
-	for _, path := range append([]string{path}, asides...) {
+	paths, _ := filepath.Glob(r.cfg.startsFile() + ".aside-*") // the date makes the order
+	slices.Reverse(paths)
+	for _, path := range append([]string{r.cfg.startsFile()}, paths...) {
 		starts, err := readSmall(r.cfg, path, r.u.keys, readStarts)
 		if err == nil || isUnreadable(err) {
 			return starts, err == nil, err

@@ -649,32 +649,6 @@ func TestARestoreWithTheListOfStartsHasNothingMoreToSay(t *testing.T) {
 	})
 }
 
-// The folder of the key took no file when the till was started: what it sold then is found, however much was drawn between the backup and it.
-func TestARestoreFindsWhatAStartSoldThatCouldNotBeNotedBesideTheKey(t *testing.T) {
-	inStore(t, func(t *testing.T, c *counter) {
-		c.sell("paid-1")
-		made := c.backup()
-		c.stop()
-		c.start()
-		for i := range restoreUnknownMax + 1 {
-			c.sell(fmt.Sprint("nobody-", i))
-		}
-		c.stop()
-		block(t, c.cfg.startsFile())
-		c.start()
-		lost := c.sell("paid-2").OutTradeNo
-		c.stop()
-		c.tearOut()
-		assert.False(t, c.restore(made.File).StartsUnknown)
-		c.start()
-		c.askToTheEnd()
-		found, err := c.engine.FoundAfterRestore()
-		require.NoError(t, err)
-		require.Len(t, found, 1)
-		assert.Equal(t, lost, found[0].OutTradeNo)
-	})
-}
-
 // A PC whose clock stands years back is a common one to need a restore. The days that are searched are those since the backup, up to what the clock says
 // once it is right.
 func TestARestoreByAClockThatWasSetBackSearchesTheDaysSinceTheBackup(t *testing.T) {

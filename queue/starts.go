@@ -27,8 +27,7 @@ const (
 
 // journalStart is one start of this till: the random characters of the order numbers that it draws, how many had been drawn before it, and
 // its day in the store. The journal itself does not hold them, so that two copies of one journal draw different numbers; a file beside the key
-// does, because after a restore the orders that the lost part of the journal made are asked for by their numbers. Where that folder takes no file, one
-// beside the journal does until it takes one again.
+// does, because after a restore the orders that the lost part of the journal made are asked for by their numbers.
 //
 // Count tells the starts of this till apart by their order, whatever the PC's clock says, and whichever backup was put in place: one more than
 // the start before it. Versions go on from it (versionFrom).
@@ -45,11 +44,8 @@ func (s journalStart) String() string {
 
 func (cfg JournalConfig) startsFile() string { return cfg.KeyFile + ".starts" }
 
-// startsSpare is the list where the one beside the key can't be written.
-func (cfg JournalConfig) startsSpare() string { return cfg.File + ".starts" }
-
-// begin draws the characters of this start and notes them beside the key, or else beside the journal, on disk, before any number is drawn. Where they can't
-// be noted at all the characters that the journal holds serve: a number that could not be found again after a restore is worse than one that a copy may draw too.
+// begin draws the characters of this start and notes them beside the key, on disk, before any number is drawn. Where they can't be noted the
+// characters that the journal holds serve: a number that could not be found again after a restore is worse than one that a copy may draw too.
 func (j *Journal) begin() error {
 	j.noting.Lock()
 	defer j.noting.Unlock()
@@ -59,26 +55,18 @@ func (j *Journal) begin() error {
 	}
 	j.random.Store(nil)
 	j.starts = one.Count
-	if j.cfg.step("starts") == nil && (j.note(known) == nil || writeFile(j.cfg.startsSpare(), startsText(j.keys, known)) == nil) {
-		j.mine = one
+	if j.cfg.step("starts") == nil && j.note(known) == nil {
 		j.random.Store(&one.Random)
 	}
 	return nil
 }
 
-// noteAgain notes beside the key a start that could not be noted there when it began. One that was not noted at all draws its own characters from then on.
+// noteAgain notes a start that could not be noted when it began, and draws its own characters from then on.
 func (j *Journal) noteAgain() error {
 	j.noting.Lock()
 	defer j.noting.Unlock()
 	if j.unnoted.get() == nil {
 		return nil
-	}
-	if j.ownCharacters() != "" {
-		known, err := j.knownStarts()
-		if err != nil {
-			return err
-		}
-		return j.note(keptStarts(joinStarts(known, []journalStart{j.mine}))) // the list beside the journal may have gone meanwhile
 	}
 	one, known, err := j.nextStart()
 	if err != nil {
@@ -96,13 +84,9 @@ func (j *Journal) noteAgain() error {
 	return nil
 }
 
-// note writes the list of starts beside the key; the other list is not needed then.
+// note writes the list of starts.
 func (j *Journal) note(starts []journalStart) error {
-	err := j.unnoted.keep(writeFile(j.cfg.startsFile(), startsText(j.keys, starts)))
-	if err == nil {
-		_ = os.Remove(j.cfg.startsSpare()) // one that stays is joined with the list at each start, and adds nothing
-	}
-	return err
+	return j.unnoted.keep(writeFile(j.cfg.startsFile(), startsText(j.keys, starts)))
 }
 
 // nextStart makes a start with characters of its own, and the list with it at the end.
@@ -116,47 +100,22 @@ func (j *Journal) nextStart() (one journalStart, known []journalStart, err error
 	if err != nil {
 		return one, nil, err
 	}
-	known, err = j.knownStarts()
-	if err != nil {
-		return one, nil, err
+	known, err = readSmall(j.cfg, j.cfg.startsFile(), j.keys, readStarts)
+	if isUnreadable(err) {
+		return one, nil, err // the list may be whole: the count goes on from it, and a restore asks by it
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if j.unnoted.get() != nil && !errors.Is(err, errStartsDamaged) {
+			return one, nil, err // a till that runs may be out of files: it is tried again
+		}
+		known = nil // damaged, or another journal's: this start is noted all the same, and the other list stays beside it
+		_ = renameFree(j.cfg.startsFile(), j.cfg.startsFile()+j.cfg.asideSuffix())
 	}
 	one.Count = 1
 	if len(known) > 0 {
 		one.Count += known[len(known)-1].Count
 	}
 	return one, keptStarts(append(known, one)), nil
-}
-
-// knownStarts are those of both lists.
-func (j *Journal) knownStarts() ([]journalStart, error) {
-	known, err := readSmall(j.cfg, j.cfg.startsFile(), j.keys, readStarts)
-	if isUnreadable(err) {
-		return nil, err // the list may be whole: the count goes on from it, and a restore asks by it
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		if j.unnoted.get() != nil && !errors.Is(err, errStartsDamaged) {
-			return nil, err // a till that runs may be out of files: it is tried again
-		}
-		known = nil // damaged, or another journal's: this start is noted all the same, and the other list stays beside it
-		_ = renameFree(j.cfg.startsFile(), j.cfg.startsFile()+j.cfg.asideSuffix())
-	}
-	spare, err := readSmall(j.cfg, j.cfg.startsSpare(), j.keys, readStarts)
-	if isUnreadable(err) {
-		return nil, err
-	}
-	return joinStarts(known, spare), nil // one that is damaged, or another journal's, is written over when it is needed
-}
-
-// joinStarts makes one list of two, each start once, in the order of their counts.
-func joinStarts(some, others []journalStart) []journalStart {
-	all := slices.Clone(some)
-	for _, one := range others {
-		if !slices.ContainsFunc(some, func(s journalStart) bool { return s.Random == one.Random }) {
-			all = append(all, one)
-		}
-	}
-	slices.SortStableFunc(all, func(a, b journalStart) int { return cmp.Compare(a.Count, b.Count) })
-	return all
 }
 
 // keptStarts leaves out the oldest where there are too many, and first of all those that drew no number: a start that fails is tried again
@@ -206,7 +165,7 @@ func startsText(k keys, starts []journalStart) []byte {
 	return []byte(body.String() + hex.EncodeToString(mac(k.memo, []byte(body.String()))) + "\n")
 }
 
-var errStartsDamaged = errors.New("the list of starts is damaged, or sealed by another key")
+var errStartsDamaged = errors.New("the list of starts beside the key is damaged, or sealed by another key")
 
 // readStarts reads the starts that are noted, the oldest first. An error that is fs.ErrNotExist says that there is no list.
 func readStarts(path string, k keys) ([]journalStart, error) {
