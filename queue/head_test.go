@@ -117,10 +117,17 @@ func unnoted(t *testing.T) (b *book, inTheWay string) {
 	t.Helper()
 	b = newBook(t)
 	require.NoError(t, b.Close())
-	inTheWay = b.cfg.startsFile() + ".new"
-	require.NoError(t, os.Mkdir(inTheWay, 0o700))
+	inTheWay = block(t, b.cfg.startsFile())
 	b.open()
 	return b, inTheWay
+}
+
+// block keeps a file from being written, until the folder that stands in the way is removed.
+func block(t *testing.T, path string) (inTheWay string) {
+	t.Helper()
+	inTheWay = path + ".new"
+	require.NoError(t, os.Mkdir(inTheWay, 0o700))
+	return inTheWay
 }
 
 // A start that cannot be noted draws the characters that a copy draws too: it is told, and noted as soon as that can be.

@@ -341,7 +341,8 @@ func (r *restore) planSearches(j *Journal, tx *bbolt.Tx, about aboutRecord, coun
 		}
 		wanted = append(wanted, s)
 	}
-	for _, random := range []string{r.b.header.Random, former, about.Random} { // the journal's own last: they serve only where a start could not be noted
+	own := slices.Compact(slices.DeleteFunc([]string{former, about.Random}, func(random string) bool { return random == "" }))
+	for _, random := range append([]string{r.b.header.Random}, own...) { // the journal's own last: they serve only where a start could not be noted
 		s := lost
 		s.Random = random
 		wanted = append(wanted, s)
@@ -350,6 +351,7 @@ func (r *restore) planSearches(j *Journal, tx *bbolt.Tx, about aboutRecord, coun
 	if err != nil {
 		return err
 	}
+	noted.Own = own
 	planRefunds(&noted, lost.Sequence, counter, made, r.cfg.Now())
 	if err := j.putSearches(tx, noted); err != nil {
 		return err

@@ -18,8 +18,8 @@ const (
 	restoreUnknownMax = 100
 	// restoreAsksMax bounds one search: at one question a second, eleven hours.
 	restoreAsksMax = 40_000
-	// searchesMax bounds the searches that are kept, done or not.
-	searchesMax = 50
+	// searchesMax bounds the searches that are kept, done or not: those of a restore of startsMax starts, and behind each the journal's own characters.
+	searchesMax = 4 * startsMax
 	// searchKeptEvery is how many answers may be asked for again after a kill: absence is not worth a commit each.
 	searchKeptEvery = 25
 )
@@ -31,6 +31,9 @@ var keySearches = []byte("searches")
 type searchesRecord struct {
 	Format   int      `json:"v"`
 	Searches []search `json:"searches"`
+	// Own are the characters that the journal itself held: a start draws them that could not be noted. They are still to be asked for behind what the
+	// noted starts of the newest restore drew.
+	Own []string `json:"own,omitempty"`
 	// Refunds is the search of the newest restore for refunds of the payments that the journal has; nil: by a program that made none.
 	Refunds *refundSearch `json:"refunds,omitempty"`
 }
@@ -43,6 +46,7 @@ type search struct {
 	Store    string `json:"store"`
 	Till     string `json:"till"`
 	Random   string `json:"random"`          // the characters that the lost numbers carry
+	Part     int    `json:"part,omitempty"`  // which search of this restore for these characters it is, from 0
 	Since    string `json:"since,omitempty"` // the day of the backup, which no right clock is before
 	From     string `json:"from"`            // the store's days, 2006-01-02
 	To       string `json:"to"`
@@ -135,7 +139,10 @@ func (j *Journal) addSearch(tx *bbolt.Tx, s search) error {
 // putSearches keeps the newest, and drops of the others those that are done first.
 func (j *Journal) putSearches(tx *bbolt.Tx, r searchesRecord) error {
 	for len(r.Searches) > searchesMax {
-		oldest := max(0, slices.IndexFunc(r.Searches, func(s search) bool { return !s.Done.IsZero() }))
+		oldest := slices.IndexFunc(r.Searches, func(s search) bool { return !s.Done.IsZero() })
+		if oldest < 0 {
+			oldest, r.Searches[len(r.Searches)-1].Blind = 0, true
+		}
 		r.Searches = slices.Delete(r.Searches, oldest, oldest+1)
 	}
 	r.Format = formatVersion
@@ -171,12 +178,46 @@ func (j *Journal) replaceSearch(tx *bbolt.Tx, s search) error {
 	if err != nil {
 		return err
 	}
-	at := slices.IndexFunc(r.Searches, func(one search) bool { return one.Sequence == s.Sequence && one.Random == s.Random })
+	at := slices.IndexFunc(r.Searches, func(one search) bool {
+		return one.Sequence == s.Sequence && one.Random == s.Random && one.Part == s.Part
+	})
 	if at < 0 {
 		return fmt.Errorf("there is no search of entry %d", s.Sequence)
 	}
 	r.Searches[at] = s
+	r.goOn(j.cfg.Now())
 	return j.putSearches(tx, r)
+}
+
+// goOn adds, once every search is done, the next that asks for the journal's own characters: a start that could not be noted drew them, and began where
+// another had stopped. One at a time, for what it finds may reach beyond where the next would begin.
+func (r *searchesRecord) goOn(at time.Time) {
+	if len(r.Own) == 0 || slices.ContainsFunc(r.Searches, func(s search) bool { return s.Done.IsZero() }) {
+		return
+	}
+	newest := r.Searches[len(r.Searches)-1].Sequence
+	for _, own := range r.Own {
+		next, reached, part := search{}, uint64(0), 0
+		for _, s := range r.Searches {
+			if s.Sequence == newest && s.Random == own {
+				reached, part = max(reached, s.Last), part+1
+			}
+		}
+		for _, s := range r.Searches {
+			if s.Sequence == newest && s.Last > reached && (next.Last == 0 || s.Last < next.Last) {
+				next = s
+			}
+		}
+		if next.Last == 0 {
+			continue
+		}
+		next.Random, next.Part, next.Day, next.Next = own, part, next.From, next.Last+1
+		next.Unknown, next.Asked, next.Found, next.Unsigned = 0, 0, 0, 0
+		next.Begun, next.Done, next.Cut = at, time.Time{}, false
+		r.Searches = append(r.Searches, next)
+		return
+	}
+	r.Own = nil
 }
 
 // add counts another search of the same restore.
