@@ -256,9 +256,9 @@ func (j *Journal) retire() {
 
 // formerJournal is what can still be learnt of the journal that is replaced.
 type formerJournal struct {
-	memo   string // the head in the memo; "": not known
-	lost   Head   // the newest entry that it is known to have had, where the backup lacks it
-	random string // of its order numbers, where it differs from the backup's; "": not known
+	memo string   // the head in the memo; "": not known
+	lost Head     // the newest entry that it is known to have had, where the backup lacks it
+	own  []string // the characters that it held for order numbers, and those of the journals before it that it asked for
 }
 
 // whatWas reads the head memo, and as much of the present journal as still can be read and believed.
@@ -276,7 +276,14 @@ func (r *restore) whatWas() (was formerJournal, err error) {
 				was.lost = head
 			}
 			if about, err := j.about(tx); err == nil {
-				was.random = about.Random
+				was.own = append(was.own, about.Random)
+			}
+			if r, err := j.searches(tx); err == nil {
+				for _, s := range r.Searches {
+					if s.Own {
+						was.own = append(was.own, s.Random)
+					}
+				}
 			}
 			return nil // what can't be believed is not known
 		})
@@ -297,10 +304,10 @@ func (r *restore) enterIn(j *Journal, tx *bbolt.Tx, was formerJournal) (Head, er
 		return Head{}, err
 	}
 	sequence := j.head.Sequence + 1
-	if err := r.planSearches(j, tx, about, count.Number, was.random); err != nil {
+	if err := r.planSearches(j, tx, about, count.Number, was.own); err != nil {
 		return Head{}, err
 	}
-	about.Random = drawOther(about.Random, was.random)
+	about.Random = drawOther(append(was.own, about.Random)...)
 	about.Restored, about.Lost = sequence, was.memo
 	if err := j.put(tx, bucketAbout, keyAbout, about); err != nil {
 		return Head{}, err
@@ -313,7 +320,7 @@ func (r *restore) enterIn(j *Journal, tx *bbolt.Tx, was formerJournal) (Head, er
 const setBackMax = 7 * 24 * time.Hour
 
 // planSearches notes the numbers that the lost part of the journal may have drawn.
-func (r *restore) planSearches(j *Journal, tx *bbolt.Tx, about aboutRecord, counter uint64, former string) error {
+func (r *restore) planSearches(j *Journal, tx *bbolt.Tx, about aboutRecord, counter uint64, former []string) error {
 	made, now := r.b.header.At.In(r.cfg.Location), r.cfg.Now().In(r.cfg.Location)
 	from, to := made.Format(time.DateOnly), now.Format(time.DateOnly)
 	since := from
@@ -327,7 +334,9 @@ func (r *restore) planSearches(j *Journal, tx *bbolt.Tx, about aboutRecord, coun
 	if err != nil {
 		return err
 	}
-	lost.Blind, r.done.StartsUnknown = !known, !known
+	own, all := ownCharacters(about.Random, former)
+	lost.Blind, r.done.StartsUnknown = !known || !all, !known || !all
+	lowest := counter
 	for i, one := range starts {
 		s := lost
 		if ahead := now.Add(setBackMax).Format(time.DateOnly); one.Day > to && one.Day <= ahead {
@@ -335,23 +344,25 @@ func (r *restore) planSearches(j *Journal, tx *bbolt.Tx, about aboutRecord, coun
 		}
 		s.Random, s.From, s.Day = one.Random, max(from, min(one.Day, to)), max(from, min(one.Day, to))
 		s.Last, s.Next = one.Drawn, one.Drawn+1
+		lowest = min(lowest, one.Drawn)
 		if drewNone(starts, i) {
 			last = append(last, s) // most likely nothing is found, and that takes two minutes each
 			continue
 		}
 		wanted = append(wanted, s)
 	}
-	own := slices.Compact(slices.DeleteFunc([]string{former, about.Random}, func(random string) bool { return random == "" }))
 	for _, random := range append([]string{r.b.header.Random}, own...) { // the journal's own last: they serve only where a start could not be noted
 		s := lost
-		s.Random = random
+		s.Random, s.Own = random, slices.Contains(own, random)
+		if s.Own && random != about.Random {
+			s.Last, s.Next = lowest, lowest+1 // of a journal that went on from an older backup
+		}
 		wanted = append(wanted, s)
 	}
 	noted, err := j.searches(tx)
 	if err != nil {
 		return err
 	}
-	noted.Own = own
 	planRefunds(&noted, lost.Sequence, counter, made, r.cfg.Now())
 	if err := j.putSearches(tx, noted); err != nil {
 		return err
@@ -367,6 +378,17 @@ func (r *restore) planSearches(j *Journal, tx *bbolt.Tx, about aboutRecord, coun
 		}
 	}
 	return nil
+}
+
+// ownCharacters are those that the journals themselves held since the backup: the backup's, and of what was put in place since as far as it is known. all is
+// false where there are more than can be asked for.
+func ownCharacters(backup string, former []string) (own []string, all bool) {
+	for _, random := range append([]string{backup}, former...) {
+		if random != "" && !slices.Contains(own, random) {
+			own = append(own, random)
+		}
+	}
+	return own[:min(len(own), ownMax)], len(own) <= ownMax
 }
 
 // startsSince are the starts behind the one that made the backup, as they are noted beside the key. The counter does not part them where that one is

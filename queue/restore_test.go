@@ -649,66 +649,6 @@ func TestARestoreWithTheListOfStartsHasNothingMoreToSay(t *testing.T) {
 	})
 }
 
-// Nothing could be written beside the key when the till was started, once or twice: what it sold then is found, however much the noted starts drew between
-// the backup and it, and each order once.
-func TestARestoreFindsWhatStartsSoldThatCouldNotBeNoted(t *testing.T) {
-	inStore(t, func(t *testing.T, c *counter) {
-		c.sell("paid-1")
-		made := c.backup()
-		lost := map[payflow.OutTradeNo]bool{}
-		start := func(noted bool, sales ...string) {
-			c.stop()
-			if !noted {
-				defer func(inTheWay string) { require.NoError(t, os.Remove(inTheWay)) }(block(t, c.cfg.startsFile()))
-			}
-			c.start()
-			require.Equal(t, noted, c.journal.ownCharacters() != "")
-			for _, sale := range sales {
-				if strings.HasPrefix(sale, "paid") {
-					lost[c.sell(sale).OutTradeNo] = true
-					continue
-				}
-				for i := range restoreUnknownMax * 2 / 3 {
-					c.sell(fmt.Sprint(sale, i))
-				}
-			}
-		}
-		start(false, "paid-2")
-		start(true, "paid-3", "nobody-a", "paid-4", "nobody-b")
-		start(false, "paid-5")
-		start(false, "paid-6", "paid-7")
-		start(true, "nobody-c", "paid-8", "nobody-d")
-		start(true)
-		start(false, "paid-9")
-		c.stop()
-		c.tearOut()
-		assert.False(t, c.restore(made.File).StartsUnknown)
-		c.start()
-		c.askToTheEnd()
-		found, err := c.engine.FoundAfterRestore()
-		require.NoError(t, err)
-		for _, f := range found {
-			assert.True(t, lost[f.OutTradeNo], f.OutTradeNo)
-		}
-		assert.Len(t, found, len(lost))
-		_, text, err := c.journal.AfterRestore()
-		require.NoError(t, err)
-		assert.Contains(t, text, fmt.Sprintf(": %d orders found", len(lost)))
-		require.NoError(t, c.journal.view(func(tx *bbolt.Tx) error {
-			r, err := c.journal.searches(tx)
-			assert.Empty(t, r.Own, "nothing is left to ask for")
-			reached := map[string]uint64{}
-			for _, s := range r.Searches {
-				if s.Part > 0 {
-					assert.Greater(t, s.Last, reached[s.Random], "the same is not asked for again and again")
-				}
-				reached[s.Random] = s.Last
-			}
-			return err
-		}))
-	})
-}
-
 // A PC whose clock stands years back is a common one to need a restore. The days that are searched are those since the backup, up to what the clock says
 // once it is right.
 func TestARestoreByAClockThatWasSetBackSearchesTheDaysSinceTheBackup(t *testing.T) {

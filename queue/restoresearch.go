@@ -18,8 +18,10 @@ const (
 	restoreUnknownMax = 100
 	// restoreAsksMax bounds one search: at one question a second, eleven hours.
 	restoreAsksMax = 40_000
-	// searchesMax bounds the searches that are kept, done or not: those of a restore of startsMax starts, and behind each the journal's own characters.
-	searchesMax = 4 * startsMax
+	// searchesMax bounds the searches that are kept, done or not: a restore makes no more than half as many.
+	searchesMax = 2 * (startsMax + ownMax + 1)
+	// ownMax bounds how many restores of one backup are known whose journals' own characters are asked for.
+	ownMax = 8
 	// searchKeptEvery is how many answers may be asked for again after a kill: absence is not worth a commit each.
 	searchKeptEvery = 25
 )
@@ -31,9 +33,6 @@ var keySearches = []byte("searches")
 type searchesRecord struct {
 	Format   int      `json:"v"`
 	Searches []search `json:"searches"`
-	// Own are the characters that the journal itself held: a start draws them that could not be noted. They are still to be asked for behind what the
-	// noted starts of the newest restore drew.
-	Own []string `json:"own,omitempty"`
 	// Refunds is the search of the newest restore for refunds of the payments that the journal has; nil: by a program that made none.
 	Refunds *refundSearch `json:"refunds,omitempty"`
 }
@@ -46,7 +45,7 @@ type search struct {
 	Store    string `json:"store"`
 	Till     string `json:"till"`
 	Random   string `json:"random"`          // the characters that the lost numbers carry
-	Part     int    `json:"part,omitempty"`  // which search of this restore for these characters it is, from 0
+	Own      bool   `json:"own,omitempty"`   // these are a journal's own, which starts drew that could not be noted: see goOn
 	Since    string `json:"since,omitempty"` // the day of the backup, which no right clock is before
 	From     string `json:"from"`            // the store's days, 2006-01-02
 	To       string `json:"to"`
@@ -140,8 +139,9 @@ func (j *Journal) addSearch(tx *bbolt.Tx, s search) error {
 func (j *Journal) putSearches(tx *bbolt.Tx, r searchesRecord) error {
 	for len(r.Searches) > searchesMax {
 		oldest := slices.IndexFunc(r.Searches, func(s search) bool { return !s.Done.IsZero() })
-		if oldest < 0 {
-			oldest, r.Searches[len(r.Searches)-1].Blind = 0, true
+		if oldest < 0 { // what is not asked for is said
+			newest := &r.Searches[len(r.Searches)-1]
+			oldest, newest.Blind, newest.From = 0, true, min(newest.From, r.Searches[0].From)
 		}
 		r.Searches = slices.Delete(r.Searches, oldest, oldest+1)
 	}
@@ -178,46 +178,36 @@ func (j *Journal) replaceSearch(tx *bbolt.Tx, s search) error {
 	if err != nil {
 		return err
 	}
-	at := slices.IndexFunc(r.Searches, func(one search) bool {
-		return one.Sequence == s.Sequence && one.Random == s.Random && one.Part == s.Part
-	})
+	at := slices.IndexFunc(r.Searches, func(one search) bool { return one.Sequence == s.Sequence && one.Random == s.Random })
 	if at < 0 {
 		return fmt.Errorf("there is no search of entry %d", s.Sequence)
 	}
 	r.Searches[at] = s
-	r.goOn(j.cfg.Now())
+	r.goOn()
 	return j.putSearches(tx, r)
 }
 
-// goOn adds, once every search is done, the next that asks for the journal's own characters: a start that could not be noted drew them, and began where
-// another had stopped. One at a time, for what it finds may reach beyond where the next would begin.
-func (r *searchesRecord) goOn(at time.Time) {
-	if len(r.Own) == 0 || slices.ContainsFunc(r.Searches, func(s search) bool { return s.Done.IsZero() }) {
+// goOn opens, once every search is done, one for the journal's own characters again: a start that could not be noted drew them, and began where another had
+// stopped. The nearest first, for what is found there may reach beyond the next.
+func (r *searchesRecord) goOn() {
+	if slices.ContainsFunc(r.Searches, func(s search) bool { return s.Done.IsZero() }) {
 		return
 	}
-	newest := r.Searches[len(r.Searches)-1].Sequence
-	for _, own := range r.Own {
-		next, reached, part := search{}, uint64(0), 0
-		for _, s := range r.Searches {
-			if s.Sequence == newest && s.Random == own {
-				reached, part = max(reached, s.Last), part+1
-			}
-		}
-		for _, s := range r.Searches {
-			if s.Sequence == newest && s.Last > reached && (next.Last == 0 || s.Last < next.Last) {
-				next = s
-			}
-		}
-		if next.Last == 0 {
+	for i := range r.Searches {
+		s, next := &r.Searches[i], uint64(0)
+		if !s.Own || s.Asked >= restoreAsksMax {
 			continue
 		}
-		next.Random, next.Part, next.Day, next.Next = own, part, next.From, next.Last+1
-		next.Unknown, next.Asked, next.Found, next.Unsigned = 0, 0, 0, 0
-		next.Begun, next.Done, next.Cut = at, time.Time{}, false
-		r.Searches = append(r.Searches, next)
-		return
+		for _, other := range r.Searches {
+			if other.Sequence == s.Sequence && other.Last > s.Last && (next == 0 || other.Last < next) {
+				next, s.To = other.Last, max(s.To, other.To)
+			}
+		}
+		if next > 0 {
+			s.Day, s.Last, s.Next, s.Unknown, s.Done = s.From, next, next+1, 0, time.Time{}
+			return
+		}
 	}
-	r.Own = nil
 }
 
 // add counts another search of the same restore.
@@ -225,7 +215,7 @@ func (s *search) add(other search) {
 	s.From, s.To = min(s.From, other.From), max(s.To, other.To)
 	s.Asked, s.Found, s.Unsigned = s.Asked+other.Asked, s.Found+other.Found, s.Unsigned+other.Unsigned
 	s.Blind = s.Blind || other.Blind
-	if other.Cut {
+	if other.Cut && (!s.Cut || other.Day < s.Day) {
 		s.Cut, s.Day = true, other.Day
 	}
 }
