@@ -43,6 +43,7 @@ type aboutRecord struct {
 
 	Restored uint64 `json:"restored,omitempty"` // the entry of the last restore of a backup; 0: none
 	Lost     string `json:"lost,omitempty"`     // the head of what that restore replaced, where it was known
+	Drawn    uint64 `json:"drawn,omitempty"`    // order numbers that had been drawn when that restore drew Random; 0: not known, or none
 }
 
 // countersRecord counts what must never be used twice.

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -256,9 +257,15 @@ func (j *Journal) retire() {
 
 // formerJournal is what can still be learnt of the journal that is replaced.
 type formerJournal struct {
-	memo string   // the head in the memo; "": not known
-	lost Head     // the newest entry that it is known to have had, where the backup lacks it
-	own  []string // the characters that it held for order numbers, and those of the journals before it that it asked for
+	memo string      // the head in the memo; "": not known
+	lost Head        // the newest entry that it is known to have had, where the backup lacks it
+	own  []ownRandom // the characters that it held for order numbers, and those of the journals before it that it asked for
+}
+
+// ownRandom are characters that a journal itself held, and how many numbers had been drawn before; 0: not known.
+type ownRandom struct {
+	random string
+	drawn  uint64
 }
 
 // whatWas reads the head memo, and as much of the present journal as still can be read and believed.
@@ -276,12 +283,12 @@ func (r *restore) whatWas() (was formerJournal, err error) {
 				was.lost = head
 			}
 			if about, err := j.about(tx); err == nil {
-				was.own = append(was.own, about.Random)
+				was.own = append(was.own, ownRandom{about.Random, about.Drawn})
 			}
 			if r, err := j.searches(tx); err == nil {
 				for _, s := range r.Searches {
 					if s.Own {
-						was.own = append(was.own, s.Random)
+						was.own = append(was.own, ownRandom{s.Random, s.First})
 					}
 				}
 			}
@@ -307,8 +314,12 @@ func (r *restore) enterIn(j *Journal, tx *bbolt.Tx, was formerJournal) (Head, er
 	if err := r.planSearches(j, tx, about, count.Number, was.own); err != nil {
 		return Head{}, err
 	}
-	about.Random = drawOther(append(was.own, about.Random)...)
-	about.Restored, about.Lost = sequence, was.memo
+	used := []string{about.Random}
+	for _, own := range was.own {
+		used = append(used, own.random)
+	}
+	about.Random = drawOther(used...)
+	about.Restored, about.Lost, about.Drawn = sequence, was.memo, count.Number
 	if err := j.put(tx, bucketAbout, keyAbout, about); err != nil {
 		return Head{}, err
 	}
@@ -320,7 +331,7 @@ func (r *restore) enterIn(j *Journal, tx *bbolt.Tx, was formerJournal) (Head, er
 const setBackMax = 7 * 24 * time.Hour
 
 // planSearches notes the numbers that the lost part of the journal may have drawn.
-func (r *restore) planSearches(j *Journal, tx *bbolt.Tx, about aboutRecord, counter uint64, former []string) error {
+func (r *restore) planSearches(j *Journal, tx *bbolt.Tx, about aboutRecord, counter uint64, former []ownRandom) error {
 	made, now := r.b.header.At.In(r.cfg.Location), r.cfg.Now().In(r.cfg.Location)
 	from, to := made.Format(time.DateOnly), now.Format(time.DateOnly)
 	since := from
@@ -334,7 +345,7 @@ func (r *restore) planSearches(j *Journal, tx *bbolt.Tx, about aboutRecord, coun
 	if err != nil {
 		return err
 	}
-	own, all := ownCharacters(about.Random, former)
+	own, all := ownCharacters(ownRandom{about.Random, counter}, former)
 	lost.Blind, r.done.StartsUnknown = !known || !all, !known || !all
 	lowest := counter
 	for i, one := range starts {
@@ -351,12 +362,15 @@ func (r *restore) planSearches(j *Journal, tx *bbolt.Tx, about aboutRecord, coun
 		}
 		wanted = append(wanted, s)
 	}
-	for _, random := range append([]string{r.b.header.Random}, own...) { // the journal's own last: they serve only where a start could not be noted
+	if !slices.ContainsFunc(own, func(o ownRandom) bool { return o.random == r.b.header.Random }) {
 		s := lost
-		s.Random, s.Own = random, slices.Contains(own, random)
-		if s.Own && random != about.Random {
-			s.Last, s.Next = lowest, lowest+1 // of a journal that went on from an older backup
-		}
+		s.Random = r.b.header.Random
+		wanted = append(wanted, s)
+	}
+	for _, one := range own { // last: they serve only where a start could not be noted
+		s := lost
+		s.Random, s.Own, s.First = one.random, true, min(cmp.Or(one.drawn, lowest), counter) // a journal that went on from an older backup drew lower ones
+		s.Last, s.Next = s.First, s.First+1
 		wanted = append(wanted, s)
 	}
 	noted, err := j.searches(tx)
@@ -382,10 +396,10 @@ func (r *restore) planSearches(j *Journal, tx *bbolt.Tx, about aboutRecord, coun
 
 // ownCharacters are those that the journals themselves held since the backup: the backup's, and of what was put in place since as far as it is known. all is
 // false where there are more than can be asked for.
-func ownCharacters(backup string, former []string) (own []string, all bool) {
-	for _, random := range append([]string{backup}, former...) {
-		if random != "" && !slices.Contains(own, random) {
-			own = append(own, random)
+func ownCharacters(backup ownRandom, former []ownRandom) (own []ownRandom, all bool) {
+	for _, one := range append([]ownRandom{backup}, former...) {
+		if one.random != "" && !slices.ContainsFunc(own, func(o ownRandom) bool { return o.random == one.random }) {
+			own = append(own, one)
 		}
 	}
 	return own[:min(len(own), ownMax)], len(own) <= ownMax

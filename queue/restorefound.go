@@ -79,7 +79,7 @@ func (j *Journal) putFound(tx *bbolt.Tx, r foundRecord, event eventRecord) (Head
 // keepFound stores an order that WeChat Pay holds and this journal lost, and how far the search has come, in one commit.
 func (j *Journal) keepFound(s search, t payflow.Trade) error {
 	return j.update(func(tx *bbolt.Tx) (Head, error) {
-		if tx.Bucket(bucketPayments).Get([]byte(t.OutTradeNo)) != nil {
+		if isPayment(tx, t.OutTradeNo) {
 			return Head{}, fmt.Errorf("%s is a payment of this journal, and was not lost", t.OutTradeNo)
 		}
 		_, _, known, err := j.foundRecord(tx, t.OutTradeNo)
@@ -94,6 +94,19 @@ func (j *Journal) keepFound(s search, t payflow.Trade) error {
 		return j.putFound(tx, r, eventRecord{JournalEvent: payflow.JournalEvent{At: r.FoundAt, Kind: EventFoundAfterRestore,
 			Note: cut(fmt.Sprintf("%s %s %s", t.State, t.TransactionID, t.Attach))}})
 	})
+}
+
+func isPayment(tx *bbolt.Tx, no payflow.OutTradeNo) bool {
+	return tx.Bucket(bucketPayments).Get([]byte(no)) != nil
+}
+
+// hasPayment reports that a number is a payment of this journal: it was not lost.
+func (j *Journal) hasPayment(no payflow.OutTradeNo) (there bool, err error) {
+	err = j.view(func(tx *bbolt.Tx) error {
+		there = isPayment(tx, no)
+		return nil
+	})
+	return there, err
 }
 
 // FoundAfterRestore returns every order that was found after a restore, by its number, at most 10,000; with all false those alone that need a person.

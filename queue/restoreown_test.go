@@ -198,6 +198,55 @@ func TestARestoreOfARestoredBackupFindsWhatCouldNotBeNotedBefore(t *testing.T) {
 			c.findsAll(lost)
 		})
 	})
+	for name, noted := range map[string]bool{"the older one first, and its first start is not noted": false, "nor is the one before a noted start": true} {
+		t.Run(name, func(t *testing.T) {
+			inStore(t, func(t *testing.T, c *counter) {
+				c.sell("paid-1")
+				older := c.backup()
+				c.anew(true, "paid-20", "paid-21", "paid-22", "paid-23", "paid-24")
+				newer := c.backup()
+				c.stop()
+				c.tearOut()
+				c.restore(older.File)
+				inTheWay := block(t, c.cfg.startsFile())
+				c.start()
+				require.NoError(t, os.Remove(inTheWay))
+				require.Empty(t, c.journal.ownCharacters())
+				lost := []payflow.OutTradeNo{c.sell("paid-3").OutTradeNo, c.sell("paid-4").OutTradeNo}
+				if noted {
+					lost = append(lost, c.anew(true, "paid-5")...)
+				}
+				spoil(c, lost[0])
+				c.restore(newer.File)
+				c.start()
+				c.findsAll(lost)
+			})
+		})
+	}
+	t.Run("its own payments carry characters that are asked for", func(t *testing.T) {
+		inStore(t, func(t *testing.T, c *counter) {
+			c.sell("paid-1")
+			oldest := c.backup()
+			c.anew(false, "paid-2", "paid-3")
+			c.anew(true)
+			older := c.backup()
+			c.stop()
+			c.tearOut()
+			c.restore(older.File)
+			c.start()
+			time.Sleep(time.Minute)
+			newer := c.backup()
+			c.stop()
+			c.tearOut()
+			c.restore(oldest.File)
+			c.start()
+			lost := []payflow.OutTradeNo{c.sell("paid-4").OutTradeNo}
+			spoil(c, lost[0])
+			c.restore(newer.File)
+			c.start()
+			c.findsAll(lost)
+		})
+	})
 	t.Run("days later", func(t *testing.T) {
 		inStore(t, func(t *testing.T, c *counter) {
 			c.sell("paid-1")
@@ -229,6 +278,30 @@ func TestARestoreOfARestoredBackupFindsWhatCouldNotBeNotedBefore(t *testing.T) {
 				c.start()
 			}
 		})
+	})
+}
+
+// What the first restore could not ask for is said after the second, of the backup that is made two minutes later, too.
+func TestWhatTheFirstRestoreCouldNotAskForIsSaidAfterTheSecond(t *testing.T) {
+	inStore(t, func(t *testing.T, c *counter) {
+		c.sell("paid-1")
+		made := c.backup()
+		c.anew(true, "paid-2")
+		c.stop()
+		c.tearOut()
+		require.NoError(t, os.Remove(c.cfg.startsFile()))
+		require.True(t, c.restore(made.File).StartsUnknown)
+		c.start()
+		time.Sleep(2 * time.Minute)
+		next := c.backup()
+		c.stop()
+		c.tearOut()
+		c.restore(next.File)
+		c.start()
+		c.askToTheEnd()
+		_, text, err := c.journal.AfterRestore()
+		require.NoError(t, err)
+		assert.Contains(t, text, "compare the statement of each day from "+made.At.Format(time.DateOnly))
 	})
 }
 
@@ -318,7 +391,7 @@ func TestWhateverWasDrawnInReachIsAskedForOnce(t *testing.T) {
 				one.answered(there, s.now)
 			}
 			searches[at] = one
-			s.record.goOn()
+			s.record.goOn(one.Sequence)
 		}
 		for no, asked := range s.orders {
 			assert.True(t, asked, "seed %d: %v", seed, no)
@@ -332,16 +405,34 @@ func TestWhatIsAskedForAgainIsOfTheSameRestoreAndGoesToItsLastDay(t *testing.T) 
 	noted := search{Sequence: 5, Random: "S0001", From: "2026-03-01", To: "2026-03-04", Day: "2026-03-04", Last: 30, Next: 131, Done: done}
 	later := search{Sequence: 9, Random: "S0002", From: "2026-03-01", To: "2026-03-07", Day: "2026-03-07", Last: 20, Next: 121, Done: done}
 	r := searchesRecord{Searches: []search{own, noted, later}}
-	r.goOn()
+	r.goOn(5)
 	again := own
 	again.To, again.Day, again.Last, again.Next, again.Unknown, again.Done = "2026-03-04", "2026-03-01", 30, 31, 0, time.Time{}
 	assert.Equal(t, []search{again, noted, later}, r.Searches)
 	r.Searches[0].Done = done
-	r.goOn()
+	r.goOn(5)
 	assert.Equal(t, done, r.Searches[0].Done, "no other search has got further")
 	r.Searches[0].Last, r.Searches[0].Asked = 10, restoreAsksMax
-	r.goOn()
+	r.goOn(5)
 	assert.Equal(t, done, r.Searches[0].Done, "no search asks more than so often")
+	assert.Contains(t, r.Searches[0].String(), "not all were asked for: compare the statement of each day from 2026-03-01 on", "on whatever day it was sold")
+}
+
+// A clock that stands before the backup ends a search early; what was left out then is still said when the right clock has opened it again.
+func TestWhatAWrongClockLeftOutIsSaid(t *testing.T) {
+	const day = "2026-03-01"
+	own := search{Sequence: 5, Random: "OWN00", Own: true, Since: day, From: day, To: day, Day: day, Last: 7, Next: 8}
+	for own.Done.IsZero() {
+		own.answered(false, time.Unix(1, 0).UTC())
+	}
+	noted := search{Sequence: 5, Random: "S0001", Since: day, From: day, To: day, Day: day, Last: 30, Done: own.Done}
+	r := searchesRecord{Searches: []search{own, noted}}
+	r.goOn(5)
+	own = r.Searches[0]
+	for own.Done.IsZero() {
+		own.answered(false, time.Date(2026, 3, 9, 0, 0, 0, 0, time.UTC))
+	}
+	assert.Contains(t, own.String(), "compare the statement of each day from 2026-03-01 on")
 }
 
 func TestARecordOfAsManySearchesAsThereMayBeIsWritten(t *testing.T) {
@@ -353,10 +444,11 @@ func TestARecordOfAsManySearchesAsThereMayBeIsWritten(t *testing.T) {
 	assert.Less(t, len(text), recordBytesMax*9/10)
 }
 
-// What has no room any more is said, with the day from which it is not asked for.
+// What has no room any more is said, with the day from which it is not asked for. First of all go those of restores whose searches are all done.
 func TestASearchThatHasNoRoomIsSaid(t *testing.T) {
 	b := newBook(t)
-	r := searchesRecord{}
+	over := search{Sequence: 1000, Store: "S", Till: "T", Random: "BBBBB", From: "2026-02-01", To: "2026-02-01", Day: "2026-02-01", Done: b.cfg.Now()}
+	r := searchesRecord{Searches: []search{over}}
 	for i := range searchesMax + 1 {
 		day := time.Date(2026, 3, 1+i, 0, 0, 0, 0, time.UTC).Format(time.DateOnly)
 		r.Searches = append(r.Searches, search{Sequence: uint64(i + 1), Store: "S", Till: "T", Random: "AAAAA", Since: day, From: day, To: day, Day: day, Next: 1})

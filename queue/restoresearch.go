@@ -46,6 +46,7 @@ type search struct {
 	Till     string `json:"till"`
 	Random   string `json:"random"`          // the characters that the lost numbers carry
 	Own      bool   `json:"own,omitempty"`   // these are a journal's own, which starts drew that could not be noted: see goOn
+	First    uint64 `json:"first,omitempty"` // how many numbers had been drawn when a journal's own were
 	Since    string `json:"since,omitempty"` // the day of the backup, which no right clock is before
 	From     string `json:"from"`            // the store's days, 2006-01-02
 	To       string `json:"to"`
@@ -84,7 +85,18 @@ func (s *search) answered(found bool, at time.Time) {
 		s.nextDay(at)
 	}
 	if s.Asked >= restoreAsksMax && s.Done.IsZero() {
-		s.Done, s.Cut = at, true
+		s.end(at, true)
+	}
+}
+
+// passed moves on behind a number that was not lost.
+func (s *search) passed() { s.Next, s.Last, s.Unknown = s.Next+1, s.Next, 0 }
+
+// end is where nothing more is asked. Cut says that there would be more; of a journal's own characters that may be on any day.
+func (s *search) end(at time.Time, cut bool) {
+	s.Done, s.Cut = at, s.Cut || cut
+	if s.Own && s.Cut {
+		s.Day = s.From
 	}
 }
 
@@ -95,10 +107,18 @@ func (s *search) nextDay(at time.Time) {
 	s.To = max(s.To, today)
 	day, err := time.Parse(time.DateOnly, s.Day)
 	if err != nil || s.Day >= s.To {
-		s.Done, s.Cut = at, s.Cut || today < s.Since
+		s.end(at, today < s.Since)
 		return
 	}
 	s.Day, s.Next, s.Unknown = day.AddDate(0, 0, 1).Format(time.DateOnly), s.Last+1, 0
+}
+
+// compareFrom is the first day of which not all may have been asked for.
+func (s search) compareFrom() string {
+	if s.Blind {
+		return s.From
+	}
+	return s.Day
 }
 
 // String tells how far it has come, for the log and the journal.
@@ -109,7 +129,7 @@ func (s search) String() string {
 	}
 	switch {
 	case s.Blind:
-		text += "; compare the statement of each day from " + s.From + " on: what was sold after a start that this PC has no list of can't be asked for"
+		text += "; compare the statement of each day from " + s.compareFrom() + " on: what was sold after a start that this PC has no list of can't be asked for"
 	case s.Cut:
 		text += "; not all were asked for: compare the statement of each day from " + s.Day + " on"
 	}
@@ -138,7 +158,7 @@ func (j *Journal) addSearch(tx *bbolt.Tx, s search) error {
 // putSearches keeps the newest, and drops of the others those that are done first.
 func (j *Journal) putSearches(tx *bbolt.Tx, r searchesRecord) error {
 	for len(r.Searches) > searchesMax {
-		oldest := slices.IndexFunc(r.Searches, func(s search) bool { return !s.Done.IsZero() })
+		oldest := slices.IndexFunc(r.Searches, func(s search) bool { return !r.asking(s.Sequence) })
 		if oldest < 0 { // what is not asked for is said
 			newest := &r.Searches[len(r.Searches)-1]
 			oldest, newest.Blind, newest.From = 0, true, min(newest.From, r.Searches[0].From)
@@ -183,25 +203,34 @@ func (j *Journal) replaceSearch(tx *bbolt.Tx, s search) error {
 		return fmt.Errorf("there is no search of entry %d", s.Sequence)
 	}
 	r.Searches[at] = s
-	r.goOn()
+	r.goOn(s.Sequence)
 	return j.putSearches(tx, r)
 }
 
-// goOn opens, once every search is done, one for the journal's own characters again: a start that could not be noted drew them, and began where another had
-// stopped. The nearest first, for what is found there may reach beyond the next.
-func (r *searchesRecord) goOn() {
-	if slices.ContainsFunc(r.Searches, func(s search) bool { return s.Done.IsZero() }) {
+// asking reports that a restore's searches are not all done.
+func (r *searchesRecord) asking(restore uint64) bool {
+	return slices.ContainsFunc(r.Searches, func(s search) bool { return s.Sequence == restore && s.Done.IsZero() })
+}
+
+// goOn opens, once every search of a restore is done, one for a journal's own characters again: a start that could not be noted drew them, and began where
+// another had stopped. The nearest first, for what is found there may reach beyond the next.
+func (r *searchesRecord) goOn(restore uint64) {
+	if r.asking(restore) {
 		return
 	}
 	for i := range r.Searches {
 		s, next := &r.Searches[i], uint64(0)
-		if !s.Own || s.Asked >= restoreAsksMax {
+		if !s.Own || s.Sequence != restore {
 			continue
 		}
 		for _, other := range r.Searches {
-			if other.Sequence == s.Sequence && other.Last > s.Last && (next == 0 || other.Last < next) {
+			if other.Sequence == restore && other.Last > s.Last && (next == 0 || other.Last < next) {
 				next, s.To = other.Last, max(s.To, other.To)
 			}
+		}
+		if next > 0 && s.Asked >= restoreAsksMax {
+			s.end(s.Done, true)
+			continue
 		}
 		if next > 0 {
 			s.Day, s.Last, s.Next, s.Unknown, s.Done = s.From, next, next+1, 0, time.Time{}
@@ -266,6 +295,11 @@ func (j *Journal) AfterRestore() (asking bool, text string, err error) {
 			asking = asking || s.Done.IsZero()
 			if s.Sequence == all.Sequence {
 				all.add(s)
+			}
+		}
+		for _, s := range r.Searches { // a restore of the backup that is made right behind the first one is as blind as that
+			if s.Sequence != all.Sequence && (s.Cut || s.Blind) && all.Begun.Sub(s.Begun) < setBackMax {
+				all.add(search{From: all.From, To: all.To, Day: s.compareFrom(), Cut: true})
 			}
 		}
 		text = all.String()
