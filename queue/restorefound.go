@@ -84,7 +84,7 @@ func (j *Journal) keepFound(s search, t payflow.Trade) error {
 		}
 		_, _, known, err := j.foundRecord(tx, t.OutTradeNo)
 		if err == nil {
-			err = j.replaceSearch(tx, s)
+			_, err = j.replaceSearch(tx, s)
 		}
 		if err != nil || known {
 			return j.head, err

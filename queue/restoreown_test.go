@@ -40,6 +40,24 @@ func (c *counter) anew(noted bool, sales ...string) (paid []payflow.OutTradeNo) 
 	return paid
 }
 
+// loses is a journal that cannot be read any more, and a backup in its place.
+func (c *counter) loses(made Backup) {
+	c.t.Helper()
+	c.stop()
+	c.tearOut()
+	c.restore(made.File)
+	c.start()
+}
+
+// spoils is a journal with one payment that cannot be believed, and a backup in its place.
+func (c *counter) spoils(no payflow.OutTradeNo, made Backup) {
+	c.t.Helper()
+	c.stop()
+	c.spoilPayment(no)
+	c.restore(made.File)
+	c.start()
+}
+
 // findsAll asks to the end, and wants every order found, each counted once, in a journal that is whole.
 func (c *counter) findsAll(paid []payflow.OutTradeNo) {
 	c.t.Helper()
@@ -105,10 +123,7 @@ func TestARestoreOfWhatAStartSavedThatCouldNotBeNoted(t *testing.T) {
 		made := c.backup()
 		lost := c.anew(true, "nobody-a", "paid-2", "nobody-b", "paid-3")
 		lost = append(lost, c.anew(false, "paid-4")...)
-		c.stop()
-		c.tearOut()
-		c.restore(made.File)
-		c.start()
+		c.loses(made)
 		c.askToTheEnd()
 		found, err := c.journal.FoundAfterRestore(true)
 		require.NoError(t, err)
@@ -123,16 +138,10 @@ func TestASecondRestoreAsksForWhatTheFirstStillHadToAskFor(t *testing.T) {
 		made := c.backup()
 		lost := c.anew(true, "nobody-a", "paid-2", "nobody-b", "paid-3")
 		lost = append(lost, c.anew(false, "paid-4")...)
-		c.stop()
-		c.tearOut()
-		c.restore(made.File)
-		c.start()
+		c.loses(made)
 		time.Sleep(2 * time.Minute)
 		next := c.backup()
-		c.stop()
-		c.tearOut()
-		c.restore(next.File)
-		c.start()
+		c.loses(next)
 		c.findsAll(lost)
 	})
 }
@@ -157,26 +166,15 @@ func TestARestoreFindsWhatWasSoldBehindAClockThatRanAhead(t *testing.T) {
 
 // One backup is restored again and again: the characters of the journals in between are known from what is replaced.
 func TestARestoreOfARestoredBackupFindsWhatCouldNotBeNotedBefore(t *testing.T) {
-	spoil := func(c *counter, no payflow.OutTradeNo) { // the journal can still be read
-		c.stop()
-		c.spoilPayment(no)
-	}
 	t.Run("three times", func(t *testing.T) {
 		inStore(t, func(t *testing.T, c *counter) {
 			c.sell("paid-1")
 			made := c.backup()
-			c.stop()
-			c.tearOut()
-			c.restore(made.File)
-			c.start()
+			c.loses(made)
 			lost := c.anew(false, "paid-2")
-			spoil(c, lost[0])
-			c.restore(made.File)
-			c.start()
+			c.spoils(lost[0], made)
 			lost = append(lost, c.sell("paid-3").OutTradeNo)
-			spoil(c, lost[1])
-			c.restore(made.File)
-			c.start()
+			c.spoils(lost[1], made)
 			c.findsAll(lost)
 		})
 	})
@@ -187,14 +185,9 @@ func TestARestoreOfARestoredBackupFindsWhatCouldNotBeNotedBefore(t *testing.T) {
 			c.anew(false, "paid-20", "paid-21") // by the journal's own characters, and not lost
 			c.anew(true, "paid-22")
 			newer := c.backup()
-			c.stop()
-			c.tearOut()
-			c.restore(older.File)
-			c.start()
+			c.loses(older)
 			lost := c.anew(false, "paid-3", "paid-4")
-			spoil(c, lost[0])
-			c.restore(newer.File)
-			c.start()
+			c.spoils(lost[0], newer)
 			c.findsAll(lost)
 		})
 	})
@@ -216,9 +209,7 @@ func TestARestoreOfARestoredBackupFindsWhatCouldNotBeNotedBefore(t *testing.T) {
 				if noted {
 					lost = append(lost, c.anew(true, "paid-5")...)
 				}
-				spoil(c, lost[0])
-				c.restore(newer.File)
-				c.start()
+				c.spoils(lost[0], newer)
 				c.findsAll(lost)
 			})
 		})
@@ -230,20 +221,12 @@ func TestARestoreOfARestoredBackupFindsWhatCouldNotBeNotedBefore(t *testing.T) {
 			c.anew(false, "paid-2", "paid-3")
 			c.anew(true)
 			older := c.backup()
-			c.stop()
-			c.tearOut()
-			c.restore(older.File)
-			c.start()
+			c.loses(older)
 			time.Sleep(time.Minute)
 			newer := c.backup()
-			c.stop()
-			c.tearOut()
-			c.restore(oldest.File)
-			c.start()
+			c.loses(oldest)
 			lost := []payflow.OutTradeNo{c.sell("paid-4").OutTradeNo}
-			spoil(c, lost[0])
-			c.restore(newer.File)
-			c.start()
+			c.spoils(lost[0], newer)
 			c.findsAll(lost)
 		})
 	})
@@ -256,15 +239,9 @@ func TestARestoreOfARestoredBackupFindsWhatCouldNotBeNotedBefore(t *testing.T) {
 			lost = append(lost, c.anew(false, "paid-4")...)
 			time.Sleep(24 * time.Hour)
 			lost = append(lost, c.sell("paid-5").OutTradeNo)
-			c.stop()
-			c.tearOut()
-			c.restore(made.File)
-			c.start()
+			c.loses(made)
 			lost = append(lost, c.anew(true, "nobody-c", "paid-6", "nobody-d", "paid-7")...)
-			c.stop()
-			c.tearOut()
-			c.restore(made.File)
-			c.start()
+			c.loses(made)
 			c.findsAll(lost)
 		})
 	})
@@ -273,7 +250,8 @@ func TestARestoreOfARestoredBackupFindsWhatCouldNotBeNotedBefore(t *testing.T) {
 			no := c.sell("paid-1").OutTradeNo
 			made := c.backup()
 			for i := range ownMax + 1 {
-				spoil(c, no)
+				c.stop()
+				c.spoilPayment(no)
 				assert.Equal(t, i == ownMax, c.restore(made.File).StartsUnknown, "restore %d", i+1)
 				c.start()
 			}
@@ -294,10 +272,7 @@ func TestWhatTheFirstRestoreCouldNotAskForIsSaidAfterTheSecond(t *testing.T) {
 		c.start()
 		time.Sleep(2 * time.Minute)
 		next := c.backup()
-		c.stop()
-		c.tearOut()
-		c.restore(next.File)
-		c.start()
+		c.loses(next)
 		c.askToTheEnd()
 		_, text, err := c.journal.AfterRestore()
 		require.NoError(t, err)

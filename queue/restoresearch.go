@@ -183,28 +183,31 @@ func (j *Journal) pendingSearch() (s search, found bool, err error) {
 	return s, found, err
 }
 
-// keepSearch keeps how far a search has come; one that is done becomes an entry of the chain.
+// keepSearch keeps how far a search has come; one that is done, and is not opened again, becomes an entry of the chain.
 func (j *Journal) keepSearch(s search) error {
 	return j.update(func(tx *bbolt.Tx) (Head, error) {
-		if err := j.replaceSearch(tx, s); err != nil || s.Done.IsZero() {
+		s, err := j.replaceSearch(tx, s)
+		if err != nil || s.Done.IsZero() {
 			return j.head, err
 		}
 		return j.appendEvent(tx, eventRecord{JournalEvent: payflow.JournalEvent{Sequence: j.head.Sequence + 1, At: j.cfg.Now(), Kind: EventSearched, Note: cut(s.String())}})
 	})
 }
 
-func (j *Journal) replaceSearch(tx *bbolt.Tx, s search) error {
+// replaceSearch returns the search as it stands then.
+func (j *Journal) replaceSearch(tx *bbolt.Tx, s search) (search, error) {
 	r, err := j.searches(tx)
 	if err != nil {
-		return err
+		return s, err
 	}
 	at := slices.IndexFunc(r.Searches, func(one search) bool { return one.Sequence == s.Sequence && one.Random == s.Random })
 	if at < 0 {
-		return fmt.Errorf("there is no search of entry %d", s.Sequence)
+		return s, fmt.Errorf("there is no search of entry %d", s.Sequence)
 	}
 	r.Searches[at] = s
 	r.goOn(s.Sequence)
-	return j.putSearches(tx, r)
+	s = r.Searches[at]
+	return s, j.putSearches(tx, r)
 }
 
 // asking reports that a restore's searches are not all done.
