@@ -112,14 +112,15 @@ func (a *afterRestore) finish(ctx context.Context, s search) error {
 
 // step asks for one number, and keeps what must not be lost of the answer.
 func (a *afterRestore) step(ctx context.Context, s *search) error {
-	for there := true; there; {
-		var err error
-		if there, err = a.journal.hasPayment(s.number()); err != nil {
+	for {
+		there, err := a.journal.hasPayment(s.number())
+		if err != nil {
 			return err
 		}
-		if there {
-			s.passed()
+		if !there {
+			break
 		}
+		s.passed()
 	}
 	no := s.number()
 	trade, found, err := a.askFor(ctx, no, s)

@@ -53,7 +53,7 @@ type search struct {
 
 	Day      string    `json:"day"`     // of the number that is asked for next
 	Next     uint64    `json:"next"`    // its counter
-	Last     uint64    `json:"last"`    // the last counter that was found, or the backup's
+	Last     uint64    `json:"last"`    // the last counter that was found, or behind which it began
 	Unknown  int       `json:"unknown"` // in a row
 	Asked    int       `json:"asked"`
 	Found    int       `json:"found"`
@@ -131,7 +131,7 @@ func (s search) String() string {
 	case s.Blind:
 		text += "; compare the statement of each day from " + s.compareFrom() + " on: what was sold after a start that this PC has no list of can't be asked for"
 	case s.Cut:
-		text += "; not all were asked for: compare the statement of each day from " + s.Day + " on"
+		text += "; not all were asked for: compare the statement of each day from " + s.compareFrom() + " on"
 	}
 	return text
 }
@@ -155,7 +155,7 @@ func (j *Journal) addSearch(tx *bbolt.Tx, s search) error {
 	return j.putSearches(tx, r)
 }
 
-// putSearches keeps the newest, and drops of the others those that are done first.
+// putSearches keeps the newest, and drops first those of restores whose searches are all done.
 func (j *Journal) putSearches(tx *bbolt.Tx, r searchesRecord) error {
 	for len(r.Searches) > searchesMax {
 		oldest := slices.IndexFunc(r.Searches, func(s search) bool { return !r.asking(s.Sequence) })
