@@ -133,7 +133,7 @@ func (c *Client) verifyNotice(ctx context.Context, h http.Header, body []byte) e
 		return err
 	}
 	err = c.verifyBy(s, body, c.clock.Now())
-	if why := distrustOf(err); (why == unknownSerial || why == skewed) && c.refresh(ctx, false) == nil {
+	if why := distrustOf(err); (why == unknownSerial || why == skewed) && c.worthASecondLook(ctx) {
 		err = c.verifyBy(s, body, c.clock.Now())
 	}
 	return err

@@ -58,14 +58,15 @@ func distrustOf(err error) distrust {
 }
 
 // verify returns nil when a was signed by WeChat Pay just now, and for the first time. An unknown serial, and a time
-// out of step, lead to one certificates call and a second look.
+// out of step, lead to one certificates call and a second look; where the certificates were asked for just now, to the look alone,
+// because that call may have ended after the first one.
 func (c *Client) verify(ctx context.Context, a answer) error {
 	err := c.verifyOnce(a)
 	why := distrustOf(err)
 	if why == unknownSerial || why == skewed {
 		ctx, cancel := context.WithTimeout(ctx, c.queryTimeout)
 		defer cancel()
-		if c.refresh(ctx, false) == nil {
+		if c.worthASecondLook(ctx) {
 			err = c.verifyOnce(a)
 		}
 	}
@@ -81,6 +82,12 @@ func (c *Client) verify(ctx context.Context, a answer) error {
 		c.nonces.doubted(s.nonce, time.Now())
 	}
 	return err
+}
+
+// worthASecondLook makes one certificates call. It reports that a second look at what was signed may find more than the first.
+func (c *Client) worthASecondLook(ctx context.Context) bool {
+	err := c.refresh(ctx, false)
+	return err == nil || errors.Is(err, errRefreshedLately)
 }
 
 func (c *Client) verifyOnce(a answer) error { return c.verifyAt(a, c.clock.Now()) }

@@ -1,6 +1,7 @@
 package wxclient
 
 import (
+	"context"
 	"net/http"
 	"strconv"
 	"testing"
@@ -87,6 +88,39 @@ func TestVerifyFetchesAnUnknownSerialOnce(t *testing.T) {
 		assert.Equal(t, 2, g.count("certificates"), "the first round trip, and one refresh for all five")
 		assert.Len(t, c.State().Certificates, 2)
 	})
+}
+
+// Of several answers at once under a new serial, one asks for the certificates. Another may have looked before they came, and ask after.
+func TestVerifyLooksAgainWhereAnothersRefreshEndedMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, c := inTown(t)
+		time.Sleep(time.Minute)
+		g.addPlatform("7B", strangerKey(), time.Now().Add(-time.Hour), time.Now().Add(time.Hour))
+		g.signWith("7B")
+		g.handOut("7A", "7B")
+		a := answer{header: http.Header{}, body: []byte("x"), host: c.hosts.all[0], sentAt: time.Now(), gotAt: time.Now()}
+		g.seal(a.header, reply{body: "x"})
+		require.Equal(t, unknownSerial, distrustOf(c.verifyOnce(a)))
+
+		ctx := &betweenLooks{Context: t.Context(), do: func() { require.NoError(t, c.refresh(t.Context(), false)) }}
+		assert.NoError(t, c.verify(ctx, a))
+		assert.Nil(t, ctx.do, "the refresh ended between the two looks")
+		assert.Equal(t, 2, g.count("certificates"), "the first round trip, and the other's refresh")
+	})
+}
+
+// betweenLooks is a context that does something when it is first asked for its deadline, which verify does between its two looks.
+type betweenLooks struct {
+	context.Context
+	do func()
+}
+
+func (c *betweenLooks) Deadline() (time.Time, bool) {
+	if do := c.do; do != nil {
+		c.do = nil
+		do()
+	}
+	return c.Context.Deadline()
 }
 
 func TestVerifyAsksForAnUnheardOfSerialOnlyNowAndThen(t *testing.T) {
