@@ -340,6 +340,22 @@ func TestAfterARestartAnOpenPaymentIsAskedForAndPayNeverSentAgain(t *testing.T) 
 	})
 }
 
+// A manager who works off the list answers for payments faster than once a second.
+func TestTwoResultsAcknowledgedInTheSameMomentAreBothWrittenDown(t *testing.T) {
+	story(t, func(t *testing.T, s *shop) {
+		first := s.sells("A-1", codeA, "")
+		second := s.sells("A-2", codeB, "")
+		for _, no := range []payflow.OutTradeNo{first, second} {
+			_, err := s.engine.Acknowledge(t.Context(), no, payflow.Acknowledgement{How: payflow.GoodsGiven, Operator: "P001"})
+			require.NoError(t, err)
+		}
+		s.restart()
+		unannounced, err := s.engine.Unannounced()
+		require.NoError(t, err)
+		assert.Empty(t, unannounced)
+	})
+}
+
 func TestARestartCancelsWhatWaited(t *testing.T) {
 	story(t, func(t *testing.T, s *shop) {
 		no := s.arm("A-1").OutTradeNo
