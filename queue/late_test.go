@@ -169,6 +169,25 @@ func TestALateSuccessIsShownAgainLocksTheSaleAndGoesBack(t *testing.T) {
 	})
 }
 
+// A try that came to nothing stands before the one whose money came late.
+func TestLateMoneyOfAnOlderTryKeepsTheSaleFromBeingSoldAgain(t *testing.T) {
+	story(t, func(t *testing.T, s *shop) {
+		first := s.declined("A-1")
+		second := s.arm("A-1", withKey("second")).OutTradeNo
+		_, err := s.engine.Cancel(t.Context(), second, "P001")
+		require.NoError(t, err)
+		s.until(second, payflow.Cancelled)
+		s.wechat.queries(found(payflow.TradeSuccess))
+		after(80 * time.Second)
+		require.Equal(t, payflow.LateTakingBack, s.entry(first).Late.Stage)
+
+		_, err = s.engine.Arm(t.Context(), armRequest("A-1", withKey("third")))
+		var held *payflow.AlreadyPaidError
+		require.ErrorAs(t, err, &held, "I7: the sale's money is there")
+		assert.Equal(t, payflow.AlreadyPaidError{ID: first, Late: true}, *held)
+	})
+}
+
 // Whoever asks for one more tender in so many words gets it: the answer named the money before.
 func TestAnAdditionalTenderMayStandBesideALateSuccess(t *testing.T) {
 	story(t, func(t *testing.T, s *shop) {
