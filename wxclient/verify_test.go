@@ -66,12 +66,19 @@ func TestVerifyWindow(t *testing.T) {
 	})
 }
 
+// inTownRolledOver is a client that has made its first round trip, and a WeChat Pay that signs with a certificate that came after it. It is not handed out yet.
+func inTownRolledOver(t *testing.T) (*gateway, *Client) {
+	t.Helper()
+	g, c := inTown(t)
+	time.Sleep(time.Minute)
+	g.addPlatform("7B", strangerKey(), time.Now().Add(-time.Hour), time.Now().Add(time.Hour))
+	g.signWith("7B")
+	return g, c
+}
+
 func TestVerifyFetchesAnUnknownSerialOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g, c := inTown(t)
-		time.Sleep(time.Minute)
-		g.addPlatform("7B", strangerKey(), time.Now().Add(-time.Hour), time.Now().Add(time.Hour))
-		g.signWith("7B")
+		g, c := inTownRolledOver(t)
 		g.handOut("7A", "7B")
 		g.always(reply{status: 200, body: paidBody(testOrder())})
 
@@ -93,10 +100,7 @@ func TestVerifyFetchesAnUnknownSerialOnce(t *testing.T) {
 // Of several answers at once under a new serial, one asks for the certificates. Another may have looked before they came, and ask after.
 func TestVerifyLooksAgainWhereAnothersRefreshEndedMeanwhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g, c := inTown(t)
-		time.Sleep(time.Minute)
-		g.addPlatform("7B", strangerKey(), time.Now().Add(-time.Hour), time.Now().Add(time.Hour))
-		g.signWith("7B")
+		g, c := inTownRolledOver(t)
 		g.handOut("7A", "7B")
 		a := answer{header: http.Header{}, body: []byte("x"), host: c.hosts.all[0], sentAt: time.Now(), gotAt: time.Now()}
 		g.seal(a.header, reply{body: "x"})
@@ -147,10 +151,7 @@ func TestVerifyAsksForAnUnheardOfSerialOnlyNowAndThen(t *testing.T) {
 // An answer that could not be verified when it came, because its certificate was not known yet, is kept back by somebody and sent again once it is.
 func TestAnAnswerThatCouldNotBeVerifiedCountsNoLaterEither(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g, c := inTown(t)
-		time.Sleep(time.Minute)
-		g.addPlatform("7B", strangerKey(), time.Now().Add(-time.Hour), time.Now().Add(time.Hour))
-		g.signWith("7B")
+		g, c := inTownRolledOver(t)
 		g.always(reply{status: 200, body: paidBody(testOrder()), nonce: "KEPTBACK"})
 		_, err := c.Query(t.Context(), testOrder())
 		require.Equal(t, payflow.ReasonUnverified, lostOf(t, err).Reason, "certificates are handed out without the new one")
