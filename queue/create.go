@@ -4,14 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 	"syscall"
 
 	"go.etcd.io/bbolt"
-	berrors "go.etcd.io/bbolt/errors"
 
 	"posagent/payflow"
 )
@@ -24,12 +22,9 @@ import (
 //  3. the head memo                            → crash: the same
 //  4. FILE.new renamed to FILE, folder synced
 //
-// A key or a memo without FILE and without a FILE.new that fits says that there was a journal: refused.
-func createJournal(cfg JournalConfig) (*Journal, error) {
-	return createNoting(cfg, "")
-}
-
-func createNoting(cfg JournalConfig, note string) (*Journal, error) {
+// A key or a memo without FILE and without a FILE.new that fits says that there was a journal: refused. The caller holds the folder, so that no other posagent
+// makes the same one.
+func createJournal(cfg JournalConfig, note string) (*Journal, error) {
 	made, err := firstOf(cfg.KeyFile, cfg.memoFile())
 	if err != nil {
 		return nil, unseen(cfg.File, err)
@@ -43,8 +38,8 @@ func createNoting(cfg JournalConfig, note string) (*Journal, error) {
 	case made != "":
 		return nil, missing(cfg, made)
 	case unfinished:
-		if err := removeUnfinished(cfg); err != nil {
-			return nil, err
+		if err := os.Remove(cfg.newFile()); err != nil {
+			return nil, unwritable(cfg.File, err)
 		}
 	}
 	j, err := beginCreation(cfg, note)
@@ -82,26 +77,12 @@ func beginCreation(cfg JournalConfig, note string) (*Journal, error) {
 		err = cfg.step("key")
 	}
 	if err == nil {
-		err = j.stillAlone(cfg.KeyFile)
-	}
-	if err == nil {
 		err = writeKey(cfg.KeyFile, secret)
 	}
 	if err != nil {
-		return nil, errors.Join(createError(cfg, err), j.dropBolt())
+		return nil, errors.Join(unwritable(cfg.File, err), j.dropBolt())
 	}
 	return j, nil
-}
-
-// createError tells a second posagent, which is making the same journal now, from a disk that cannot be written.
-func createError(cfg JournalConfig, err error) error {
-	if errors.Is(err, fs.ErrExist) {
-		err = berrors.ErrTimeout
-	}
-	if errors.Is(err, berrors.ErrTimeout) {
-		return openError(cfg.newFile(), err)
-	}
-	return unwritable(cfg.File, err)
 }
 
 // writeFirst makes FILE.new with its buckets and first entry, and returns when it is on disk.
@@ -163,32 +144,13 @@ func (j *Journal) putInPlace() error {
 		err = j.cfg.step("rename")
 	}
 	if err == nil {
-		err = j.stillAlone()
-	}
-	if err == nil {
 		err = os.Rename(j.cfg.newFile(), j.cfg.File)
 	}
 	if err == nil {
 		err = syncFolder(filepath.Dir(j.cfg.File))
 	}
 	if err != nil {
-		return errors.Join(createError(j.cfg, err), j.dropBolt())
-	}
-	return nil
-}
-
-// stillAlone reports fs.ErrExist where another process makes the same journal at the same time, and has come further.
-func (j *Journal) stillAlone(unmade ...string) error {
-	if made, err := firstOf(append(unmade, j.cfg.File)...); err != nil || made != "" {
-		return errors.Join(err, fs.ErrExist)
-	}
-	ours, err := j.file.Stat()
-	if err != nil {
-		return err
-	}
-	there, err := os.Stat(j.cfg.newFile())
-	if err != nil || !os.SameFile(ours, there) {
-		return errors.Join(err, fs.ErrExist)
+		return errors.Join(unwritable(j.cfg.File, err), j.dropBolt())
 	}
 	return nil
 }
@@ -210,22 +172,6 @@ func finishCreation(cfg JournalConfig) (*Journal, error) {
 		return nil, errors.Join(errUnlessPassing(err, missing(cfg, cfg.KeyFile)), j.letGo())
 	}
 	return j, j.putInPlace()
-}
-
-// removeUnfinished takes away a FILE.new that no key was made for, unless another process is making it now.
-func removeUnfinished(cfg JournalConfig) error {
-	j := &Journal{cfg: cfg}
-	err := j.openBolt(cfg.newFile())
-	if err == nil {
-		err = j.letGo()
-	}
-	if err := errUnlessPassing(err, nil); err != nil {
-		return err
-	}
-	if err := os.Remove(cfg.newFile()); err != nil {
-		return unwritable(cfg.File, err)
-	}
-	return nil
 }
 
 // errUnlessPassing returns err where another process is the cause, or a disk that failed to read, and otherwise the other error.
@@ -253,7 +199,7 @@ func maySetAside(err error) bool {
 	return open.Kind == OpenDamaged || open.Kind == OpenKeyMissing || open.Kind == OpenKeyWrong || open.Kind == OpenMissing
 }
 
-// beginNew moves everything of the old journal aside and makes a new one, whose first entry says why.
+// beginNew moves everything of the old journal aside and makes a new one, whose first entry says why. The caller holds the folder.
 func beginNew(cfg JournalConfig, why error) (*Journal, error) {
 	suffix := cfg.asideSuffix()
 	for _, path := range []string{cfg.File, cfg.newFile(), cfg.KeyFile, cfg.memoFile(), cfg.startsFile()} {
@@ -265,7 +211,7 @@ func beginNew(cfg JournalConfig, why error) (*Journal, error) {
 			return nil, unwritable(cfg.File, err)
 		}
 	}
-	return createNoting(cfg, "begun anew: "+why.Error())
+	return createJournal(cfg, "begun anew: "+why.Error())
 }
 
 // asideSuffix ends the name of what is set aside now.

@@ -2,8 +2,10 @@ package queue
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"syscall"
 	"testing"
 
@@ -66,27 +68,93 @@ func TestAJournalWithPaymentsUnderTheUnfinishedNameIsNotTakenForAFreshOne(t *tes
 	b.open()
 }
 
-func TestAMakerThatAnotherHasOvertakenStops(t *testing.T) {
-	for _, step := range []string{"key", "rename"} {
-		t.Run(step, func(t *testing.T) {
-			other := bookIn(t, t.TempDir())
-			slow := other.cfg
-			slow.fault = func(s string) error {
-				if s == step { // the other process takes the file away, and makes the whole journal
-					require.NoError(t, os.Remove(slow.newFile()))
-					_ = os.Remove(slow.KeyFile)
-					_ = os.Remove(slow.memoFile())
-					other.open()
-				}
-				return nil
+func TestAJournalThatAnotherHasMadeMeanwhileIsNotMissing(t *testing.T) {
+	for _, step := range []string{"none there", "hold"} {
+		for _, readOnly := range []bool{false, true} {
+			if readOnly && step == "hold" {
+				continue // who only reads holds nothing
 			}
-			_, err := OpenJournal(slow)
-			var refused *OpenError
-			require.ErrorAs(t, err, &refused)
-			assert.Equal(t, OpenLocked, refused.Kind, refused.Text)
-			other.paid("key 1", "A-1")
-			other.mustBeClean()
+			t.Run(fmt.Sprint(step, ", read only ", readOnly), func(t *testing.T) {
+				other := bookIn(t, t.TempDir())
+				slow := *other
+				slow.cfg.ReadOnly = readOnly
+				slow.cfg.fault = once(step, func() { other.open() })
+				refused := slow.mustNotOpen()
+				assert.Equal(t, OpenLocked, refused.Kind, refused.Text)
+				other.paid("key 1", "A-1")
+				other.mustBeClean()
+			})
+		}
+	}
+}
+
+func TestWhileOneMakesTheJournalNobodyElseDoesAndNoneIsCalledMissing(t *testing.T) {
+	backup := newBook(t).backup().File
+	for _, step := range []string{"create", "first entry", "key", "memo", "rename"} {
+		t.Run(step, func(t *testing.T) {
+			maker := bookIn(t, t.TempDir())
+			met := false
+			maker.cfg.fault = once(step, func() {
+				met = true
+				second := *maker
+				second.cfg.fault = nil
+				for range 2 {
+					refused := second.mustNotOpen()
+					assert.Equal(t, OpenLocked, refused.Kind, refused.Text)
+					assert.Contains(t, refused.Text, "making or restoring")
+					second.cfg.BeginNew = true
+				}
+				_, err := RestoreBackup(t.Context(), second.cfg, RestoreOptions{From: backup, Operator: "an installer", Reason: "a try"})
+				var locked *OpenError
+				require.ErrorAs(t, err, &locked)
+				assert.Equal(t, OpenLocked, locked.Kind, locked.Text)
+				second.cfg.ReadOnly = true
+				assert.Equal(t, OpenAbsent, second.mustNotOpen().Kind)
+			})
+			maker.open()
+			assert.True(t, met)
+			maker.paid("key 1", "A-1")
+			maker.mustBeClean()
 		})
+	}
+}
+
+func TestTwoWhoBeginANewJournalBeginOne(t *testing.T) {
+	for _, stays := range []bool{false, true} {
+		t.Run(fmt.Sprint("the first stays ", stays), func(t *testing.T) {
+			first := newBook(t)
+			require.NoError(t, first.Close())
+			first.putBack([]byte("no journal"))
+			first.cfg.BeginNew = true
+			second := *first
+			second.cfg.fault = once("hold", func() {
+				first.open()
+				if !stays {
+					require.NoError(t, first.Close())
+				}
+			})
+			if stays {
+				assert.Equal(t, OpenLocked, second.mustNotOpen().Kind)
+			} else {
+				second.open()
+				require.NoError(t, second.Close())
+			}
+			aside, err := filepath.Glob(first.cfg.File + ".aside-*")
+			require.NoError(t, err)
+			assert.Len(t, aside, 1, "what the first began was set aside by the second")
+		})
+	}
+}
+
+// once does something at the first time that a step is come to.
+func once(step string, do func()) func(string) error {
+	done := false
+	return func(s string) error {
+		if s == step && !done {
+			done = true
+			do()
+		}
+		return nil
 	}
 }
 

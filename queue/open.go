@@ -67,9 +67,6 @@ func OpenJournal(cfg JournalConfig) (*Journal, error) {
 		return nil, err
 	}
 	j, err := openOrCreate(cfg)
-	if err != nil && cfg.BeginNew && maySetAside(err) {
-		j, err = beginNew(cfg, err)
-	}
 	if err != nil {
 		return nil, err
 	}
@@ -89,35 +86,40 @@ func OpenJournal(cfg JournalConfig) (*Journal, error) {
 	return j, nil
 }
 
+// openOrCreate opens the journal that is there. Where there is none, or a person wants a new one, nothing that was seen of its files counts until the folder is
+// held: another posagent may be making them, or a restore.
 func openOrCreate(cfg JournalConfig) (*Journal, error) {
-	there, err := cfg.there()
-	switch {
-	case err != nil:
-		return nil, unseen(cfg.File, err)
-	case there:
-		return openThere(cfg)
+	j, err := openThere(cfg)
+	if err == nil || !isNone(err) && !(cfg.BeginNew && maySetAside(err)) {
+		return j, err
 	}
-	return createJournal(cfg)
+	if err := cfg.step("hold"); err != nil {
+		return nil, err
+	}
+	free, err := holdFolder(cfg.File)
+	if err != nil {
+		return nil, err
+	}
+	defer free()
+	if j, err = openThere(cfg); isNone(err) {
+		j, err = createJournal(cfg, "")
+	}
+	if err != nil && cfg.BeginNew && maySetAside(err) {
+		return beginNew(cfg, err)
+	}
+	return j, err
 }
 
-func (cfg JournalConfig) there() (bool, error) {
-	if err := cfg.step("stat"); err != nil {
-		return false, err
-	}
-	return exists(cfg.File)
+// isNone reports that there is no journal, whether there was one or not.
+func isNone(err error) bool {
+	var open *OpenError
+	return errors.As(err, &open) && (open.Kind == OpenAbsent || open.Kind == OpenMissing)
 }
 
 // openThere opens a journal that must be there.
 func openThere(cfg JournalConfig) (*Journal, error) {
-	there, err := cfg.there()
-	if err != nil {
-		return nil, unseen(cfg.File, err) // whether it is there is not known: nothing may be said of it that it is not
-	}
-	if !there {
-		if made, _ := firstOf(cfg.KeyFile, cfg.memoFile()); made != "" {
-			return nil, missing(cfg, made)
-		}
-		return nil, &OpenError{OpenAbsent, fmt.Sprintf("there is no journal %s; start posagent once, or correct [journal] file", cfg.File), nil}
+	if err := cfg.mustBeThere(); err != nil {
+		return nil, err
 	}
 	k, err := cfg.readKey()
 	if errors.Is(err, syscall.EIO) {
@@ -137,6 +139,39 @@ func openThere(cfg JournalConfig) (*Journal, error) {
 		return nil, errors.Join(err, j.letGo())
 	}
 	return j, nil
+}
+
+// mustBeThere says why there is no journal. A posagent that makes one has its first form there before the key, and renames it behind the key: so who sees the key,
+// then no first form, and then no journal, has seen that one was lost.
+func (cfg JournalConfig) mustBeThere() error {
+	there, err := cfg.there()
+	if err != nil {
+		return unseen(cfg.File, err) // whether it is there is not known: nothing may be said of it that it is not
+	}
+	if there {
+		return nil
+	}
+	if err := cfg.step("none there"); err != nil {
+		return unseen(cfg.File, err)
+	}
+	made, _ := firstOf(cfg.KeyFile, cfg.memoFile())
+	unfinished, unknown := exists(cfg.newFile())
+	switch there, err := cfg.there(); {
+	case err != nil:
+		return unseen(cfg.File, err)
+	case there:
+		return nil
+	case made != "" && !unfinished && unknown == nil:
+		return missing(cfg, made)
+	}
+	return &OpenError{OpenAbsent, fmt.Sprintf("there is no journal %s; start posagent once, or correct [journal] file", cfg.File), nil}
+}
+
+func (cfg JournalConfig) there() (bool, error) {
+	if err := cfg.step("stat"); err != nil {
+		return false, err
+	}
+	return exists(cfg.File)
 }
 
 func (cfg JournalConfig) readKey() (keys, error) {

@@ -87,7 +87,7 @@ func RestoreBackup(ctx context.Context, cfg JournalConfig, o RestoreOptions) (Re
 	return done, err
 }
 
-// holdFolder keeps two restores apart. The hold ends with the process.
+// holdFolder keeps two posagents apart of which each makes a journal in the folder, or puts one in place. The hold ends with the process.
 func holdFolder(journal string) (free func(), err error) {
 	if err := os.MkdirAll(filepath.Dir(journal), 0o750); err != nil {
 		return nil, unwritable(journal, err)
@@ -97,7 +97,7 @@ func holdFolder(journal string) (free func(), err error) {
 		return nil, unwritable(journal, err)
 	}
 	if err := flock(folder); err != nil {
-		return nil, errors.Join(&OpenError{OpenLocked, "another restore is at work on the journal " + journal + "; wait until it has ended", err}, folder.Close())
+		return nil, errors.Join(&OpenError{OpenLocked, "another posagent is making or restoring the journal " + journal + "; wait until it has ended", err}, folder.Close())
 	}
 	return func() { _ = folder.Close() }, nil
 }
