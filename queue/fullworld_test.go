@@ -2,8 +2,10 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"testing/cryptotest"
@@ -155,6 +157,9 @@ func (f *fullForm) open(b *worldBoot, cfg JournalConfig) (*Journal, error) {
 			key, _ := tx.Bucket(bucketOpen).Cursor().First()
 			return tx.Bucket(bucketOpen).Delete(key)
 		})
+	}
+	if err != nil { // the log of the same seed is the same, wherever its disk lies
+		err = errors.New(strings.ReplaceAll(err.Error(), f.disk.root, "the disk"))
 	}
 	return j, err
 }

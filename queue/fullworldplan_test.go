@@ -85,7 +85,7 @@ func (p fullPlan) begin(f *fullForm) {
 	if heal == 0 {
 		return
 	}
-	time.AfterFunc(heal, func() {
+	time.AfterFunc(heal+1, func() { // behind the line that says so: what is due in the same moment of a bubble comes in any order
 		f.sim.Heal()
 		f.w.mu.Lock()
 		off := f.w.offset
