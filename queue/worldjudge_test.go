@@ -90,6 +90,8 @@ type judgedOrder struct {
 	lateMoney bool          // WeChat Pay took it after the end
 	theirs    bool          // the last verified word on whose order it is, as this start knows it
 	kept      bool          // theirs, as the disk has it: a start that ends before its next commit takes what it has heard with it
+	collided  bool          // verified: the number is in use, so that what carries no tag is nobody's
+	wasHeard  bool          // collided, as the disk has it
 	moneySeen bool
 	acted     time.Duration // of the last thing that the till did about it
 }
@@ -194,7 +196,7 @@ func (j *worldJudge) hear(l *worldLine) {
 func (j *worldJudge) booted(l *worldLine) {
 	j.boots, j.up = append(j.boots, l.At), true
 	for _, o := range j.orders {
-		o.flying, o.acted, o.theirs = false, l.At, o.kept
+		o.flying, o.acted, o.theirs, o.collided = false, l.At, o.kept, o.wasHeard
 		o.done204, o.absentDead = false, 0
 		if o.payCall != 0 {
 			o.paying, o.payEnd, o.payBoot = false, l.At, l.Boot
@@ -313,7 +315,10 @@ func (j *worldJudge) ended(o *judgedOrder, l *worldLine) {
 			o.absentSince = l.At
 		}
 	}
-	if a.Verified && a.Says == payflow.Found && a.About == o.no {
+	o.collided = o.collided || a.Verified && a.Says == payflow.Collision
+	if a.Verified && a.Says == payflow.Found && a.About == o.no && a.Tagless {
+		o.moneySeen = o.moneySeen || a.State == payflow.TradeSuccess || a.State == payflow.TradeRefund
+	} else if a.Verified && a.Says == payflow.Found && a.About == o.no {
 		open := a.State != payflow.TradeClosed && a.State != payflow.TradeRevoked
 		o.theirs = o.theirs && !a.Ours || open && !a.Ours
 		o.moneySeen = o.moneySeen || a.Ours && (a.State == payflow.TradeSuccess || a.State == payflow.TradeRefund)
@@ -362,7 +367,7 @@ func (j *worldJudge) durable(o *judgedOrder, l *worldLine) {
 	}
 	o.reversing = o.reversing || r.Status == payflow.Reversing
 	o.attention = o.attention || r.Attention != ""
-	o.status, o.late, o.kept = r.Status, r.Late, o.theirs
+	o.status, o.late, o.kept, o.wasHeard = r.Status, r.Late, o.theirs, o.collided
 	o.acted = l.At
 	if !o.final && r.Status.Final() {
 		j.decided(o, l)
@@ -411,7 +416,7 @@ func (j *worldJudge) decided(o *judgedOrder, l *worldLine) {
 	absent := a.Says == payflow.NoSuchOrder
 	switch l.Record.Status {
 	case payflow.Paid:
-		if !a.Verified || a.Says != payflow.Found || a.State != payflow.TradeSuccess || !a.Ours || a.Amount != l.Record.Amount {
+		if !a.Verified || a.Says != payflow.Found || a.State != payflow.TradeSuccess || !a.Ours && (!a.Tagless || o.collided) || a.Amount != l.Record.Amount {
 			j.breach("I14", o.no, "paid on %+v", a)
 		} else if o.net == 0 {
 			j.breach("I4", o.no, "paid, and WeChat Pay holds nothing")

@@ -97,6 +97,7 @@ type worldAnswer struct {
 	State    payflow.TradeState // with payflow.Found
 	About    payflow.OutTradeNo // the order that it names
 	Ours     bool               // it carries our tag
+	Tagless  bool               // it carries none
 	Amount   payflow.Amount
 	AllBack  bool // with REFUND: every minor unit is back
 	Call     int  // the call that the answer was made for
@@ -189,6 +190,7 @@ func (l worldLine) String() string {
 		say(a.Says == "" && a.Refund == "", "nothing")
 		say(a.Refund != "", "says=%s", a.Refund)
 		say(a.Says != "", "says=%s verified=%t ours=%t", a.Says, a.Verified, a.Ours)
+		say(a.Tagless, "without a tag")
 		say(a.State != "", "%s", a.State)
 		say(a.Call != 0 && a.Call != l.Call, "(made for call %d)", a.Call)
 	}

@@ -99,6 +99,12 @@ func plants() []*plant {
 			}
 			return payflow.Step(p, e)
 		}},
+		{name: "an order without a tag taken for ours", invariant: "rule 3", shape: numbersTakenTagless, step: func(_ *worldBoot, p payflow.Payment, e payflow.Event) (payflow.Payment, []payflow.Command) {
+			if e.Outcome.Kind == payflow.Found && e.Outcome.Trade.Attach == "" {
+				e.Outcome.Trade.Attach = string(p.Tag)
+			}
+			return payflow.Step(p, e)
+		}},
 		{name: "shown before recorded", invariant: "L8", step: func(b *worldBoot, p payflow.Payment, e payflow.Event) (payflow.Payment, []payflow.Command) {
 			after, commands := payflow.Step(p, e)
 			if after.Status.Final() && !p.Status.Final() {
@@ -495,6 +501,11 @@ func refuses(s *worldScript) {
 
 func numbersTaken(s *worldScript) {
 	s.Calls = append([]worldCallFault{{Call: payflow.PayCall, N: 1, Kind: numberTaken}}, s.Calls...)
+}
+
+func numbersTakenTagless(s *worldScript) {
+	numbersTaken(s)
+	s.Tagless = true
 }
 
 func diskErrors(s *worldScript) {

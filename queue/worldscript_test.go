@@ -35,6 +35,7 @@ type worldScript struct {
 	UnsignedErrors bool `json:"unsigned_errors,omitempty"` // refusals and "no such order" are never signed
 	RevokesAt45    bool `json:"revokes_at_45,omitempty"`   // it revokes an order that is not paid within 45 s
 	SaysRefund     bool `json:"says_refund,omitempty"`     // the reverse of a paid order makes it REFUND, not REVOKED
+	Tagless        bool `json:"tagless,omitempty"`         // every other answer about an order has no attach, but one that another's is paid; the fast form alone
 
 	// Thorough has every start go through all of OpenJournal, with memo, room and reserve.
 	Thorough bool `json:"thorough,omitempty"`
@@ -267,6 +268,7 @@ func makeWorld(seed uint64, bend func(dice, *worldScript)) worldScript {
 	} else {
 		s.End = worldTime(12 * time.Minute)
 	}
+	s.Tagless = d.coin(15)
 	return s
 }
 

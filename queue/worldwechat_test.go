@@ -30,6 +30,7 @@ type modelOrder struct {
 	others bool
 	back   time.Duration // when the money that goes back has arrived
 	given  int64         // what persons' refunds have given back
+	told   int           // answers about it
 }
 
 // modelPay is WeChat Pay as the documents tell it: orders, money and answers. It knows nothing of posagent.
@@ -188,6 +189,9 @@ func (m *modelPay) reverse(o payflow.Order) reply {
 // found reports an order.
 func (m *modelPay) found(order *modelOrder) reply {
 	t := payflow.Trade{State: order.state, OutTradeNo: order.no, Amount: order.amount, MerchantID: worldMerchant, Attach: order.attach}
+	if order.told++; m.w.script.Tagless && !(order.others && order.state == payflow.TradeSuccess) && m.coin("attach", order) {
+		t.Attach = "" // of another's that is paid no till could tell that it is not its own
+	}
 	if order.state == payflow.TradeSuccess || order.state == payflow.TradeRefund {
 		t.TransactionID = payflow.TransactionID("42" + string(order.no))
 	}
@@ -202,12 +206,22 @@ func (m *modelPay) found(order *modelOrder) reply {
 	return reply{outcome: payflow.Outcome{Kind: payflow.Found, Trade: t}}
 }
 
+// coin falls one way or the other for what is told of an order now.
+func (m *modelPay) coin(what string, order *modelOrder) bool {
+	return m.w.draw(2, what, string(order.no), order.told) == 1
+}
+
 // another has another till make an order under the number.
 func (m *modelPay) another(o payflow.Order) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.byNo[o.OutTradeNo] == nil {
-		m.put(&modelOrder{no: o.OutTradeNo, attach: "ANOTHERTILLSTAG0", amount: o.Amount, others: true, state: payflow.TradeSuccess})
+		order := &modelOrder{no: o.OutTradeNo, attach: "ANOTHERTILLSTAG0", amount: o.Amount, others: true, state: payflow.TradeSuccess}
+		m.put(order)
+		if m.w.script.Tagless && m.coin("open", order) {
+			order.state = payflow.TradeUserPaying
+			m.later(time.Duration(m.w.draw(int64(8*time.Minute), "another pays", string(order.no), 0)), order, payflow.TradeSuccess)
+		}
 	}
 }
 
@@ -544,7 +558,7 @@ func (c *fastCall) really(o payflow.Outcome, verified bool) worldAnswer {
 	if o.Kind == payflow.Found {
 		t := o.Trade
 		a.State, a.About, a.Amount = t.State, t.OutTradeNo, t.Amount
-		a.Ours = c.order.Tag.Carries(t.Attach)
+		a.Ours, a.Tagless = c.order.Tag.Carries(t.Attach), t.Attach == ""
 		a.AllBack = t.Refunds.Known && t.Refunds.Done == t.Amount.Minor
 	}
 	return a
