@@ -341,13 +341,15 @@ func (v *verifier) indexes() error {
 	return nil
 }
 
-// heads measures the chain against the memo beside the key and the heads that somebody kept.
+// heads measures the chain against the memo beside the key and the heads that somebody kept. The memo is read before the journal is looked at: payments go on
+// meanwhile, and one that was read behind it may name entries that came after the look.
 func (v *verifier) heads(heads []Head) error {
+	memo, err := readSmall(v.j.cfg, v.j.cfg.memoFile(), v.j.keys, readMemo)
+	if isUnreadable(err) {
+		return err
+	}
 	return v.j.view(func(tx *bbolt.Tx) error {
-		memo, err := readSmall(v.j.cfg, v.j.cfg.memoFile(), v.j.keys, readMemo)
 		switch {
-		case isUnreadable(err):
-			return err
 		case errors.Is(err, fs.ErrNotExist):
 			v.report.Notes = append(v.report.Notes, "there is no head memo beside the key: entries cut from the end show against the heads in the system log alone")
 		case err != nil:

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"testing"
 
@@ -260,4 +261,24 @@ func TestVerifyRunsBesideTheEngine(t *testing.T) {
 		b.become(b.arm(b.freshKey(), "B-1"), payflow.Cancelled)
 	}
 	<-done
+}
+
+// A finding arms nothing more until a person has looked: one about a payment that went on meanwhile would close a till for nothing.
+func TestAPaymentWhileTheHeadsAreMeasuredIsNoFinding(t *testing.T) {
+	b := newBook(t)
+	b.paid("key 1", "A-1")
+	met := 0
+	b.Journal.cfg.unread = func(path string) error {
+		if path == b.cfg.memoFile() {
+			met++
+			b.paid(fmt.Sprint("key while measured ", met), "A-2")
+			require.NoError(t, b.SaveHead())
+		}
+		return nil
+	}
+	report, err := b.Verify(t.Context(), nil)
+	require.NoError(t, err)
+	assert.Empty(t, report.Findings)
+	assert.Equal(t, 1, met)
+	b.Journal.cfg.unread = nil
 }
