@@ -4,12 +4,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 	"syscall"
 
 	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 
 	"posagent/payflow"
 )
@@ -53,8 +55,10 @@ func (cfg JournalConfig) newFile() string { return cfg.File + ".new" }
 
 func firstOf(paths ...string) (string, error) {
 	for _, p := range paths {
-		if there, err := exists(p); err != nil || there {
-			return p, err
+		if there, err := exists(p); err != nil {
+			return "", err
+		} else if there {
+			return p, nil
 		}
 	}
 	return "", nil
@@ -158,27 +162,44 @@ func (j *Journal) putInPlace() error {
 // finishCreation goes on where a crash left FILE.new beside its key.
 func finishCreation(cfg JournalConfig) (*Journal, error) {
 	k, err := cfg.readKey()
-	if errors.Is(err, syscall.EIO) {
-		return nil, unreadable(cfg.KeyFile, err)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, missing(cfg, cfg.memoFile())
 	}
 	if err != nil {
-		return nil, missing(cfg, cfg.newFile())
+		return nil, cfg.keyError(err)
 	}
 	j := &Journal{cfg: cfg, keys: k}
 	if err := j.openBolt(cfg.newFile()); err != nil {
 		return nil, errUnlessPassing(err, missing(cfg, cfg.KeyFile))
 	}
-	if err := j.recognise(); err != nil || j.head.Sequence != 1 {
+	err = j.recognise()
+	if err == nil {
+		err = j.mustBeFirstForm()
+	}
+	if err != nil {
 		return nil, errors.Join(errUnlessPassing(err, missing(cfg, cfg.KeyFile)), j.letGo())
 	}
 	return j, j.putInPlace()
 }
 
-// errUnlessPassing returns err where another process is the cause, or a disk that failed to read, and otherwise the other error.
+// mustBeFirstForm sees that the journal holds its first entry alone, and that there was never more: a memo of another head is that of a journal which is lost.
+func (j *Journal) mustBeFirstForm() error {
+	memo, err := readSmall(j.cfg, j.cfg.memoFile(), j.keys, readMemo)
+	switch {
+	case j.head.Sequence != 1:
+		return errors.New("it holds more than its first entry")
+	case errors.Is(err, fs.ErrNotExist), err == nil && memo == j.head:
+		return nil
+	}
+	return errors.Join(err, errors.New("its head memo is that of another"))
+}
+
+// errUnlessPassing returns err where it says nothing about the file, and otherwise the other error.
 func errUnlessPassing(err, otherwise error) error {
-	var open *OpenError
-	if errors.As(err, &open) && (open.Kind == OpenLocked || open.Kind == OpenUnreadable) {
-		return err
+	for _, passing := range []OpenKind{OpenLocked, OpenUnreadable, OpenUnwritable} {
+		if isKind(err, passing) {
+			return err
+		}
 	}
 	return otherwise
 }
@@ -192,15 +213,24 @@ func (j *Journal) dropBolt() error {
 
 // maySetAside says which failures a new journal is a way out of.
 func maySetAside(err error) bool {
-	var open *OpenError
-	if !errors.As(err, &open) {
-		return false
-	}
-	return open.Kind == OpenDamaged || open.Kind == OpenKeyMissing || open.Kind == OpenKeyWrong || open.Kind == OpenMissing
+	return isKind(err, OpenDamaged) || isKind(err, OpenKeyMissing) || isKind(err, OpenKeyWrong) || isKind(err, OpenMissing)
 }
 
-// beginNew moves everything of the old journal aside and makes a new one, whose first entry says why. The caller holds the folder.
+// beginNew moves everything of the old journal aside and makes a new one, whose first entry says why. The caller holds the folder. A journal that another posagent
+// has open stays, whatever became of its key.
 func beginNew(cfg JournalConfig, why error) (*Journal, error) {
+	old, err := os.Open(cfg.File)
+	if err == nil {
+		defer func() { _ = release(old) }()
+		err = flock(old, syscall.LOCK_EX)
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, syscall.EWOULDBLOCK):
+		return nil, openError(cfg.File, berrors.ErrTimeout)
+	case err != nil:
+		return nil, unseen(cfg.File, err)
+	}
 	suffix := cfg.asideSuffix()
 	for _, path := range []string{cfg.File, cfg.newFile(), cfg.KeyFile, cfg.memoFile(), cfg.startsFile()} {
 		there, err := exists(path)

@@ -6,11 +6,15 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"posagent/payflow"
 )
 
 var errPowerCut = errors.New("power cut")
@@ -23,6 +27,11 @@ func TestACreationCutShortAtAnyStepIsFinishedAtTheNextStart(t *testing.T) {
 			_, err := OpenJournal(b.cfg)
 			require.ErrorIs(t, err, errPowerCut)
 			b.cfg.fault = nil
+			if step != "room" {
+				b.cfg.ReadOnly = true
+				assert.Equal(t, OpenAbsent, b.mustNotOpen().Kind, "there was none yet")
+				b.cfg.ReadOnly = false
+			}
 			b.open()
 			b.paid("key 1", "A-1")
 			b.mustBeClean()
@@ -68,24 +77,162 @@ func TestAJournalWithPaymentsUnderTheUnfinishedNameIsNotTakenForAFreshOne(t *tes
 	b.open()
 }
 
-func TestAJournalThatAnotherHasMadeMeanwhileIsNotMissing(t *testing.T) {
-	for _, step := range []string{"none there", "hold"} {
-		for _, readOnly := range []bool{false, true} {
-			if readOnly && step == "hold" {
-				continue // who only reads holds nothing
-			}
-			t.Run(fmt.Sprint(step, ", read only ", readOnly), func(t *testing.T) {
-				other := bookIn(t, t.TempDir())
-				slow := *other
-				slow.cfg.ReadOnly = readOnly
-				slow.cfg.fault = once(step, func() { other.open() })
-				refused := slow.mustNotOpen()
-				assert.Equal(t, OpenLocked, refused.Kind, refused.Text)
-				other.paid("key 1", "A-1")
-				other.mustBeClean()
-			})
+// What speaks against a journal may be no more than that another posagent was at work on its files while they were looked at.
+func TestWhatSpeaksAgainstAJournalCountsOnlyWhenNobodyIsAtWorkOnIt(t *testing.T) {
+	away := func(path string) func(*book) func() {
+		return func(b *book) func() {
+			kept := filepath.Join(b.t.TempDir(), "kept")
+			require.NoError(b.t, os.Rename(path, kept))
+			return func() { require.NoError(b.t, os.Rename(kept, path)) }
 		}
 	}
+	replaced := func(path string, content []byte) func(*book) func() {
+		return func(b *book) func() {
+			was, err := os.ReadFile(path)
+			require.NoError(b.t, err)
+			require.NoError(b.t, os.WriteFile(path, content, 0o600))
+			return func() { require.NoError(b.t, os.WriteFile(path, was, 0o600)) }
+		}
+	}
+	for _, readOnly := range []bool{false, true} {
+		b := newBook(t)
+		entry := b.paid("key 1", "A-1")
+		for name, spoil := range map[string]func(*book) func(){
+			"missing": away(b.cfg.File), "damaged": replaced(b.cfg.File, []byte("no journal")), "key missing": away(b.cfg.KeyFile),
+			"key wrong": replaced(b.cfg.KeyFile, []byte("no key")),
+		} {
+			require.NoError(t, b.Close())
+			slow := *b
+			slow.cfg.ReadOnly, slow.cfg.BeginNew = readOnly, true
+			slow.cfg.fault = once("hold", spoil(&slow))
+			slow.open()
+			assert.Equal(t, []payflow.OutTradeNo{entry.OutTradeNo}, numbers(slow.Recent(9)), name)
+			require.NoError(t, slow.Close())
+			b.open()
+		}
+	}
+}
+
+func TestAJournalThatAnotherHasMadeMeanwhileIsNotMissing(t *testing.T) {
+	for _, readOnly := range []bool{false, true} {
+		other := bookIn(t, t.TempDir())
+		slow := *other
+		slow.cfg.ReadOnly = readOnly
+		slow.cfg.fault = once("hold", other.open)
+		refused := slow.mustNotOpen()
+		assert.Equal(t, OpenLocked, refused.Kind, refused.Text)
+		other.paid("key 1", "A-1")
+		other.mustBeClean()
+		require.NoError(t, other.Close())
+	}
+}
+
+func TestOneWhoOnlyLooksTurnsNoMakerAway(t *testing.T) {
+	b := bookIn(t, t.TempDir())
+	b.cfg.fault = once("hold", func() {
+		free, err := b.cfg.hold()
+		require.NoError(t, err)
+		time.AfterFunc(lockWait/10, free)
+	})
+	b.open()
+	b.mustBeClean()
+	require.NoError(t, b.Close())
+}
+
+func TestAHoldThatIsRefusedKeepsNoFileOpen(t *testing.T) {
+	open := func() int {
+		files, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Skip("this system does not list a process's open files: ", err)
+		}
+		return len(files)
+	}
+	b := bookIn(t, t.TempDir())
+	free, err := b.cfg.hold()
+	require.NoError(t, err)
+	before := open()
+	for range 5 {
+		assert.Equal(t, OpenLocked, b.mustNotOpen().Kind)
+	}
+	assert.LessOrEqual(t, open(), before)
+	free()
+	b.open()
+	require.NoError(t, b.Close())
+}
+
+// What is not known to be there or not is neither missing nor absent, and nothing is made or written.
+func TestWhatCannotBeLookedForIsNotCalledMissing(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	for name, bend := range map[string]func(*JournalConfig){
+		"the key":                  func(cfg *JournalConfig) { cfg.KeyFile = filepath.Join(file, "journal.key") },
+		"an unfinished journal":    func(cfg *JournalConfig) { cfg.File = filepath.Join(filepath.Dir(cfg.File), strings.Repeat("j", 253)) },
+		"one that can't be undone": func(cfg *JournalConfig) { require.NoError(t, os.MkdirAll(filepath.Join(cfg.newFile(), "full"), 0o700)) },
+	} {
+		for _, readOnly := range []bool{false, true} {
+			b := bookIn(t, t.TempDir())
+			require.NoError(t, os.MkdirAll(filepath.Dir(b.cfg.File), 0o700))
+			bend(&b.cfg)
+			b.cfg.ReadOnly, b.cfg.BeginNew = readOnly, true
+			kind := b.mustNotOpen().Kind
+			if readOnly && name == "one that can't be undone" {
+				assert.Equal(t, OpenAbsent, kind, name)
+			} else {
+				assert.Equal(t, OpenUnwritable, kind, name)
+			}
+			assert.NoFileExists(t, b.cfg.File)
+		}
+	}
+}
+
+func TestALostJournalIsNoCreationCutShort(t *testing.T) {
+	for name, first := range map[string]bool{"beside junk": false, "beside an old first form of it": true} {
+		t.Run(name, func(t *testing.T) {
+			b := bookIn(t, t.TempDir())
+			b.cfg.fault = failing("rename", errPowerCut)
+			_, err := OpenJournal(b.cfg)
+			require.ErrorIs(t, err, errPowerCut)
+			unfinished := []byte("junk")
+			if first {
+				unfinished, err = os.ReadFile(b.cfg.newFile())
+				require.NoError(t, err)
+			}
+			b.cfg.fault = nil
+			b.open()
+			b.paid("key 1", "A-1")
+			require.NoError(t, b.Close())
+			require.NoError(t, os.Remove(b.cfg.File))
+			require.NoError(t, os.WriteFile(b.cfg.newFile(), unfinished, 0o600))
+			memo, err := os.ReadFile(b.cfg.memoFile())
+			require.NoError(t, err)
+			for _, readOnly := range []bool{true, false} {
+				b.cfg.ReadOnly = readOnly
+				assert.Equal(t, OpenMissing, b.mustNotOpen().Kind)
+			}
+			now, err := os.ReadFile(b.cfg.memoFile())
+			require.NoError(t, err)
+			assert.Equal(t, memo, now, "what tells that entries are missed is written over")
+			require.NoError(t, os.Remove(b.cfg.newFile()))
+			require.NoError(t, os.Remove(b.cfg.KeyFile))
+			b.cfg.ReadOnly = true
+			assert.Equal(t, OpenMissing, b.mustNotOpen().Kind, "the memo alone says so")
+		})
+	}
+}
+
+func TestAnUnfinishedJournalThatAnotherHoldsIsNotMissing(t *testing.T) {
+	b := bookIn(t, t.TempDir())
+	b.cfg.fault = failing("rename", errPowerCut)
+	_, err := OpenJournal(b.cfg)
+	require.ErrorIs(t, err, errPowerCut)
+	b.cfg.fault = nil
+	holder, err := os.Open(b.cfg.newFile())
+	require.NoError(t, err)
+	require.NoError(t, flock(holder, syscall.LOCK_EX))
+	assert.Equal(t, OpenLocked, b.mustNotOpen().Kind)
+	require.NoError(t, holder.Close())
+	b.open()
+	require.NoError(t, b.Close())
 }
 
 func TestWhileOneMakesTheJournalNobodyElseDoesAndNoneIsCalledMissing(t *testing.T) {
@@ -109,7 +256,7 @@ func TestWhileOneMakesTheJournalNobodyElseDoesAndNoneIsCalledMissing(t *testing.
 				require.ErrorAs(t, err, &locked)
 				assert.Equal(t, OpenLocked, locked.Kind, locked.Text)
 				second.cfg.ReadOnly = true
-				assert.Equal(t, OpenAbsent, second.mustNotOpen().Kind)
+				assert.Equal(t, OpenLocked, second.mustNotOpen().Kind)
 			})
 			maker.open()
 			assert.True(t, met)

@@ -38,7 +38,8 @@
 //
 // fdatasync means on disk, a sector of 512 bytes is written whole or not at all, rename is atomic, and a folder's sync makes the rename last. Under that, a kill or a power
 // cut at any moment leaves the journal before the step or after it. While the journal is made it has another name; see
-// createJournal for what each moment of that can leave. A commit that fails may or may not be on disk, so that the
+// createJournal for what each moment of that can leave. Who makes, restores or begins anew holds the folder by a lock, and what speaks
+// against a journal is believed only under that lock. A commit that fails may or may not be on disk, so that the
 // Journal refuses everything from then on and must be opened anew.
 //
 // # Backup and restore

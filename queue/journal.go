@@ -8,7 +8,6 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -248,7 +247,7 @@ func readSmall[T any](cfg JournalConfig, path string, k keys, read func(string, 
 		}
 	}
 	got, err := read(path, k)
-	if errors.Is(err, syscall.EIO) {
+	if mayPass(err) {
 		return none, unreadable(path, err)
 	}
 	return got, err

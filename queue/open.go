@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -61,7 +62,7 @@ func OpenJournal(cfg JournalConfig) (*Journal, error) {
 		cfg.Now = time.Now
 	}
 	if cfg.ReadOnly {
-		return openThere(cfg)
+		return openOrCreate(cfg)
 	}
 	if err := checkIDs(cfg.StoreID, cfg.TillID); err != nil {
 		return nil, err
@@ -86,34 +87,51 @@ func OpenJournal(cfg JournalConfig) (*Journal, error) {
 	return j, nil
 }
 
-// openOrCreate opens the journal that is there. Where there is none, or a person wants a new one, nothing that was seen of its files counts until the folder is
-// held: another posagent may be making them, or a restore.
+// openOrCreate opens the journal that is there, or makes it. What speaks against the journal counts only once the folder is held: another posagent may be making it,
+// or a restore or a new beginning be putting another in its place.
 func openOrCreate(cfg JournalConfig) (*Journal, error) {
 	j, err := openThere(cfg)
-	if err == nil || !isNone(err) && !(cfg.BeginNew && maySetAside(err)) {
+	if err == nil || !isKind(err, OpenAbsent) && !maySetAside(err) {
 		return j, err
 	}
 	if err := cfg.step("hold"); err != nil {
 		return nil, err
 	}
-	free, err := holdFolder(cfg.File)
-	if err != nil {
+	free, held := cfg.hold()
+	switch {
+	case isKind(held, OpenLocked), held != nil && !cfg.ReadOnly && isKind(err, OpenAbsent):
+		return nil, held
+	case held != nil:
 		return nil, err
 	}
 	defer free()
-	if j, err = openThere(cfg); isNone(err) {
+	j, err = openThere(cfg)
+	if cfg.ReadOnly {
+		return j, err
+	}
+	if isKind(err, OpenAbsent) || isKind(err, OpenMissing) {
 		j, err = createJournal(cfg, "")
 	}
-	if err != nil && cfg.BeginNew && maySetAside(err) {
+	if cfg.BeginNew && maySetAside(err) {
 		return beginNew(cfg, err)
 	}
 	return j, err
 }
 
-// isNone reports that there is no journal, whether there was one or not.
-func isNone(err error) bool {
+// hold holds the folder. Readers hold it beside each other, and make none.
+func (cfg JournalConfig) hold() (free func(), err error) {
+	if cfg.ReadOnly {
+		return holdFolder(cfg.File, syscall.LOCK_SH)
+	}
+	if err := os.MkdirAll(filepath.Dir(cfg.File), 0o750); err != nil {
+		return nil, unseen(cfg.File, err)
+	}
+	return holdFolder(cfg.File, syscall.LOCK_EX)
+}
+
+func isKind(err error, kind OpenKind) bool {
 	var open *OpenError
-	return errors.As(err, &open) && (open.Kind == OpenAbsent || open.Kind == OpenMissing)
+	return errors.As(err, &open) && open.Kind == kind
 }
 
 // openThere opens a journal that must be there.
@@ -122,14 +140,11 @@ func openThere(cfg JournalConfig) (*Journal, error) {
 		return nil, err
 	}
 	k, err := cfg.readKey()
-	if errors.Is(err, syscall.EIO) {
-		return nil, unreadable(cfg.KeyFile, err)
-	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, &OpenError{OpenKeyMissing, fmt.Sprintf("the journal %s is there, but its key %s is not; put the key back from its copy", cfg.File, cfg.KeyFile), err}
 	}
 	if err != nil {
-		return nil, &OpenError{OpenKeyWrong, fmt.Sprintf("the key of the journal cannot be read (%v); put it back from its copy, readable by the user posagent", err), err}
+		return nil, cfg.keyError(err)
 	}
 	j := &Journal{cfg: cfg, keys: k}
 	if err := j.openBolt(cfg.File); err != nil {
@@ -141,8 +156,7 @@ func openThere(cfg JournalConfig) (*Journal, error) {
 	return j, nil
 }
 
-// mustBeThere says why there is no journal. A posagent that makes one has its first form there before the key, and renames it behind the key: so who sees the key,
-// then no first form, and then no journal, has seen that one was lost.
+// mustBeThere says why there is no journal.
 func (cfg JournalConfig) mustBeThere() error {
 	there, err := cfg.there()
 	if err != nil {
@@ -151,20 +165,28 @@ func (cfg JournalConfig) mustBeThere() error {
 	if there {
 		return nil
 	}
-	if err := cfg.step("none there"); err != nil {
+	made, err := firstOf(cfg.KeyFile, cfg.memoFile())
+	if err != nil {
 		return unseen(cfg.File, err)
 	}
-	made, _ := firstOf(cfg.KeyFile, cfg.memoFile())
-	unfinished, unknown := exists(cfg.newFile())
-	switch there, err := cfg.there(); {
-	case err != nil:
-		return unseen(cfg.File, err)
-	case there:
-		return nil
-	case made != "" && !unfinished && unknown == nil:
+	unfinished, err := exists(cfg.newFile())
+	if err != nil {
+		return unseen(cfg.newFile(), err)
+	}
+	if made != "" && !(unfinished && cfg.memoNamesNoMore()) {
 		return missing(cfg, made)
 	}
 	return &OpenError{OpenAbsent, fmt.Sprintf("there is no journal %s; start posagent once, or correct [journal] file", cfg.File), nil}
+}
+
+// memoNamesNoMore reports that the head memo names no entry behind the first, as after a creation that was cut short.
+func (cfg JournalConfig) memoNamesNoMore() bool {
+	k, err := cfg.readKey()
+	if err != nil {
+		return false
+	}
+	memo, err := readMemo(cfg.memoFile(), k)
+	return errors.Is(err, fs.ErrNotExist) || err == nil && memo.Sequence == 1
 }
 
 func (cfg JournalConfig) there() (bool, error) {
@@ -179,6 +201,14 @@ func (cfg JournalConfig) readKey() (keys, error) {
 		return keys{}, err
 	}
 	return readKey(cfg.KeyFile)
+}
+
+// keyError says why a key that is there can't be used.
+func (cfg JournalConfig) keyError(err error) error {
+	if mayPass(err) {
+		return unreadable(cfg.KeyFile, err)
+	}
+	return &OpenError{OpenKeyWrong, fmt.Sprintf("the key of the journal cannot be read (%v); put it back from its copy, readable by the user posagent", err), err}
 }
 
 // openBolt opens a bbolt file that is there. bbolt panics on some damaged files.
@@ -244,7 +274,7 @@ func (j *Journal) openError(path string, err error) error {
 	if !errors.As(refused, &open) || open.Kind != OpenDamaged {
 		return refused
 	}
-	if failed := j.readThrough(path); errors.Is(failed, syscall.EIO) {
+	if failed := j.readThrough(path); mayPass(failed) {
 		return unreadable(path, failed)
 	}
 	return refused
@@ -264,12 +294,14 @@ func (j *Journal) readThrough(path string) error {
 
 func openError(path string, err error) error {
 	switch {
-	case errors.Is(err, syscall.EIO):
+	case mayPass(err):
 		return unreadable(path, err)
 	case errors.Is(err, berrors.ErrTimeout):
 		return &OpenError{OpenLocked, "another posagent holds the journal " + path + holderHint(path) + "; ask it (posagent status), or stop it first", err}
 	case isUnwritable(err):
 		return unwritable(path, err)
+	case errors.Is(err, fs.ErrNotExist):
+		return &OpenError{OpenLocked, "the journal " + path + " was moved away while it was opened (a new one is begun, or somebody moves it); start posagent again", err}
 	}
 	return &OpenError{OpenDamaged, fmt.Sprintf("the journal %s is damaged (%v); copy it before anything else, do not delete it, and put the newest good backup in its place: posagent restore --operator NAME --reason …", path, err), err}
 }
@@ -278,10 +310,24 @@ func unwritable(path string, err error) error {
 	return &OpenError{OpenUnwritable, fmt.Sprintf("the journal %s cannot be written (%v); take cash, and see that its disk has room and is not read-only, and that it belongs to the user posagent", path, err), err}
 }
 
-// unreadable is no damage: an error of the disk, its cable or its bus passes by itself more often than not, and nothing may be put in the place of a
-// journal that is whole.
+// unreadable is no damage: an error of the disk, its cable or its bus passes by itself more often than not, as does a lack of memory or of open files, and nothing may
+// be put in the place of a journal that is whole.
 func unreadable(path string, err error) error {
-	return &OpenError{OpenUnreadable, fmt.Sprintf("the disk failed to read %s (%v), which may pass: the start is tried again; take cash meanwhile, and if it stays so see to the disk and its cable, and copy the file to another disk before anything else", path, err), err}
+	what, mend := "the disk failed to read", "see to the disk and its cable, and copy the file to another disk before anything else"
+	if !errors.Is(err, syscall.EIO) {
+		what, mend = "the system could not open", "start this PC again"
+	}
+	return &OpenError{OpenUnreadable, fmt.Sprintf("%s %s (%v), which may pass: the start is tried again; take cash meanwhile, and if it stays so %s", what, path, err, mend), err}
+}
+
+// mayPass reports an error of the system that says nothing about the file.
+func mayPass(err error) bool {
+	for _, passing := range []syscall.Errno{syscall.EIO, syscall.EAGAIN, syscall.EBUSY, syscall.EINTR, syscall.EMFILE, syscall.ENFILE, syscall.ENOLCK, syscall.ENOMEM, syscall.ESTALE, syscall.ETIMEDOUT} {
+		if errors.Is(err, passing) {
+			return true
+		}
+	}
+	return false
 }
 
 func isUnreadable(err error) bool {
@@ -291,7 +337,7 @@ func isUnreadable(err error) bool {
 
 // unseen is for a file of which it is not even known whether it is there.
 func unseen(path string, err error) error {
-	if errors.Is(err, syscall.EIO) {
+	if mayPass(err) {
 		return unreadable(path, err)
 	}
 	return unwritable(path, err)

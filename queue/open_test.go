@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -163,11 +164,33 @@ func TestAPersonMayBeginANewJournalAndNothingIsLost(t *testing.T) {
 }
 
 func TestAJournalThatAnotherHoldsIsNotSetAside(t *testing.T) {
-	b := newBook(t)
-	second := *b
-	second.cfg.BeginNew = true
-	assert.Equal(t, OpenLocked, second.mustNotOpen().Kind)
-	assert.FileExists(t, b.cfg.File)
+	for name, spoil := range map[string]func(*book){
+		"nothing is wrong": func(*book) {},
+		"its key is gone":  func(b *book) { require.NoError(b.t, os.Remove(b.cfg.KeyFile)) },
+		"its key is a folder": func(b *book) {
+			require.NoError(b.t, os.Remove(b.cfg.KeyFile))
+			require.NoError(b.t, os.Mkdir(b.cfg.KeyFile, 0o700))
+		},
+		"its key is another's": func(b *book) { require.NoError(b.t, writeKey(b.cfg.KeyFile, newSecret())) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := bookIn(t, t.TempDir())
+			b.open()
+			second := *b
+			second.cfg.BeginNew = true
+			spoil(&second)
+			refused := second.mustNotOpen()
+			assert.Equal(t, OpenLocked, refused.Kind, refused.Text)
+			assert.Contains(t, refused.Text, "another posagent holds the journal")
+			ours, err := b.file.Stat()
+			require.NoError(t, err)
+			there, err := os.Stat(b.cfg.File)
+			require.NoError(t, err)
+			assert.True(t, os.SameFile(ours, there))
+			b.paid("key 1", "A-1")
+			require.NoError(t, b.Close())
+		})
+	}
 }
 
 func TestANewerFormatIsRefused(t *testing.T) {
@@ -241,12 +264,15 @@ func TestADiskThatFailsToReadIsNoDamageAndTheNextStartGoesOn(t *testing.T) {
 				entry := b.arm("key 1", "A-1")
 				require.NoError(t, b.Close())
 				b.cfg.ReadOnly, b.cfg.BeginNew = readOnly, true
-				b.cfg.fault = failing(step, &fs.PathError{Op: "read", Path: b.cfg.File, Err: syscall.EIO})
-				refused := b.mustNotOpen()
-				assert.Equal(t, OpenUnreadable, refused.Kind)
-				assert.ErrorIs(t, refused, syscall.EIO)
-				assert.Contains(t, refused.Text, "tried again")
-				assert.NotContains(t, refused.Text, "restore")
+				for _, cause := range []error{syscall.EIO, syscall.EMFILE, syscall.ENOMEM, syscall.ENOLCK, syscall.ETIMEDOUT} {
+					b.cfg.fault = failing(step, &fs.PathError{Op: "read", Path: b.cfg.File, Err: cause})
+					refused := b.mustNotOpen()
+					assert.Equal(t, OpenUnreadable, refused.Kind)
+					assert.ErrorIs(t, refused, cause)
+					assert.Contains(t, refused.Text, "tried again")
+					assert.NotContains(t, refused.Text, "restore")
+					assert.Equal(t, cause == syscall.EIO, strings.Contains(refused.Text, "disk"), refused.Text)
+				}
 				b.cfg.fault, b.cfg.ReadOnly, b.cfg.BeginNew = nil, false, false
 				b.open()
 				assert.Equal(t, []payflow.OutTradeNo{entry.OutTradeNo}, numbers(b.OpenPayments()))
@@ -273,14 +299,32 @@ func TestWhatLooksDamagedBecauseTheDiskFailedToReadIsNoDamage(t *testing.T) {
 	b.open()
 }
 
-func TestACreationThatCannotReadItsKeyIsTriedAgain(t *testing.T) {
-	b := newBook(t)
-	require.NoError(t, b.Close())
-	require.NoError(t, os.Rename(b.cfg.File, b.cfg.newFile()))
-	b.cfg.fault = failing("read the key", syscall.EIO)
-	assert.Equal(t, OpenUnreadable, b.mustNotOpen().Kind)
-	b.cfg.fault = nil
-	b.open()
+func TestACutShortCreationThatCannotBeFinishedNowIsTriedAgain(t *testing.T) {
+	for _, c := range []struct {
+		step string
+		err  error
+		kind OpenKind
+	}{
+		{"read the key", syscall.EIO, OpenUnreadable},
+		{"read the key", syscall.EMFILE, OpenUnreadable},
+		{"open", syscall.EIO, OpenUnreadable},
+		{"open", syscall.EMFILE, OpenUnreadable},
+		{"open", syscall.EROFS, OpenUnwritable},
+		{"open", syscall.ENOSPC, OpenUnwritable},
+	} {
+		t.Run(fmt.Sprint(c.step, ", ", c.err), func(t *testing.T) {
+			b := newBook(t)
+			require.NoError(t, b.Close())
+			require.NoError(t, os.Rename(b.cfg.File, b.cfg.newFile()))
+			for _, anew := range []bool{false, true} {
+				b.cfg.fault, b.cfg.BeginNew = failing(c.step, c.err), anew
+				assert.Equal(t, c.kind, b.mustNotOpen().Kind)
+				assert.FileExists(t, b.cfg.newFile())
+			}
+			b.cfg.fault, b.cfg.BeginNew = nil, false
+			b.open()
+		})
+	}
 }
 
 // failing makes one kind of step fail.
@@ -338,7 +382,7 @@ func TestAStartThatWaitedForARestoreDoesNotSellOnTheFileThatWasReplaced(t *testi
 	require.NoError(t, b.Close())
 	holder, err := os.Open(b.cfg.File)
 	require.NoError(t, err)
-	require.NoError(t, flock(holder))
+	require.NoError(t, flock(holder, syscall.LOCK_EX))
 	restored := b.cfg.File + ".restoring"
 	require.NoError(t, os.WriteFile(restored, b.copyOf(), 0o600))
 

@@ -74,7 +74,7 @@ func RestoreBackup(ctx context.Context, cfg JournalConfig, o RestoreOptions) (Re
 		return Restored{}, namedBackup(o.From, backupError(BackupOtherTill, nil, "it is of till %s %s, and this is %s %s; name a backup of this till",
 			b.header.Store, b.header.Till, cfg.StoreID, cfg.TillID))
 	}
-	free, err := holdFolder(cfg.File)
+	free, err := cfg.hold()
 	if err != nil {
 		return Restored{}, err
 	}
@@ -87,23 +87,35 @@ func RestoreBackup(ctx context.Context, cfg JournalConfig, o RestoreOptions) (Re
 	return done, err
 }
 
-// holdFolder keeps two posagents apart of which each makes a journal in the folder, or puts one in place. The hold ends with the process.
-func holdFolder(journal string) (free func(), err error) {
-	if err := os.MkdirAll(filepath.Dir(journal), 0o750); err != nil {
-		return nil, unwritable(journal, err)
-	}
+// holdFolder keeps two posagents apart of which each makes a journal in the folder, or puts one in place. It waits a moment for one that only looks. The hold ends
+// with the process.
+func holdFolder(journal string, how int) (free func(), err error) {
 	folder, err := os.Open(filepath.Dir(journal))
 	if err != nil {
-		return nil, unwritable(journal, err)
+		return nil, unseen(journal, err)
 	}
-	if err := flock(folder); err != nil {
-		return nil, errors.Join(&OpenError{OpenLocked, "another posagent is making or restoring the journal " + journal + "; wait until it has ended", err}, folder.Close())
+	err = flock(folder, how)
+	for began := time.Now(); errors.Is(err, syscall.EWOULDBLOCK) && time.Since(began) < lockWait; err = flock(folder, how) {
+		time.Sleep(lockWait / 30)
 	}
-	return func() { _ = folder.Close() }, nil
+	switch {
+	case errors.Is(err, syscall.EWOULDBLOCK):
+		err = &OpenError{OpenLocked, "another posagent is making or restoring the journal " + journal + "; wait until it has ended", err}
+	case err != nil:
+		err = unseen(journal, err)
+	default:
+		return func() { _ = release(folder) }, nil
+	}
+	return nil, errors.Join(err, folder.Close())
 }
 
-func flock(file *os.File) error {
-	return syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+// flock locks a file, syscall.LOCK_EX or LOCK_SH, or says syscall.EWOULDBLOCK.
+func flock(file *os.File, how int) error {
+	for {
+		if err := syscall.Flock(int(file.Fd()), how|syscall.LOCK_NB); err != syscall.EINTR {
+			return err
+		}
+	}
 }
 
 // restore is one restore at work.
@@ -158,7 +170,7 @@ func (r *restore) hold(context.Context) error {
 	if r.lock, err = os.Open(r.cfg.File); err != nil {
 		return unwritable(r.cfg.File, err)
 	}
-	if err := flock(r.lock); err != nil {
+	if err := flock(r.lock, syscall.LOCK_EX); err != nil {
 		return &OpenError{OpenLocked, "a posagent holds the journal " + r.cfg.File + holderHint(r.cfg.File) + "; stop it first (systemctl stop posagent)", err}
 	}
 	return nil
@@ -207,7 +219,7 @@ func (r *restore) unpack(ctx context.Context) (err error) {
 // fitKey refuses a backup whose key is not the one that is here: the journal that this till has now is another one, and its key must not be lost.
 func (r *restore) fitKey(context.Context) error {
 	here, err := readKey(r.cfg.KeyFile)
-	if errors.Is(err, syscall.EIO) {
+	if mayPass(err) {
 		return unreadable(r.cfg.KeyFile, err)
 	}
 	if err == nil && here.id != r.u.keys.id {

@@ -253,7 +253,7 @@ func TestADamagedJournalThatSomebodyHoldsIsNotReplaced(t *testing.T) {
 		}
 		holder, err := os.Open(l.cfg.File)
 		require.NoError(t, err)
-		require.NoError(t, flock(holder))
+		require.NoError(t, flock(holder, syscall.LOCK_EX))
 		_, err = l.try(withIdentity(identity))
 		var open *OpenError
 		require.ErrorAs(t, err, &open)
