@@ -136,6 +136,9 @@ func namedBackup(path string, err error) error {
 	if errors.As(err, &wrong) {
 		return &BackupError{wrong.Kind, "the backup " + path + ": " + wrong.Text, err}
 	}
+	if mayPass(err) {
+		return unreadable(path, err) // it may be good: an older one is not put in place for that
+	}
 	return backupError(BackupDamaged, err, "the backup %s can't be read (%v); use another backup", path, err)
 }
 

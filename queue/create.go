@@ -222,7 +222,7 @@ func beginNew(cfg JournalConfig, why error) (*Journal, error) {
 	old, err := os.Open(cfg.File)
 	if err == nil {
 		defer func() { _ = release(old) }()
-		err = flock(old, syscall.LOCK_EX)
+		err = flockSoon(old, syscall.LOCK_EX)
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

@@ -139,6 +139,20 @@ func TestOneWhoOnlyLooksTurnsNoMakerAway(t *testing.T) {
 	require.NoError(t, b.Close())
 }
 
+func TestANewBeginningWaitsForOneWhoOnlyReadsTheOldJournal(t *testing.T) {
+	b := newBook(t)
+	require.NoError(t, b.Close())
+	require.NoError(t, os.Remove(b.cfg.KeyFile))
+	b.cfg.BeginNew = true
+	b.cfg.fault = once("hold", func() {
+		reader, err := os.Open(b.cfg.File)
+		require.NoError(t, err)
+		require.NoError(t, flock(reader, syscall.LOCK_SH))
+		time.AfterFunc(lockWait/10, func() { _ = reader.Close() })
+	})
+	b.open()
+}
+
 func TestAHoldThatIsRefusedKeepsNoFileOpen(t *testing.T) {
 	open := func() int {
 		files, err := os.ReadDir("/proc/self/fd")

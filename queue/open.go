@@ -99,7 +99,7 @@ func openOrCreate(cfg JournalConfig) (*Journal, error) {
 	}
 	free, held := cfg.hold()
 	switch {
-	case isKind(held, OpenLocked), held != nil && !cfg.ReadOnly && isKind(err, OpenAbsent):
+	case isKind(held, OpenLocked), isUnreadable(held), held != nil && !cfg.ReadOnly && isKind(err, OpenAbsent):
 		return nil, held
 	case held != nil:
 		return nil, err
@@ -173,20 +173,32 @@ func (cfg JournalConfig) mustBeThere() error {
 	if err != nil {
 		return unseen(cfg.newFile(), err)
 	}
-	if made != "" && !(unfinished && cfg.memoNamesNoMore()) {
+	cutShort := false
+	if made != "" && unfinished {
+		if cutShort, err = cfg.memoNamesNoMore(); err != nil {
+			return err
+		}
+	}
+	if made != "" && !cutShort {
 		return missing(cfg, made)
 	}
 	return &OpenError{OpenAbsent, fmt.Sprintf("there is no journal %s; start posagent once, or correct [journal] file", cfg.File), nil}
 }
 
 // memoNamesNoMore reports that the head memo names no entry behind the first, as after a creation that was cut short.
-func (cfg JournalConfig) memoNamesNoMore() bool {
+func (cfg JournalConfig) memoNamesNoMore() (bool, error) {
 	k, err := cfg.readKey()
-	if err != nil {
-		return false
+	switch {
+	case mayPass(err):
+		return false, unreadable(cfg.KeyFile, err)
+	case err != nil:
+		return false, nil
 	}
-	memo, err := readMemo(cfg.memoFile(), k)
-	return errors.Is(err, fs.ErrNotExist) || err == nil && memo.Sequence == 1
+	memo, err := readSmall(cfg, cfg.memoFile(), k, readMemo)
+	if isUnreadable(err) {
+		return false, err
+	}
+	return errors.Is(err, fs.ErrNotExist) || err == nil && memo.Sequence == 1, nil
 }
 
 func (cfg JournalConfig) there() (bool, error) {
@@ -320,14 +332,17 @@ func unreadable(path string, err error) error {
 	return &OpenError{OpenUnreadable, fmt.Sprintf("%s %s (%v), which may pass: the start is tried again; take cash meanwhile, and if it stays so %s", what, path, err, mend), err}
 }
 
-// mayPass reports an error of the system that says nothing about the file.
+// mayPass reports an error of the system that says nothing about the file, and nothing that a person must set right at its name.
 func mayPass(err error) bool {
-	for _, passing := range []syscall.Errno{syscall.EIO, syscall.EAGAIN, syscall.EBUSY, syscall.EINTR, syscall.EMFILE, syscall.ENFILE, syscall.ENOLCK, syscall.ENOMEM, syscall.ESTALE, syscall.ETIMEDOUT} {
-		if errors.Is(err, passing) {
-			return true
-		}
+	var number syscall.Errno
+	if !errors.As(err, &number) || isUnwritable(err) || errors.Is(err, fs.ErrNotExist) {
+		return false
 	}
-	return false
+	switch number {
+	case syscall.EISDIR, syscall.ENOTDIR, syscall.ELOOP, syscall.ENAMETOOLONG, syscall.EINVAL:
+		return false
+	}
+	return true
 }
 
 func isUnreadable(err error) bool {
@@ -371,7 +386,7 @@ func (j *Journal) recognise() error {
 	case OpenKeyWrong:
 		return &OpenError{kind, fmt.Sprintf("the key %s is not that of the journal %s; put back the key that was copied with it", j.cfg.KeyFile, j.cfg.File), err}
 	}
-	return j.openError(j.cfg.File, err)
+	return j.openError(j.db.Path(), err)
 }
 
 func (j *Journal) recogniseIn(tx *bbolt.Tx) (OpenKind, error) {

@@ -321,7 +321,11 @@ func TestACutShortCreationThatCannotBeFinishedNowIsTriedAgain(t *testing.T) {
 				assert.Equal(t, c.kind, b.mustNotOpen().Kind)
 				assert.FileExists(t, b.cfg.newFile())
 			}
-			b.cfg.fault, b.cfg.BeginNew = nil, false
+			b.cfg.ReadOnly = true
+			if c.step == "read the key" {
+				assert.Equal(t, OpenUnreadable, b.mustNotOpen().Kind, "a reader knows no more")
+			}
+			b.cfg.fault, b.cfg.BeginNew, b.cfg.ReadOnly = nil, false, false
 			b.open()
 		})
 	}

@@ -94,10 +94,7 @@ func holdFolder(journal string, how int) (free func(), err error) {
 	if err != nil {
 		return nil, unseen(journal, err)
 	}
-	err = flock(folder, how)
-	for began := time.Now(); errors.Is(err, syscall.EWOULDBLOCK) && time.Since(began) < lockWait; err = flock(folder, how) {
-		time.Sleep(lockWait / 30)
-	}
+	err = flockSoon(folder, how)
 	switch {
 	case errors.Is(err, syscall.EWOULDBLOCK):
 		err = &OpenError{OpenLocked, "another posagent is making or restoring the journal " + journal + "; wait until it has ended", err}
@@ -107,6 +104,15 @@ func holdFolder(journal string, how int) (free func(), err error) {
 		return func() { _ = release(folder) }, nil
 	}
 	return nil, errors.Join(err, folder.Close())
+}
+
+// flockSoon is flock that waits a moment.
+func flockSoon(file *os.File, how int) error {
+	err := flock(file, how)
+	for began := time.Now(); errors.Is(err, syscall.EWOULDBLOCK) && time.Since(began) < lockWait; err = flock(file, how) {
+		time.Sleep(lockWait / 30)
+	}
+	return err
 }
 
 // flock locks a file, syscall.LOCK_EX or LOCK_SH, or says syscall.EWOULDBLOCK.
@@ -150,7 +156,11 @@ func (r *restore) hold(context.Context) error {
 	if err != nil || !there {
 		return err
 	}
-	if k, err := readKey(r.cfg.KeyFile); err == nil {
+	k, err := r.cfg.readKey()
+	if mayPass(err) {
+		return unreadable(r.cfg.KeyFile, err)
+	}
+	if err == nil {
 		cfg := r.cfg
 		cfg.ReadOnly, cfg.fault = true, nil
 		j := &Journal{cfg: cfg, keys: k}
@@ -162,15 +172,16 @@ func (r *restore) hold(context.Context) error {
 			}
 			err = errors.Join(err, j.letGo())
 		}
-		var open *OpenError
-		if errors.As(err, &open) && open.Kind == OpenLocked {
+		if isKind(err, OpenLocked) || isUnreadable(err) { // what can't be read now may be whole; where it stays so, a person moves it away
 			return err
 		}
 	}
 	if r.lock, err = os.Open(r.cfg.File); err != nil {
-		return unwritable(r.cfg.File, err)
+		return unseen(r.cfg.File, err)
 	}
-	if err := flock(r.lock, syscall.LOCK_EX); err != nil {
+	if err := flock(r.lock, syscall.LOCK_EX); err != nil && !errors.Is(err, syscall.EWOULDBLOCK) {
+		return unseen(r.cfg.File, err)
+	} else if err != nil {
 		return &OpenError{OpenLocked, "a posagent holds the journal " + r.cfg.File + holderHint(r.cfg.File) + "; stop it first (systemctl stop posagent)", err}
 	}
 	return nil
@@ -192,6 +203,9 @@ func (r *restore) refuseWhole(ctx context.Context) error {
 		return nil
 	}
 	report, err := r.present.Verify(ctx, nil)
+	if isUnreadable(err) {
+		return err
+	}
 	if err != nil || !report.Clean() {
 		return ctx.Err()
 	}

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -152,12 +153,15 @@ func TestADiskErrorAtAnyStepOfARestoreLeavesTheOldOrTheNew(t *testing.T) {
 			for i, cut := range steps {
 				l, more := begin()
 				at := 0
-				l.cfg.fault = func(string) error {
+				l.cfg.fault = func(step string) error {
 					at++
-					if at == i+1 {
-						return syscall.ENOSPC
+					switch {
+					case at != i+1:
+						return nil
+					case step == "read the key":
+						return syscall.EIO // no room is no error of reading
 					}
-					return nil
+					return syscall.ENOSPC
 				}
 				_, err := l.try(more...)
 				l.cfg.fault = nil
@@ -403,4 +407,43 @@ func (b *book) searched() (randoms []string) {
 		return err
 	}))
 	return randoms
+}
+
+// A person may order a restore of a journal that nothing is wrong with but that it could not be read for a moment: what was sold since the backup would be lost for that.
+func TestAJournalThatCannotBeReadNowIsNotReplaced(t *testing.T) {
+	recipient, identity := keyPair(t)
+	for name, fail := range map[string]func(*JournalConfig, error){
+		"the key": func(cfg *JournalConfig, err error) { cfg.fault = failing("read the key", err) },
+		"the memo": func(cfg *JournalConfig, err error) {
+			met := false
+			cfg.unread = func(path string) error {
+				if met || path != cfg.memoFile() {
+					return nil
+				}
+				met = true
+				return err
+			}
+		},
+	} {
+		for _, cause := range []error{syscall.EIO, syscall.EMFILE, syscall.ENOMEM} {
+			b := newBook(t)
+			made := b.backup(encryptedTo(recipient))
+			b.paid("key 2", "A-2")
+			require.NoError(t, b.Close())
+			before := b.copyOf()
+			cfg := b.cfg
+			fail(&cfg, cause)
+			_, err := RestoreBackup(t.Context(), cfg, RestoreOptions{From: made.File, IdentityFile: identity, Operator: "an installer", Reason: "a try"})
+			assert.Truef(t, isUnreadable(err), "%s, %v: %v", name, cause, err)
+			assert.Equal(t, before, b.copyOf(), name)
+			b.open()
+		}
+	}
+}
+
+func TestABackupThatCannotBeReadNowIsNotCalledDamaged(t *testing.T) {
+	assert.True(t, isUnreadable(namedBackup("a.backup", &fs.PathError{Op: "open", Path: "a.backup", Err: syscall.EMFILE})))
+	var wrong *BackupError
+	require.ErrorAs(t, namedBackup("a.backup", &fs.PathError{Op: "open", Path: "a.backup", Err: syscall.EACCES}), &wrong)
+	assert.Equal(t, BackupDamaged, wrong.Kind)
 }

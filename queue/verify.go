@@ -129,6 +129,9 @@ func (v *verifier) pages() error {
 	defer v.j.writing.Unlock()
 	return v.j.view(func(tx *bbolt.Tx) error {
 		wrong, err := checkPages(v.j.file, tx.DB().Info().PageSize)
+		if mayPass(err) {
+			return unreadable(v.j.cfg.File, err)
+		}
 		if err != nil {
 			wrong = append(wrong, err.Error())
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -281,4 +282,18 @@ func TestAPaymentWhileTheHeadsAreMeasuredIsNoFinding(t *testing.T) {
 	assert.Empty(t, report.Findings)
 	assert.Equal(t, 1, met)
 	b.Journal.cfg.unread = nil
+}
+
+func TestACheckThatCannotReadThePagesFindsNothing(t *testing.T) {
+	b := newBook(t)
+	b.paid("key 1", "A-1")
+	whole := b.file
+	unreadable, err := os.OpenFile(filepath.Join(t.TempDir(), "write only"), os.O_WRONLY|os.O_CREATE, 0o600)
+	require.NoError(t, err)
+	b.file = unreadable
+	report, err := b.Verify(t.Context(), nil)
+	b.file = whole
+	assert.True(t, isUnreadable(err), err)
+	assert.Empty(t, report.Findings)
+	require.NoError(t, unreadable.Close())
 }

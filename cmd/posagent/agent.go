@@ -51,6 +51,7 @@ type agent struct {
 	poleState      portState
 	noticeListener net.Listener // for WeChat Pay's notifications; nil: none
 	journalAt      journalState
+	checkUnread    bool // the last check of the journal could not read all of it
 	warned         warned
 	refundsWarned  refundsWarned
 	training       *training     // of a real till

@@ -22,6 +22,7 @@ const (
 	headEvery     = time.Hour
 	verifyFirst   = 10 * time.Second / payflow.Pace
 	verifyEvery   = 24 * time.Hour
+	verifyAgain   = 10 * time.Minute // where it could not read
 	writableEvery = 10 * time.Second / payflow.Pace
 	diskLowBytes  = 256 << 20
 	// triesWaitMax bounds how long a till goes without selling after a quota was made wider.
@@ -272,8 +273,7 @@ func (a *agent) tendJournal(ctx context.Context) {
 		case <-heads.C:
 			a.logHead("hour")
 		case <-verify.C:
-			a.verifyJournal(ctx)
-			verify.Reset(verifyEvery)
+			verify.Reset(a.verifyJournal(ctx))
 		}
 	}
 }
@@ -285,26 +285,42 @@ func (a *agent) logHead(when string) {
 	a.log.Info().Str("when", when).Str("head", a.journal.Head().String()).Msg("journal head")
 }
 
-// verifyJournal waits for a moment without a customer: no step is made while the file's pages are checked.
-func (a *agent) verifyJournal(ctx context.Context) {
+// verifyJournal waits for a moment without a customer: no step is made while the file's pages are checked. It returns when to check again.
+func (a *agent) verifyJournal(ctx context.Context) time.Duration {
 	for {
 		if _, busy := a.engine.Holding(); !busy {
 			break
 		}
 		select {
 		case <-ctx.Done():
-			return
+			return verifyEvery
 		case <-time.After(warningsEvery):
 		}
 	}
 	report, err := a.journal.Verify(ctx, nil)
+	if ctx.Err() != nil {
+		return verifyEvery
+	}
+	return a.judgeCheck(report, err)
+}
+
+// judgeCheck says what a check found, and returns when to check again. One that could not read says nothing about the journal, and closes no till before it was tried
+// a second time.
+func (a *agent) judgeCheck(report queue.Report, err error) time.Duration {
+	unread := isKind(err, queue.OpenUnreadable)
 	switch {
-	case ctx.Err() != nil:
+	case unread && !a.checkUnread:
+		a.log.Error().Err(err).Msg("the journal's check could not read all of it, and is tried again")
 	case err != nil:
 		a.foundInJournal(err.Error())
 	case !report.Clean():
 		a.foundInJournal(report.String())
 	}
+	a.checkUnread = unread
+	if unread {
+		return verifyAgain
+	}
+	return verifyEvery
 }
 
 func (a *agent) foundInJournal(what string) {

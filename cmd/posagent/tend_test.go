@@ -1,12 +1,14 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -87,4 +89,25 @@ func TestAKeyFolderInWhichNothingCanBeWrittenIsWarnedOf(t *testing.T) {
 	assert.NoError(t, a.engine.Ready())
 	require.NoError(t, os.Remove(inTheWay))
 	require.Eventually(t, func() bool { return !warned() }, 20*time.Second, 20*time.Millisecond)
+}
+
+// A disk that fails to read once closes no till: the journal may be whole.
+func TestACheckThatCannotReadIsTriedAgainBeforeItClosesTheTill(t *testing.T) {
+	a := &agent{log: zerolog.Nop(), health: health.NewTracker(health.Config{})}
+	unread := &queue.OpenError{Kind: queue.OpenUnreadable, Text: "the disk failed to read"}
+	again := a.judgeCheck(queue.Report{}, unread)
+	assert.Less(t, again, verifyEvery)
+	assert.Empty(t, a.journalAt.get())
+	assert.Equal(t, verifyEvery, a.judgeCheck(queue.Report{}, nil))
+	_ = a.judgeCheck(queue.Report{}, unread)
+	assert.Empty(t, a.journalAt.get(), "one that went well lay between")
+	_ = a.judgeCheck(queue.Report{}, unread)
+	assert.Equal(t, unread.Text, a.journalAt.get())
+
+	a = &agent{log: zerolog.Nop(), health: health.NewTracker(health.Config{})}
+	_ = a.judgeCheck(queue.Report{}, errors.New("the journal cannot be written"))
+	assert.NotEmpty(t, a.journalAt.get(), "any other error is one at once")
+	a = &agent{log: zerolog.Nop(), health: health.NewTracker(health.Config{})}
+	_ = a.judgeCheck(queue.Report{Findings: []queue.Finding{{Kind: queue.FoundEdited, Text: "entry 7"}}}, nil)
+	assert.NotEmpty(t, a.journalAt.get())
 }
