@@ -6,7 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -116,17 +115,6 @@ func openOrCreate(cfg JournalConfig) (*Journal, error) {
 		return beginNew(cfg, err)
 	}
 	return j, err
-}
-
-// hold holds the folder. Readers hold it beside each other, and make none.
-func (cfg JournalConfig) hold() (free func(), err error) {
-	if cfg.ReadOnly {
-		return holdFolder(cfg.File, syscall.LOCK_SH)
-	}
-	if err := os.MkdirAll(filepath.Dir(cfg.File), 0o750); err != nil {
-		return nil, unseen(cfg.File, err)
-	}
-	return holdFolder(cfg.File, syscall.LOCK_EX)
 }
 
 func isKind(err error, kind OpenKind) bool {
@@ -345,10 +333,7 @@ func mayPass(err error) bool {
 	return true
 }
 
-func isUnreadable(err error) bool {
-	var open *OpenError
-	return errors.As(err, &open) && open.Kind == OpenUnreadable
-}
+func isUnreadable(err error) bool { return isKind(err, OpenUnreadable) }
 
 // unseen is for a file of which it is not even known whether it is there.
 func unseen(path string, err error) error {
